@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The host that `kiln` itself runs on: processes, locks, copies, the journal, signals.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cmd`] | a command as a value, and the closed list of tools |
+//! | [`run`] | running one: deadline, process group, pipes |
+//! | [`tools`] | one file a tool: how it is called, how its answer is read |
+//! | [`journal`] | what to undo after a kill, on disk |
+//! | [`lock`] | locks between `kiln` processes |
+//! | [`copy`] | copies that share or skip blocks |
+//! | [`signal`] | Ctrl-C as a value that waits can see |
+//!
+//! **Invariant:** this is the only crate that starts a process.
+
+pub mod cmd;
+pub mod copy;
+pub mod journal;
+pub mod lock;
+pub mod run;
+pub mod signal;
+pub mod tools;
+
+pub use cmd::{Cmd, Tool};
+pub use run::{CmdError, Host, Output, Pipe, RealHost};

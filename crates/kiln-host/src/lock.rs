@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Locks between `kiln` processes of one user on one machine.
+//!
+//! flock(2) by `File::lock`: the kernel lets go of it when the process ends, however it ends.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why a lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The lock file cannot be made, opened or locked.
+    #[error("could not lock `{}`", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Lock {
+    /// Waits until nobody else holds the lock at `path`, then holds it. Makes the file and its
+    /// folder when they are missing; the file stays.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Io`].
+    pub fn wait(path: &Path) -> Result<Self, LockError> {
+        let file = open(path)?;
+        file.lock().map_err(|source| LockError::Io { path: path.to_owned(), source })?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes the lock at `path` if nobody holds it; `None` if somebody does.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Io`].
+    pub fn attempt(path: &Path) -> Result<Option<Self>, LockError> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => {
+                Err(LockError::Io { path: path.to_owned(), source })
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, LockError> {
+    let error = |source| LockError::Io { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(error)?;
+    }
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_until_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks/a");
+        let held = Lock::attempt(&path).unwrap();
+        assert!(held.is_some());
+        assert!(Lock::attempt(&path).unwrap().is_none());
+        drop(held);
+        assert!(Lock::attempt(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One file for each tool: how to call it and how to read what it says.
+
+pub mod mke2fs;
+pub mod qemu_img;
