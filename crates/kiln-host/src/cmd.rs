@@ -15,6 +15,8 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
 pub enum Tool {
     /// `mmdebstrap`: a Debian tree from packages.
     Mmdebstrap,
+    /// `newuidmap`: lets a user have user ids of their own; `mmdebstrap` calls it.
+    Newuidmap,
     /// `mke2fs`: an empty ext4 file system.
     Mke2fs,
     /// `grub-mkimage`: GRUB's core image from its modules.
@@ -27,6 +29,8 @@ pub enum Tool {
     Scp,
     /// `ssh-keygen`: the key that Kiln makes when the user has none.
     SshKeygen,
+    /// `ssh-add`: the keys of the user's SSH agent.
+    SshAdd,
     /// `passt`: networking of a session's machines.
     Passt,
     /// `qemu-system-x86_64`: the emulator itself; libvirt starts it, Kiln asks its version.
@@ -42,7 +46,9 @@ impl Tool {
         Self::Ssh,
         Self::Scp,
         Self::SshKeygen,
+        Self::SshAdd,
         Self::Mmdebstrap,
+        Self::Newuidmap,
         Self::Mke2fs,
         Self::GrubMkimage,
     ];
@@ -52,12 +58,14 @@ impl Tool {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
+            Self::Newuidmap => "newuidmap",
             Self::Mke2fs => "mke2fs",
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
             Self::Ssh => "ssh",
             Self::Scp => "scp",
             Self::SshKeygen => "ssh-keygen",
+            Self::SshAdd => "ssh-add",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86_64",
         }
@@ -68,10 +76,11 @@ impl Tool {
     pub const fn package(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
+            Self::Newuidmap => "uidmap",
             Self::Mke2fs => "e2fsprogs",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg => "qemu-utils",
-            Self::Ssh | Self::Scp | Self::SshKeygen => "openssh-client",
+            Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86",
         }
@@ -82,8 +91,9 @@ impl Tool {
     pub const fn needed_for(self) -> &'static str {
         match self {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
+            Self::Newuidmap => "kiln build, without root",
             Self::QemuImg => "images",
-            Self::Ssh | Self::SshKeygen => "kiln ssh, kiln launch",
+            Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
             Self::Passt => "machines of a session",
             Self::QemuSystem => "every machine",
@@ -210,6 +220,12 @@ impl fmt::Display for Cmd {
         }
         Ok(())
     }
+}
+
+/// Returns the folders that programs are looked for in, in order.
+#[must_use]
+pub const fn folders() -> &'static [&'static str] {
+    crate::run::FOLDERS
 }
 
 /// Returns `s` as a POSIX shell reads it back: unchanged if nothing in it is special, in single

@@ -4,8 +4,15 @@
 //! Pure data and its validation. **Invariant:** nothing here reads a file, the environment or
 //! the clock.
 
+pub mod arch;
+pub mod image;
 pub mod name;
+pub mod recipe;
 pub mod size;
+pub mod yaml;
 
+pub use arch::Arch;
+pub use image::{Digest, Manifest};
 pub use name::MachineName;
+pub use recipe::Recipe;
 pub use size::Bytes;

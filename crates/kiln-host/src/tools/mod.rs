@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One file for each tool: how to call it and how to read what it says.
 
+pub mod grub_mkimage;
 pub mod mke2fs;
+pub mod mmdebstrap;
 pub mod qemu_img;
