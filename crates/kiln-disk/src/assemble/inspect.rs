@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What has come in the stream: distribution, kernel, processor.
+
+use std::cmp::Ordering;
+
+use super::{Arch, AssembleError};
+use crate::fs::ext::{ExtError, ExtFs, Kind, Node};
+
+/// The most bytes of os-release that are read.
+const MOST_OS_RELEASE: u64 = 64 << 10;
+/// Programs that every tree has one of.
+const PROGRAMS: [&[u8]; 4] = [b"/bin/sh", b"/usr/bin/env", b"/sbin/init", b"/bin/busybox"];
+
+/// What os-release(5) says. A key that is not there is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OsRelease {
+    /// `debian`.
+    pub id: String,
+    /// `12`.
+    pub version_id: String,
+    /// `Debian GNU/Linux 12 (bookworm)`.
+    pub pretty_name: String,
+}
+
+impl OsRelease {
+    fn parse(text: &str) -> Self {
+        let get = |key: &str| {
+            let lines = text.lines().filter_map(|line| line.trim().strip_prefix(key));
+            let value = lines.filter_map(|rest| rest.strip_prefix('=')).next_back();
+            unquote(value.unwrap_or_default())
+        };
+        Self { id: get("ID"), version_id: get("VERSION_ID"), pretty_name: get("PRETTY_NAME") }
+    }
+}
+
+/// Takes a shell's quotes off a value.
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    let inner = ['"', '\'']
+        .iter()
+        .find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(value);
+    let mut text = String::new();
+    let mut chars = inner.chars().filter(|c| !c.is_control());
+    while let Some(c) = chars.next() {
+        if c == '\\' { text.extend(chars.next()) } else { text.push(c) }
+    }
+    text
+}
+
+/// The kernel that is booted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kernel {
+    /// What follows `vmlinuz-` in its name.
+    pub(super) version: String,
+    /// Name of the initial RAM disk in `/boot`, if there is one.
+    pub(super) initrd: Option<String>,
+}
+
+/// What has come.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) os: OsRelease,
+    pub(super) kernel: Kernel,
+}
+
+/// Looks into the tree.
+pub(super) fn inspect(fs: &mut ExtFs, want: Arch) -> Result<Found, AssembleError> {
+    let read = |source| AssembleError::Ext { doing: "read", source };
+    let os = os_release(fs).map_err(read)?;
+    match arch(fs).map_err(read)? {
+        None => return Err(AssembleError::NoArch),
+        Some(found) if found != want => return Err(AssembleError::WrongArch { want, found }),
+        Some(_) => (),
+    }
+    let package = match want {
+        Arch::X86_64 => "linux-image-amd64",
+        Arch::Aarch64 => "linux-image-arm64",
+    };
+    let kernel = kernel(fs).map_err(read)?.ok_or(AssembleError::NoKernel { package })?;
+    Ok(Found { os, kernel })
+}
+
+/// Returns the file at `path`, symbolic links followed inside the tree. A path that leads nowhere
+/// is no error.
+fn file(fs: &mut ExtFs, path: &[u8]) -> Result<Option<Node>, ExtError> {
+    match fs.resolve(path) {
+        Ok(Some(node)) => Ok((fs.stat(node)?.kind == Kind::File).then_some(node)),
+        Ok(None) | Err(ExtError::NotADirectory { .. } | ExtError::Loop { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn os_release(fs: &mut ExtFs) -> Result<OsRelease, ExtError> {
+    for path in [&b"/etc/os-release"[..], b"/usr/lib/os-release"] {
+        if let Some(node) = file(fs, path)? {
+            let bytes = fs.read_file(node, MOST_OS_RELEASE)?;
+            return Ok(OsRelease::parse(&String::from_utf8_lossy(&bytes)));
+        }
+    }
+    Ok(OsRelease::default())
+}
+
+fn arch(fs: &mut ExtFs) -> Result<Option<Arch>, ExtError> {
+    for path in PROGRAMS {
+        let Some(node) = file(fs, path)? else { continue };
+        let mut head = [0; 20];
+        if fs.read_at(node, 0, &mut head)? < head.len() || &head[..4] != b"\x7fELF" {
+            continue;
+        }
+        // e_machine: EM_X86_64 and EM_AARCH64 of elf(5).
+        return Ok(match u16::from_le_bytes([head[18], head[19]]) {
+            62 => Some(Arch::X86_64),
+            183 => Some(Arch::Aarch64),
+            _ => None,
+        });
+    }
+    Ok(None)
+}
+
+/// Returns the newest kernel of `/boot`.
+fn kernel(fs: &mut ExtFs) -> Result<Option<Kernel>, ExtError> {
+    let Some(boot) = fs.resolve(b"/boot")? else { return Ok(None) };
+    if !fs.is_directory(boot)? {
+        return Ok(None);
+    }
+    let mut names = Vec::new();
+    for entry in fs.list(boot)? {
+        let Ok(name) = String::from_utf8(entry.name) else { continue };
+        // Versions of packages: anything else could not stand in GRUB's file unquoted.
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".+-_~".contains(c);
+        if name.chars().all(plain) && fs.stat(entry.node)?.kind == Kind::File {
+            names.push(name);
+        }
+    }
+    let versions = names.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
+    let usable = versions.filter(|v| !v.is_empty() && !v.contains("rescue"));
+    let Some(version) = usable.max_by(|a, b| compare(a, b)) else { return Ok(None) };
+    let initrd = [
+        format!("initrd.img-{version}"),
+        format!("initramfs-{version}.img"),
+        format!("initrd-{version}"),
+    ];
+    let initrd = initrd.into_iter().find(|name| names.contains(name));
+    Ok(Some(Kernel { version: version.to_owned(), initrd }))
+}
+
+/// Compares versions: runs of digits as numbers, anything else as text.
+fn compare(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    while !a.is_empty() && !b.is_empty() {
+        let (text_a, rest_a) = cut(a, |c| !c.is_ascii_digit());
+        let (text_b, rest_b) = cut(b, |c| !c.is_ascii_digit());
+        let (number_a, rest_a) = cut(rest_a, |c| c.is_ascii_digit());
+        let (number_b, rest_b) = cut(rest_b, |c| c.is_ascii_digit());
+        let (trim_a, trim_b) = (number_a.trim_start_matches('0'), number_b.trim_start_matches('0'));
+        let order = text_a
+            .cmp(text_b)
+            .then(trim_a.len().cmp(&trim_b.len()))
+            .then_with(|| trim_a.cmp(trim_b));
+        if order != Ordering::Equal {
+            return order;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    a.len().cmp(&b.len())
+}
+
+fn cut(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn os_release_is_read_like_a_shell_would() {
+        let text = "# x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID='12'\nID=debian\n\
+                    HOME_URL=x\n";
+        let os = OsRelease {
+            id: "debian".into(),
+            version_id: "12".into(),
+            pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
+        };
+        assert_eq!(OsRelease::parse(text), os);
+        assert_eq!(unquote("\"a\\\"b\""), "a\"b");
+        assert_eq!(OsRelease::parse(""), OsRelease::default());
+    }
+
+    #[test]
+    fn newer_versions_are_greater() {
+        let sorted = [
+            "5.10.0-9-amd64",
+            "5.10.0-28-amd64",
+            "6.1.0-9-cloud-amd64",
+            "6.1.0-10-amd64",
+            "6.1.0-10-cloud-amd64",
+            "6.12.1",
+            "6.12.1-1",
+        ];
+        for (index, a) in sorted.iter().enumerate() {
+            for (other, b) in sorted.iter().enumerate() {
+                assert_eq!(compare(a, b), index.cmp(&other), "{a} {b}");
+            }
+        }
+    }
+}

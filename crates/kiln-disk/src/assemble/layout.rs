@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is wanted of a disk, and what follows from it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use kiln_host::tools::mke2fs::Ext4;
+use kiln_spec::Bytes;
+use uuid::Uuid;
+
+use super::AssembleError;
+use crate::fs::fat::FatImage;
+use crate::table::gpt::{self, Extent, GptPlan, PartitionSpec};
+
+/// The kernel's messages go to the screen and to the first serial line; what comes last is
+/// `/dev/console`.
+pub const DEFAULT_CMDLINE: &str = "console=tty0 console=ttyS0,115200n8";
+/// Size of the EFI system partition: signed GRUB and shim take 6 MiB.
+pub const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
+/// Size of the BIOS boot partition: GRUB's core image takes 50 to 120 KiB.
+const BIOS_BOOT: Bytes = Bytes::from_mib(1);
+/// The longest label of an ext4 file system.
+const MOST_LABEL: usize = 16;
+
+/// A processor's architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arch {
+    /// `x86_64`, Debian's `amd64`.
+    X86_64,
+    /// `aarch64`, Debian's `arm64`.
+    Aarch64,
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        })
+    }
+}
+
+/// A kind of firmware that starts a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Firmware {
+    /// A PC's BIOS, such as SeaBIOS.
+    Bios,
+    /// UEFI, such as OVMF.
+    Uefi,
+}
+
+impl fmt::Display for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bios => "BIOS",
+            Self::Uefi => "UEFI",
+        })
+    }
+}
+
+/// A file to be put into the tree. It belongs to root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtraFile {
+    /// Its path from the tree's root: `/etc/motd`. Symbolic links before the last name are
+    /// followed inside the tree; missing directories are made with mode 0755.
+    pub path: String,
+    /// Its permissions: `0o644`.
+    pub mode: u32,
+    /// Its contents.
+    pub bytes: Vec<u8>,
+}
+
+/// The disk that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The raw image: must not exist.
+    pub output: PathBuf,
+    /// Size of the disk. A part of a MiB at its end is not used.
+    pub size: Bytes,
+    /// What all UUIDs are made from: another seed gives other UUIDs, the same the same.
+    pub seed: [u8; 16],
+    /// Seconds since 1970: time of the file systems' creation, and of the files that Kiln adds.
+    pub time: u64,
+    /// Label of the root file system, at most 16 bytes.
+    pub label: String,
+    /// Size of the EFI system partition.
+    pub esp: Bytes,
+    /// Files that are put into the tree after the stream, over what it has.
+    pub files: Vec<ExtraFile>,
+    /// The kernel's command line, without `root=` and `ro`.
+    pub cmdline: String,
+    /// The processor that the tree must be for.
+    pub arch: Arch,
+    /// The firmware that the disk is to boot with: all of these, and at least one.
+    pub firmware: Vec<Firmware>,
+}
+
+impl Layout {
+    /// Returns the layout of a disk for x86-64 with a root labelled `root`, both kinds of
+    /// firmware, a serial console and no extra files.
+    #[must_use]
+    pub fn new(output: PathBuf, size: Bytes, seed: [u8; 16], time: u64) -> Self {
+        Self {
+            output,
+            size,
+            seed,
+            time,
+            label: "root".to_owned(),
+            esp: DEFAULT_ESP,
+            files: Vec::new(),
+            cmdline: DEFAULT_CMDLINE.to_owned(),
+            arch: Arch::X86_64,
+            firmware: vec![Firmware::Bios, Firmware::Uefi],
+        }
+    }
+
+    fn check(&self) -> Result<(), AssembleError> {
+        let bad = |what: String| Err(AssembleError::BadLayout { what });
+        let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+        // What means something to GRUB's language, or to the shell that reads /etc/default/grub.
+        let special = |c: char| "\"'\\$`;{}|&<>#()!*?".contains(c);
+        if self.label.is_empty() || self.label.len() > MOST_LABEL || !self.label.chars().all(plain)
+        {
+            return bad(format!("`{}` is no label of 1 to 16 ASCII characters", self.label));
+        }
+        if let Some(c) = self.cmdline.chars().find(|&c| !plain(c) || special(c)) {
+            let c = c.escape_default();
+            return bad(format!("the kernel's command line has the character `{c}`"));
+        }
+        if self.firmware.is_empty() {
+            return bad("there is no firmware that it is to boot with".to_owned());
+        }
+        if self.arch == Arch::Aarch64 && self.firmware.contains(&Firmware::Bios) {
+            return bad("aarch64 has no BIOS".to_owned());
+        }
+        for file in &self.files {
+            let mut names = file.path.split('/').filter(|n| !n.is_empty()).peekable();
+            if names.peek().is_none() || names.any(|n| n == "." || n == ".." || n.contains('\0')) {
+                return bad(format!("`{}` is no path of an extra file", file.path.escape_debug()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows from a [`Layout`]: UUIDs and places.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) table: GptPlan,
+    pub(super) bios: Extent,
+    pub(super) esp: Extent,
+    pub(super) root: Extent,
+    pub(super) disk_guid: Uuid,
+    pub(super) root_partuuid: Uuid,
+    pub(super) root_uuid: Uuid,
+    hash_seed: Uuid,
+    esp_serial: u32,
+}
+
+impl Plan {
+    pub(super) fn of(layout: &Layout) -> Result<Self, AssembleError> {
+        layout.check()?;
+        let seed = Uuid::from_bytes(layout.seed);
+        let id = |what: &str| Uuid::new_v5(&seed, what.as_bytes());
+        let part = |name: &str, kind, size| {
+            let id = id(&format!("partition {name}"));
+            PartitionSpec { name: name.to_owned(), kind, id, size }
+        };
+        let root = match layout.arch {
+            Arch::X86_64 => part("root-x86-64", gpt::ROOT_X86_64, None),
+            Arch::Aarch64 => part("root-arm64", gpt::ROOT_ARM64, None),
+        };
+        let root_partuuid = root.id;
+        // The root comes last, so that it can grow with the disk.
+        let parts = [
+            part("bios-boot", gpt::BIOS_BOOT, Some(BIOS_BOOT)),
+            part("esp", gpt::ESP, Some(layout.esp)),
+            root,
+        ];
+        let disk_guid = id("disk");
+        let table = gpt::plan(layout.size, disk_guid, &parts)
+            .map_err(|source| AssembleError::Table { size: layout.size, source })?;
+        let extents: Vec<Extent> = table.extents().collect();
+        let (first, _) = id("esp file system").as_u64_pair();
+        Ok(Self {
+            table,
+            bios: extents[0],
+            esp: extents[1],
+            root: extents[2],
+            disk_guid,
+            root_partuuid,
+            root_uuid: id("root file system"),
+            hash_seed: id("directory hash"),
+            esp_serial: u32::try_from(first >> 32).expect("32 bits are left"),
+        })
+    }
+
+    pub(super) fn ext4(&self, layout: &Layout) -> Ext4 {
+        Ext4 {
+            offset: self.root.start,
+            size: self.root.len,
+            label: layout.label.clone(),
+            uuid: self.root_uuid.to_string(),
+            time: layout.time.max(1),
+            hash_seed: self.hash_seed.to_string(),
+        }
+    }
+
+    pub(super) fn esp_image(&self, layout: &Layout) -> FatImage {
+        FatImage::new("ESP", self.esp_serial, layout.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout::new("x".into(), Bytes::from_gib(2), [7; 16], 1_700_000_000)
+    }
+
+    fn error(layout: &Layout) -> String {
+        Plan::of(layout).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn uuids_follow_from_the_seed() {
+        let (one, same) = (Plan::of(&layout()).unwrap(), Plan::of(&layout()).unwrap());
+        let other = Plan::of(&Layout { seed: [8; 16], ..layout() }).unwrap();
+        assert_eq!((one.root_uuid, one.esp_serial), (same.root_uuid, same.esp_serial));
+        assert_ne!(one.root_uuid, other.root_uuid);
+        let all = [one.root_uuid, one.disk_guid, one.root_partuuid, one.hash_seed];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let cases = [
+            (
+                Layout { label: String::new(), ..layout() },
+                "`` is no label of 1 to 16 ASCII characters",
+            ),
+            (
+                Layout { cmdline: "quiet; reboot".into(), ..layout() },
+                "the kernel's command line has the character `;`",
+            ),
+            (
+                Layout { cmdline: "a\nb".into(), ..layout() },
+                "the kernel's command line has the character `\\n`",
+            ),
+            (
+                Layout { firmware: vec![], ..layout() },
+                "there is no firmware that it is to boot with",
+            ),
+            (Layout { arch: Arch::Aarch64, ..layout() }, "aarch64 has no BIOS"),
+            (
+                Layout {
+                    files: vec![ExtraFile { path: "/../x".into(), mode: 0, bytes: vec![] }],
+                    ..layout()
+                },
+                "`/../x` is no path of an extra file",
+            ),
+        ];
+        for (layout, why) in cases {
+            assert_eq!(error(&layout), format!("the disk's layout cannot be made: {why}"));
+        }
+        let small = Layout { size: Bytes::from_mib(60), ..layout() };
+        assert_eq!(error(&small), "the partitions do not fit a disk of 60 MiB");
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The boot loaders of one disk: made from the tree, put into the tree and onto the disk.
+
+use std::path::Path;
+
+use kiln_host::Host;
+
+use super::config::Facts;
+use super::layout::Plan;
+use super::{Arch, AssembleError, ExtraFile, Firmware, Layout};
+use crate::boot::grub_bios::{self, BiosImage};
+use crate::boot::grub_efi::{self, EfiFiles};
+use crate::boot::{BootError, Modules};
+use crate::device::{Device, Window};
+use crate::fs::ext::ExtFs;
+use crate::fs::fat::FatImage;
+
+/// What has been made.
+#[derive(Debug, Default)]
+pub(super) struct Loaders {
+    /// Modules that GRUB loads while it runs.
+    modules: Vec<Modules>,
+    bios: Option<BiosImage>,
+    efi: Option<EfiFiles>,
+}
+
+impl Loaders {
+    /// Makes what the layout asks for.
+    pub(super) fn make(
+        fs: &mut ExtFs,
+        facts: &Facts<'_>,
+        (layout, host): (&Layout, &dyn Host),
+        work: &Path,
+    ) -> Result<Self, AssembleError> {
+        let mut loaders = Self::default();
+        for &firmware in &layout.firmware {
+            let made = match firmware {
+                Firmware::Bios => loaders.add_bios(fs, facts, host, work),
+                Firmware::Uefi => loaders.add_efi(fs, facts, (layout.arch, host), work),
+            };
+            if !made.map_err(|source| AssembleError::Boot { firmware, source })? {
+                let package = package(firmware, layout.arch);
+                return Err(AssembleError::NoGrub { firmware, package });
+            }
+        }
+        Ok(loaders)
+    }
+
+    fn add_bios(
+        &mut self,
+        fs: &mut ExtFs,
+        facts: &Facts<'_>,
+        host: &dyn Host,
+        work: &Path,
+    ) -> Result<bool, BootError> {
+        let Some(modules) = Modules::read(fs, grub_bios::PLATFORM)? else { return Ok(false) };
+        let root = facts.plan.root_uuid.to_string();
+        self.bios = Some(grub_bios::make(&modules, &root, host, work)?);
+        self.modules.push(modules);
+        Ok(true)
+    }
+
+    fn add_efi(
+        &mut self,
+        fs: &mut ExtFs,
+        facts: &Facts<'_>,
+        (arch, host): (Arch, &dyn Host),
+        work: &Path,
+    ) -> Result<bool, BootError> {
+        let names = match arch {
+            Arch::X86_64 => grub_efi::X86_64,
+            Arch::Aarch64 => grub_efi::ARM64,
+        };
+        let root = facts.plan.root_uuid.to_string();
+        self.efi = grub_efi::signed(fs, names, &root, &facts.found.os.id)?;
+        if self.efi.is_some() {
+            return Ok(true);
+        }
+        let Some(modules) = Modules::read(fs, names.platform)? else { return Ok(false) };
+        self.efi = Some(grub_efi::make(&modules, names, (&root, work), host)?);
+        self.modules.push(modules);
+        Ok(true)
+    }
+
+    /// Returns the files of `/boot/grub`.
+    pub(super) fn tree_files(&self) -> Vec<ExtraFile> {
+        let of = |modules: &Modules| {
+            let platform = modules.platform();
+            let file = |(name, bytes): (&str, &[u8])| ExtraFile {
+                path: format!("/boot/grub/{platform}/{name}"),
+                mode: 0o644,
+                bytes: bytes.to_vec(),
+            };
+            modules.loadable().map(file).collect::<Vec<_>>()
+        };
+        self.modules.iter().flat_map(of).collect()
+    }
+
+    /// Writes the loaders to the disk, and the EFI system partition even if it stays empty.
+    /// Returns whether what is in there is signed.
+    pub(super) fn install<D: Device>(
+        &self,
+        disk: &mut D,
+        fat: &mut FatImage,
+        plan: &Plan,
+    ) -> Result<bool, AssembleError> {
+        if let Some(image) = &self.bios {
+            let firmware = Firmware::Bios;
+            let boot = |source| AssembleError::Boot { firmware, source };
+            image.install(disk, plan.bios).map_err(boot)?;
+        }
+        let esp = |source| AssembleError::Esp { source };
+        for (path, bytes) in self.efi.iter().flat_map(|efi| &efi.files) {
+            fat.add(path, bytes.clone()).map_err(esp)?;
+        }
+        let firmware = Firmware::Uefi;
+        let window = Window::new(disk, plan.esp.start, plan.esp.len);
+        let failed = |source| AssembleError::Boot { firmware, source: BootError::Disk { source } };
+        fat.write(&mut window.map_err(failed)?).map_err(esp)?;
+        Ok(self.efi.as_ref().is_some_and(|efi| efi.signed))
+    }
+}
+
+/// Returns Debian's package with GRUB for a firmware.
+fn package(firmware: Firmware, arch: Arch) -> &'static str {
+    match (firmware, arch) {
+        (Firmware::Bios, _) => "grub-pc-bin",
+        (Firmware::Uefi, Arch::X86_64) => "grub-efi-amd64-bin",
+        (Firmware::Uefi, Arch::Aarch64) => "grub-efi-arm64-bin",
+    }
+}

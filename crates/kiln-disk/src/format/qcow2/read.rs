@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A qcow2 file as a device that is only read.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+
+use flate2::{Decompress, FlushDecompress};
+use ruzstd::decoding::StreamingDecoder;
+
+use super::super::{FormatError, probe};
+use super::check::{COMPRESSED, OFFSET};
+use super::{Compression, Qcow2Info};
+use crate::device::Device;
+
+/// The bytes of L2 tables that are kept, at least one table.
+const KEPT_TABLES: u64 = 4 << 20;
+
+/// The most bytes that a zstd frame may look back. QEMU's level needs 2 MiB.
+const MOST_WINDOW: u64 = 8 << 20;
+
+/// Set in an L2 entry whose cluster reads as zeros. Version 3, no parts.
+const ZERO: u64 = 1;
+
+/// How many parts a cluster has with extended L2 entries.
+const PARTS: u64 = 32;
+
+/// A qcow2 file without a backing file, read in process.
+///
+/// Keeps one L1 table (32 MiB at most), some MiB of L2 tables and one unpacked cluster. Writing
+/// fails with [`ErrorKind::ReadOnlyFilesystem`].
+pub struct Qcow2File {
+    file: File,
+    info: Qcow2Info,
+    file_size: u64,
+    l1: Vec<u64>,
+    /// L2 tables by where they are in the file, the last used at the end.
+    l2: Vec<(u64, Vec<u64>)>,
+    /// The last cluster that was unpacked, by its L2 entry.
+    unpacked: Option<(u64, Vec<u8>)>,
+}
+
+impl fmt::Debug for Qcow2File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Qcow2File").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// Where the bytes of a piece of the disk are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nowhere: they are zeros.
+    Zeros,
+    /// In the file, from this byte on.
+    At(u64),
+    /// In the compressed cluster of this entry.
+    Packed(u64),
+}
+
+impl Qcow2File {
+    /// Opens the disk in `file`. `name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// - As [`probe`] and [`super::super::ImageInfo::check_self_contained`].
+    /// - [`FormatError::Unsupported`] if it is a raw image, too.
+    pub fn open(mut file: File, name: &str) -> Result<Self, FormatError> {
+        let found = probe(&mut file, name)?;
+        found.check_self_contained(name)?;
+        let Some(info) = found.qcow2().cloned() else {
+            let hint = format!("qemu-img convert -f raw -O qcow2 {name} image.qcow2");
+            return Err(FormatError::Unsupported {
+                name: name.to_owned(),
+                what: "a raw image",
+                hint,
+            });
+        };
+        let (at, count) = (info.tables.l1_at, info.tables.l1_entries);
+        let l1 = read_numbers(&file, at, count)
+            .map_err(|source| FormatError::Io { name: name.to_owned(), source })?;
+        let file_size = found.file_size.0;
+        Ok(Self { file, info, file_size, l1, l2: Vec::new(), unpacked: None })
+    }
+
+    fn cluster(&self) -> u64 {
+        self.info.tables.cluster_size()
+    }
+
+    /// Returns where the byte `at` of the disk is, and how many after it are in the same place.
+    fn find(&mut self, at: u64) -> io::Result<(Place, u64)> {
+        let cluster = self.cluster();
+        let width = if self.info.extended_l2 { 2 } else { 1 };
+        let per_table = cluster / 8 / width;
+        let (number, within) = (at / cluster, at % cluster);
+        let rest = cluster - within;
+        let l2_at = self.l1.get(index(number / per_table)).map_or(0, |entry| entry & OFFSET);
+        if l2_at == 0 {
+            return Ok((Place::Zeros, rest));
+        }
+        let slot = index(number % per_table * width);
+        let extended = self.info.extended_l2;
+        let table = self.l2_table(l2_at)?;
+        let entry = table[slot];
+        if entry & COMPRESSED != 0 {
+            return Ok((Place::Packed(entry), rest));
+        }
+        let host = entry & OFFSET;
+        if !extended {
+            let zeros = host == 0 || entry & ZERO != 0;
+            return Ok((if zeros { Place::Zeros } else { Place::At(host + within) }, rest));
+        }
+        // The lower half of the bitmap says which parts are there, the upper which are zeros.
+        let (bitmap, part) = (table[slot + 1], cluster / PARTS);
+        let there = bitmap >> (within / part) & 1 == 1 && host != 0;
+        let place = if there { Place::At(host + within) } else { Place::Zeros };
+        Ok((place, part - within % part))
+    }
+
+    fn l2_table(&mut self, at: u64) -> io::Result<&[u64]> {
+        if let Some(found) = self.l2.iter().position(|(there, _)| *there == at) {
+            let table = self.l2.remove(found);
+            self.l2.push(table);
+        } else {
+            let most = index((KEPT_TABLES / self.cluster()).max(1));
+            let table = read_numbers(&self.file, at, self.cluster() / 8)?;
+            if self.l2.len() >= most {
+                self.l2.remove(0);
+            }
+            self.l2.push((at, table));
+        }
+        Ok(self.l2.last().map(|(_, table)| table.as_slice()).unwrap_or_default())
+    }
+
+    /// Fills from the file. A last cluster that is there in part goes on with zeros, as for QEMU.
+    fn read_host(&self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        let there = self.file_size.saturating_sub(at);
+        let there = usize::try_from(there).map_or(buf.len(), |n| n.min(buf.len()));
+        if there == 0 && !buf.is_empty() {
+            let text = format!("a cluster at byte {at} of a file of {}", self.file_size);
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
+        }
+        let (inside, beyond) = buf.split_at_mut(there);
+        beyond.fill(0);
+        self.file.read_exact_at(inside, at)
+    }
+
+    /// Returns the cluster of a compressed entry, unpacked.
+    fn unpack(&mut self, entry: u64) -> io::Result<&[u8]> {
+        let fresh = self.unpacked.as_ref().is_none_or(|(there, _)| *there != entry);
+        if fresh {
+            let (at, len) = self.info.tables.compressed(entry);
+            let len = len.min(self.file_size.saturating_sub(at)).min(2 * self.cluster());
+            let mut packed = vec![0; index(len)];
+            self.file.read_exact_at(&mut packed, at)?;
+            let mut out = vec![0; index(self.cluster())];
+            match self.info.compression {
+                Compression::Zlib => inflate(&packed, &mut out)?,
+                Compression::Zstd => unzstd(&packed, &mut out)?,
+            }
+            self.unpacked = Some((entry, out));
+        }
+        Ok(self.unpacked.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default())
+    }
+}
+
+impl Device for Qcow2File {
+    fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        let len = u64::try_from(buf.len()).expect("a slice is shorter than 2^64 bytes");
+        if at.checked_add(len).is_none_or(|end| end > self.size()) {
+            let text = format!("{len} bytes at {at} of a device of {}", self.size());
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
+        }
+        let (mut at, mut buf) = (at, buf);
+        while !buf.is_empty() {
+            let (place, len) = self.find(at)?;
+            let len = index(len).min(buf.len());
+            let (now, later) = buf.split_at_mut(len);
+            match place {
+                Place::Zeros => now.fill(0),
+                Place::At(host) => self.read_host(host, now)?,
+                Place::Packed(entry) => {
+                    let within = index(at % self.cluster());
+                    now.copy_from_slice(&self.unpack(entry)?[within..within + len]);
+                }
+            }
+            at += u64::try_from(len).expect("a slice is shorter than 2^64 bytes");
+            buf = later;
+        }
+        Ok(())
+    }
+
+    fn write_at(&mut self, _at: u64, _bytes: &[u8]) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn discard(&mut self, _at: u64, _len: u64) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.info.virtual_size.0
+    }
+}
+
+fn index(n: u64) -> usize {
+    usize::try_from(n).expect("tables and clusters are some MiB at most")
+}
+
+fn read_numbers(file: &File, at: u64, count: u64) -> io::Result<Vec<u64>> {
+    let mut bytes = vec![0; index(count * 8)];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(bytes.as_chunks::<8>().0.iter().map(|number| u64::from_be_bytes(*number)).collect())
+}
+
+fn damaged(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("a compressed cluster is damaged: {why}"))
+}
+
+fn inflate(packed: &[u8], out: &mut [u8]) -> io::Result<()> {
+    let mut inflater = Decompress::new(false);
+    inflater
+        .decompress(packed, out, FlushDecompress::Finish)
+        .map_err(|error| damaged(&error.to_string()))?;
+    // A full cluster is good, as for QEMU, whether or not the stream says that it ends there.
+    let whole = u64::try_from(out.len()).is_ok_and(|len| len == inflater.total_out());
+    if whole { Ok(()) } else { Err(damaged("it is too short")) }
+}
+
+fn unzstd(packed: &[u8], out: &mut [u8]) -> io::Result<()> {
+    let mut decoder = StreamingDecoder::new_with_max_window_size(packed, MOST_WINDOW)
+        .map_err(|error| damaged(&error.to_string()))?;
+    decoder.read_exact(out).map_err(|error| damaged(&error.to_string()))
+}

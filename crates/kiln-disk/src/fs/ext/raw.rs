@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! libext2fs with Rust's types: every call into C is here, and checked.
+//!
+//! **Invariant:** `fs` is a file system that `ext2fs_open2` made and nothing has freed; every
+//! buffer handed over is as long as libext2fs takes it to be (a block, or an inode of the size in
+//! the superblock).
+#![expect(unsafe_code, reason = "the calls into libext2fs")]
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io;
+use std::ptr;
+use std::rc::Rc;
+use std::sync::{Mutex, Once, PoisonError};
+
+use super::cache::Cache;
+use super::channel::{self, Shared};
+use super::error::ExtError;
+use super::ffi;
+use super::inode::{EXTENTS_FL, Inode};
+use crate::device::Device;
+
+/// Codes below this are errnos: com_err's tables begin at 2^8.
+const FIRST_TABLE: i64 = 256;
+/// Whence of `ext2fs_file_llseek`: from the beginning.
+const SEEK_SET: c_int = 0;
+
+/// An entry of a directory, as `ext2fs_dir_iterate2` finds it.
+#[derive(Debug)]
+pub(super) struct RawEntry {
+    pub(super) name: Vec<u8>,
+    pub(super) inode: u32,
+    pub(super) file_type: u8,
+}
+
+/// A run of blocks of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mapped {
+    /// First block on the device.
+    pub(super) block: u64,
+    /// How many blocks of the file lie there in a row.
+    pub(super) count: u64,
+}
+
+/// An open file system.
+#[derive(Debug)]
+pub(super) struct Raw {
+    fs: ffi::Fs,
+    pub(super) cache: Shared,
+    inode_size: usize,
+}
+
+impl Raw {
+    /// Opens the file system that fills `device`.
+    pub(super) fn open(device: Box<dyn Device>, write: bool) -> Result<Self, ExtError> {
+        static TABLES: Once = Once::new();
+        // SAFETY: adds libext2fs's messages to com_err's list, once, and takes the place of the
+        // function that would print to our standard error what is wrong with a damaged image.
+        TABLES.call_once(|| unsafe {
+            ffi::initialize_ext2_error_table();
+            ffi::set_com_err_hook(keep_quiet);
+        });
+        let cache = Rc::new(RefCell::new(Cache::new(device)));
+        channel::offer(Rc::clone(&cache));
+        let flags = ffi::FLAG_64BITS | if write { ffi::FLAG_RW } else { 0 };
+        let mut fs: ffi::Fs = ptr::null_mut();
+        // SAFETY: all pointers are to live values; libext2fs keeps only the manager, a static.
+        let code = unsafe {
+            let name = c"kiln".as_ptr();
+            ffi::ext2fs_open2(name, ptr::null(), flags, 0, 0, channel::manager(), &raw mut fs)
+        };
+        check(&cache, code, "open the ext file system")?;
+        let mut raw = Self { fs, cache, inode_size: 128 };
+        // The revision is at 0x4c; in revision 0 all inodes have 128 bytes.
+        if raw.super32(0x4c) > 0 {
+            raw.inode_size = usize::from(raw.super16(0x58));
+        }
+        raw.check_superblock()?;
+        Ok(raw)
+    }
+
+    /// Checks what libext2fs 1.47 takes for granted: with another first block it writes past the
+    /// end of the bitmaps that it reads.
+    fn check_superblock(&self) -> Result<(), ExtError> {
+        // s_first_data_block: 1 where a block is 1 KiB, so that the superblock is block 1.
+        let expected = u32::from(self.block_size() == 1024);
+        // s_clusters_per_group: one bit each, in one block.
+        let groups = self.super32(0x24).checked_div(8);
+        let fits =
+            groups.is_some_and(|bytes| bytes <= u32::try_from(self.block_size()).unwrap_or(0));
+        if self.super32(0x14) == expected && fits {
+            return Ok(());
+        }
+        let doing = "open the ext file system";
+        let source =
+            io::Error::new(io::ErrorKind::InvalidData, "its superblock contradicts itself");
+        Err(ExtError::Io { doing, source })
+    }
+
+    fn check(&self, code: ffi::Code, doing: &'static str) -> Result<(), ExtError> {
+        check(&self.cache, code, doing)
+    }
+
+    /// Reads the bitmaps of free blocks and inodes: needed before anything is allocated.
+    pub(super) fn read_bitmaps(&mut self) -> Result<(), ExtError> {
+        // SAFETY: see the invariant.
+        let code = unsafe { ffi::ext2fs_read_bitmaps(self.fs) };
+        self.check(code, "read the block bitmaps")
+    }
+
+    /// Sets what libext2fs takes for the present time, in seconds; 0 would mean the clock.
+    pub(super) fn set_now(&mut self, now: i64) {
+        // SAFETY: see the invariant.
+        unsafe { (*self.fs).now = now.max(1) };
+    }
+
+    /// Returns the block size in bytes.
+    pub(super) fn block_size(&self) -> usize {
+        // SAFETY: see the invariant.
+        let size = unsafe { (*self.fs).blocksize };
+        usize::try_from(size).expect("a block has at most 64 KiB")
+    }
+
+    /// Returns the block size in bytes, as file offsets have it.
+    pub(super) fn block64(&self) -> u64 {
+        u64::try_from(self.block_size()).expect("a block has at most 64 KiB")
+    }
+
+    /// Returns 4 bytes of the superblock.
+    pub(super) fn super32(&self, at: usize) -> u32 {
+        // SAFETY: the superblock has 1024 bytes; the slice index checks `at`.
+        let bytes = unsafe { (&(*(*self.fs).superblock))[at..at + 4].try_into() };
+        u32::from_le_bytes(bytes.expect("four bytes"))
+    }
+
+    /// Returns 2 bytes of the superblock.
+    pub(super) fn super16(&self, at: usize) -> u16 {
+        let bytes = self.super32(at & !3).to_le_bytes();
+        u16::from_le_bytes([bytes[at & 3], bytes[(at & 3) + 1]])
+    }
+
+    /// Sets 4 bytes of the superblock.
+    pub(super) fn set_super32(&mut self, at: usize, value: u32) {
+        // SAFETY: the superblock has 1024 bytes; the slice index checks `at`.
+        unsafe {
+            (&mut (*(*self.fs).superblock))[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            (*self.fs).flags |= ffi::FLAG_DIRTY;
+        }
+    }
+
+    /// Tells libext2fs that no inode table needs to be zeroed any more.
+    pub(super) fn set_tables_zeroed(&mut self) {
+        // SAFETY: see the invariant; group numbers are below the count.
+        unsafe {
+            for group in 0..(*self.fs).group_desc_count {
+                ffi::ext2fs_bg_flags_set(self.fs, group, ffi::BG_INODE_ZEROED);
+                ffi::ext2fs_group_desc_csum_set(self.fs, group);
+            }
+            (*self.fs).flags |= ffi::FLAG_DIRTY;
+        }
+    }
+
+    /// Returns an inode of zeros of the right size.
+    pub(super) fn blank_inode(&self) -> Inode {
+        Inode::zeroed(self.inode_size)
+    }
+
+    pub(super) fn read_inode(&self, ino: u32) -> Result<Inode, ExtError> {
+        let mut inode = self.blank_inode();
+        let len = c_int::try_from(inode.len()).expect("an inode is at most a block");
+        // SAFETY: the buffer is `len` bytes long and aligned.
+        let code = unsafe { ffi::ext2fs_read_inode_full(self.fs, ino, inode.as_mut_ptr(), len) };
+        self.check(code, "read an inode")?;
+        Ok(inode)
+    }
+
+    pub(super) fn write_inode(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
+        let len = c_int::try_from(inode.len()).expect("an inode is at most a block");
+        // SAFETY: the buffer is `len` bytes long and aligned.
+        let code = unsafe { ffi::ext2fs_write_inode_full(self.fs, ino, inode.as_mut_ptr(), len) };
+        self.check(code, "write an inode")
+    }
+
+    /// Sets the size, and the file system's flag for large files if it takes one.
+    pub(super) fn set_size(&mut self, inode: &mut Inode, size: u64) -> Result<(), ExtError> {
+        // SAFETY: only the first 128 bytes are touched.
+        let code = unsafe { ffi::ext2fs_inode_size_set(self.fs, inode.as_mut_ptr(), size) };
+        self.check(code, "set a file's size")
+    }
+
+    /// Takes a free inode, near the directory `near`.
+    pub(super) fn take_inode(&mut self, near: u32, directory: bool) -> Result<u32, ExtError> {
+        let mut ino = 0;
+        let mode = if directory { 0o040_755 } else { 0o100_644 };
+        // SAFETY: `map` may be null (the file system's own map); the rest is live.
+        let code = unsafe {
+            let map = ptr::null_mut();
+            ffi::ext2fs_new_inode(self.fs, near, mode, map, &raw mut ino)
+        };
+        self.check(code, "find a free inode")?;
+        // SAFETY: `ino` is an inode of this file system, just found.
+        unsafe { ffi::ext2fs_inode_alloc_stats2(self.fs, ino, 1, c_int::from(directory)) };
+        Ok(ino)
+    }
+
+    /// Gives an inode back.
+    pub(super) fn free_inode(&mut self, ino: u32, directory: bool) {
+        // SAFETY: `ino` is in use, as its caller has read it.
+        unsafe { ffi::ext2fs_inode_alloc_stats2(self.fs, ino, -1, c_int::from(directory)) };
+    }
+
+    /// Makes an empty extent tree in `inode`, if this file system has extents.
+    pub(super) fn init_blocks(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
+        const FEATURE_EXTENTS: u32 = 0x40;
+        if self.super32(0x60) & FEATURE_EXTENTS == 0 {
+            return Ok(());
+        }
+        inode.set_flags(inode.flags() | EXTENTS_FL);
+        let mut handle = ptr::null_mut();
+        // SAFETY: an inode with the flag and zeros for extents gets an empty tree's header.
+        unsafe {
+            let code = ffi::ext2fs_extent_open2(self.fs, ino, inode.as_mut_ptr(), &raw mut handle);
+            self.check(code, "make an extent tree")?;
+            ffi::ext2fs_extent_free(handle);
+        }
+        Ok(())
+    }
+
+    /// Takes blocks for `count` blocks of the file from `start` on. `inode` is written as well.
+    pub(super) fn allocate(
+        &mut self,
+        ino: u32,
+        inode: &mut Inode,
+        start: u64,
+        count: u64,
+    ) -> Result<(), ExtError> {
+        // SAFETY: `inode` is that of `ino`, and longer than the 128 bytes used.
+        let code = unsafe {
+            let (flags, goal) = (ffi::FALLOCATE_FORCE_INIT, u64::MAX);
+            ffi::ext2fs_fallocate(self.fs, flags, ino, inode.as_mut_ptr(), goal, start, count)
+        };
+        self.check(code, "take blocks for a file")
+    }
+
+    /// Gives back every block of the file.
+    pub(super) fn release(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
+        // SAFETY: `block_buf` may be null; `inode` is that of `ino`.
+        let code = unsafe {
+            let inode = inode.as_mut_ptr();
+            ffi::ext2fs_punch(self.fs, ino, inode, ptr::null_mut(), 0, u64::MAX)
+        };
+        self.check(code, "free the blocks of a file")
+    }
+
+    /// Returns where block `block` of the file lies, and how many more do right after it.
+    pub(super) fn map(
+        &mut self,
+        ino: u32,
+        inode: &mut Inode,
+        block: u64,
+    ) -> Result<Option<Mapped>, ExtError> {
+        if inode.flags() & EXTENTS_FL == 0 {
+            let mut at = 0;
+            // SAFETY: `block_buf` and `ret_flags` may be null.
+            let code = unsafe {
+                let (buf, flags) = (ptr::null_mut(), ptr::null_mut());
+                let inode = inode.as_mut_ptr();
+                ffi::ext2fs_bmap2(self.fs, ino, inode, buf, 0, block, flags, &raw mut at)
+            };
+            self.check(code, "find a block of a file")?;
+            return Ok((at != 0).then_some(Mapped { block: at, count: 1 }));
+        }
+        let mut handle = ptr::null_mut();
+        let mut extent = ffi::Extent::default();
+        // SAFETY: the handle is freed before anything else happens to the inode.
+        let (code, found) = unsafe {
+            let code = ffi::ext2fs_extent_open2(self.fs, ino, inode.as_mut_ptr(), &raw mut handle);
+            self.check(code, "read an extent tree")?;
+            let mut code = ffi::ext2fs_extent_goto(handle, block);
+            let found = code == 0;
+            if found {
+                code = ffi::ext2fs_extent_get(handle, ffi::EXTENT_CURRENT, &raw mut extent);
+            }
+            ffi::ext2fs_extent_free(handle);
+            (code, found)
+        };
+        if !found {
+            return Ok(None);
+        }
+        self.check(code, "read an extent")?;
+        let into = block.checked_sub(extent.logical).filter(|&n| n < u64::from(extent.len));
+        Ok(into.filter(|_| extent.flags & ffi::EXTENT_UNINIT == 0).map(|into| Mapped {
+            block: extent.physical + into,
+            count: u64::from(extent.len) - into,
+        }))
+    }
+
+    /// Reads all entries of a directory, `.` and `..` too.
+    pub(super) fn read_dir(&self, ino: u32) -> Result<Vec<RawEntry>, ExtError> {
+        let mut all: Vec<RawEntry> = Vec::new();
+        // SAFETY: `collect` gets `all`, which lives until the call returns.
+        let code = unsafe {
+            let private = (&raw mut all).cast();
+            ffi::ext2fs_dir_iterate2(self.fs, ino, 0, ptr::null_mut(), collect, private)
+        };
+        self.check(code, "read a directory")?;
+        Ok(all)
+    }
+
+    /// Writes one block of a directory, with its checksum.
+    pub(super) fn write_dir_block(
+        &mut self,
+        ino: u32,
+        at: u64,
+        block: &mut [u8],
+    ) -> Result<(), ExtError> {
+        debug_assert_eq!(block.len(), self.block_size());
+        // SAFETY: the buffer is one block long.
+        let code = unsafe {
+            let buf = block.as_mut_ptr().cast();
+            ffi::ext2fs_write_dir_block4(self.fs, at, buf, 0, ino)
+        };
+        self.check(code, "write a directory")
+    }
+
+    /// Reads from a file at `at`; returns how many bytes, 0 at its end.
+    pub(super) fn read_file(&self, ino: u32, at: u64, buf: &mut [u8]) -> Result<usize, ExtError> {
+        let mut file = ptr::null_mut();
+        let mut got = 0;
+        // SAFETY: the handle is closed below in every case; `buf` is as long as is said.
+        unsafe {
+            let code = ffi::ext2fs_file_open(self.fs, ino, 0, &raw mut file);
+            self.check(code, "open a file")?;
+            let mut code = ffi::ext2fs_file_llseek(file, at, SEEK_SET, ptr::null_mut());
+            if code == 0 {
+                let len = u32::try_from(buf.len()).unwrap_or(1 << 30);
+                code = ffi::ext2fs_file_read(file, buf.as_mut_ptr().cast(), len, &raw mut got);
+            }
+            let closed = ffi::ext2fs_file_close(file);
+            self.check(if code == 0 { closed } else { code }, "read a file")?;
+        }
+        Ok(usize::try_from(got).expect("at most the length of the buffer"))
+    }
+
+    /// Sets extended attributes of an inode that has been written before.
+    pub(super) fn set_xattrs(
+        &mut self,
+        ino: u32,
+        xattrs: &[(String, Vec<u8>)],
+    ) -> Result<(), ExtError> {
+        self.with_xattrs(ino, |raw, handle| {
+            for (name, value) in xattrs {
+                let name = CString::new(name.as_str())
+                    .map_err(|_| ExtError::BadName { name: name.clone().into_bytes() })?;
+                // SAFETY: name and value live until the call returns, which copies them.
+                let code = unsafe {
+                    let value_at = value.as_ptr().cast();
+                    ffi::ext2fs_xattr_set(handle, name.as_ptr(), value_at, value.len())
+                };
+                raw.check(code, "write an extended attribute")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the extended attributes of an inode.
+    pub(super) fn xattrs(&self, ino: u32) -> Result<Vec<(String, Vec<u8>)>, ExtError> {
+        let mut all: Vec<(String, Vec<u8>)> = Vec::new();
+        self.with_xattrs(ino, |raw, handle| {
+            // SAFETY: `collect_xattr` gets `all`, which lives until the call returns.
+            let code =
+                unsafe { ffi::ext2fs_xattrs_iterate(handle, collect_xattr, (&raw mut all).cast()) };
+            raw.check(code, "list extended attributes")
+        })?;
+        Ok(all)
+    }
+
+    fn with_xattrs(
+        &self,
+        ino: u32,
+        with: impl FnOnce(&Self, ffi::Handle) -> Result<(), ExtError>,
+    ) -> Result<(), ExtError> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: the handle is closed below in every case.
+        let code = unsafe { ffi::ext2fs_xattrs_open(self.fs, ino, &raw mut handle) };
+        self.check(code, "open extended attributes")?;
+        // SAFETY: the handle has just been opened.
+        let code = unsafe { ffi::ext2fs_xattrs_read(handle) };
+        let done = self.check(code, "read extended attributes").and_then(|()| with(self, handle));
+        // SAFETY: nothing uses the handle any more.
+        let code = unsafe { ffi::ext2fs_xattrs_close(&raw mut handle) };
+        done.and_then(|()| self.check(code, "write extended attributes"))
+    }
+
+    /// Frees the block of extended attributes that `inode` has.
+    pub(super) fn free_xattr_block(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
+        // SAFETY: `inode` is that of `ino`, of full size.
+        let code = unsafe { ffi::ext2fs_free_ext_attr(self.fs, ino, inode.as_mut_ptr()) };
+        self.check(code, "free extended attributes")
+    }
+
+    /// Writes superblock, group descriptors, bitmaps and the cache to the device.
+    pub(super) fn flush(&mut self) -> Result<(), ExtError> {
+        // SAFETY: see the invariant.
+        let code = unsafe { ffi::ext2fs_flush2(self.fs, ffi::FLUSH_NO_SYNC) };
+        self.check(code, "write the superblock")?;
+        let flushed = self.cache.borrow_mut().flush();
+        flushed.map_err(|source| ExtError::Io { doing: "write the file system", source })
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // SAFETY: the only place that frees it. Nothing is written: `ext2fs_free` does not flush.
+        unsafe { ffi::ext2fs_free(self.fs) };
+    }
+}
+
+fn check(cache: &Shared, code: ffi::Code, doing: &'static str) -> Result<(), ExtError> {
+    let kept = cache.borrow_mut().error.take();
+    match code {
+        0 => Ok(()),
+        ffi::BLOCK_ALLOC_FAIL => Err(ExtError::NoBlocks),
+        ffi::INODE_ALLOC_FAIL => Err(ExtError::NoInodes),
+        ffi::EA_NO_SPACE => Err(ExtError::XattrsTooLarge),
+        code if code < FIRST_TABLE => {
+            let number = i32::try_from(code).unwrap_or_default();
+            let source = kept.unwrap_or_else(|| io::Error::from_raw_os_error(number));
+            Err(ExtError::Io { doing, source })
+        }
+        code => Err(ExtError::Library { doing, code, text: message(code) }),
+    }
+}
+
+/// Returns what com_err says of `code`.
+fn message(code: ffi::Code) -> String {
+    // For a code of no table the text is in one static buffer.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: never null, and a string that stays as it is while the lock is held.
+    unsafe { CStr::from_ptr(ffi::error_message(code)) }.to_string_lossy().into_owned()
+}
+
+/// A library does not print; what matters comes back as an error's number.
+unsafe extern "C" fn keep_quiet(_: *const c_char, _: ffi::Code, _: *const c_char, _: *mut c_void) {}
+
+unsafe extern "C" fn collect(
+    _: u32,
+    _: c_int,
+    dirent: *mut ffi::DirEntryHead,
+    _: c_int,
+    _: c_int,
+    _: *mut c_char,
+    private: *mut c_void,
+) -> c_int {
+    // SAFETY: `private` is the vector of `read_dir`; the entry's head is followed by its name,
+    // whose length libext2fs has checked against the entry's.
+    unsafe {
+        let all = &mut *private.cast::<Vec<RawEntry>>();
+        let [len, file_type] = (*dirent).name_len.to_le_bytes();
+        let name = std::slice::from_raw_parts(dirent.add(1).cast::<u8>(), usize::from(len));
+        let entry = RawEntry { name: name.to_vec(), inode: (*dirent).inode, file_type };
+        all.push(entry);
+    }
+    0
+}
+
+unsafe extern "C" fn collect_xattr(
+    name: *mut c_char,
+    value: *mut c_char,
+    len: usize,
+    private: *mut c_void,
+) -> c_int {
+    // SAFETY: `private` is the vector of `xattrs`; name and value are libext2fs's own copies.
+    unsafe {
+        let all = &mut *private.cast::<Vec<(String, Vec<u8>)>>();
+        let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+        let value = if len == 0 { &[][..] } else { std::slice::from_raw_parts(value.cast(), len) };
+        all.push((name, value.to_vec()));
+    }
+    0
+}

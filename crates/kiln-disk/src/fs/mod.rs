@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! File systems.
+
+pub mod ext;
+pub mod fat;
+pub mod iso9660;

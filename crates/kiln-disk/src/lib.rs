@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Block devices, partition tables, boot loaders and file systems, in process: no root, no loop
+//! device, no mount, no chroot.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`device`] | the trait of a block device, raw files, windows |
+//! | [`mod@format`] | formats of disk images |
+//! | [`table`] | partition tables |
+//! | [`fs`] | file systems: ext4, FAT, ISO 9660 |
+//! | [`boot`] | boot loaders, put in place by offset |
+//! | [`tar`] | the tar stream that a root file system comes in |
+//! | [`assemble`] | a tar stream to a bootable disk, in one pass |
+//!
+//! **Invariant:** trees and images are hostile: no path leads out of its target, every size is
+//! bounded before memory is asked for it, and nothing is given to a driver of the kernel.
+
+pub mod assemble;
+pub mod boot;
+pub mod device;
+pub mod format;
+pub mod fs;
+pub mod table;
+pub mod tar;
