@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What goes into a guest: first-boot seeds.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`seed`] | the drive that tells a guest at its first boot who it is (NoCloud) |
+//! | [`userdata`] | the user's own cloud-init data: read, checked, merged |
+//!
+//! **Invariant:** nothing here touches a disk, the clock or the network: files come in as bytes
+//! and go out as bytes.
+
+pub mod seed;
+pub mod userdata;
+mod yaml;
