@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Networks, leases, reserved addresses.
+
+mod life;
+mod view;
+
+pub use life::{Lease, Network};
+pub use view::{DhcpHost, ForwardMode, IpView, NetworkView};
