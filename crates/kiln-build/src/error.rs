@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Why an image could not be built.
+
+use std::io;
+use std::path::PathBuf;
+
+use kiln_disk::assemble::AssembleError;
+use kiln_host::CmdError;
+use kiln_host::lock::LockError;
+use kiln_spec::{Arch, Bytes};
+
+use crate::base::debian::Finding;
+use crate::stage::Stage;
+use crate::store::StoreError;
+
+/// Why an image could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The recipe is for other processors than the host's.
+    #[error("the recipe is for {wanted}, and this host is {}", host_name(*host))]
+    Arch {
+        /// What the recipe says.
+        wanted: Arch,
+        /// What the host is; `None` if Kiln does not know it.
+        host: Option<Arch>,
+    },
+    /// This host's processors are of a kind that Kiln builds nothing for.
+    #[error("kiln does not know this host's processors")]
+    UnknownHost,
+    /// The user has no range of ids of its own, which a build without root needs.
+    #[error("the user `{user}` has fewer than 65536 subordinate ids in `{file}`")]
+    NoSubids {
+        /// The user.
+        user: String,
+        /// `/etc/subuid` or `/etc/subgid`.
+        file: &'static str,
+    },
+    /// Packages do not exist.
+    #[error("{suite} has no package {}", quoted(packages.iter().map(|(name, _)| name)))]
+    NoPackage {
+        /// The names, each with the nearest that exists, if one is near.
+        packages: Vec<(String, Option<String>)>,
+        /// The release.
+        suite: &'static str,
+    },
+    /// A package cannot be installed as the recipe asks.
+    #[error("a package cannot be installed: {what}")]
+    Unmet {
+        /// apt's words.
+        what: String,
+    },
+    /// The mirror has no such release.
+    #[error("the mirror has no such release: `{repository}`")]
+    NoSuite {
+        /// Address and release.
+        repository: String,
+    },
+    /// A file cannot be fetched from the mirror.
+    #[error("could not fetch `{url}`: {why}")]
+    Mirror {
+        /// The file.
+        url: String,
+        /// apt's words.
+        why: String,
+    },
+    /// The mirror's signature is missing or not trusted.
+    #[error("the mirror is not to be trusted: {what}")]
+    Untrusted {
+        /// apt's words.
+        what: String,
+    },
+    /// There is no such time zone.
+    #[error("there is no time zone `{name}`")]
+    NoTimezone {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such locale.
+    #[error("there is no locale `{name}`")]
+    NoLocale {
+        /// Its name.
+        name: String,
+    },
+    /// There is too little space.
+    #[error(
+        "there is no space left in `{}`: {free} were free before stage `{stage}`, and a build \
+         needs at least {need}", folder.display()
+    )]
+    NoSpace {
+        /// Where.
+        folder: PathBuf,
+        /// In which stage that was seen.
+        stage: Stage,
+        /// How much was free.
+        free: Bytes,
+        /// How much a small image needs there.
+        need: Bytes,
+    },
+    /// A program of the host failed.
+    #[error("stage `{stage}` failed")]
+    Tool {
+        /// The stage.
+        stage: Stage,
+        /// What happened.
+        source: CmdError,
+    },
+    /// The tree could not be written to a disk.
+    #[error("could not write the tree to a disk")]
+    Disk(#[source] AssembleError),
+    /// The store could not be used.
+    #[error("could not use the store of images")]
+    Store(#[source] StoreError),
+    /// A lock could not be taken.
+    #[error("could not lock the folder of a build")]
+    Lock(#[source] LockError),
+    /// A file or folder cannot be used.
+    #[error("could not {doing} `{}`", path.display())]
+    Io {
+        /// What was tried: `read`.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Kiln was told to stop.
+    #[error("the build was stopped, because kiln was")]
+    Interrupted,
+}
+
+impl BuildError {
+    /// Returns what the user can do about it, if that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Arch { wanted, .. } => {
+                Some(format!("build it on a host with {wanted} processors"))
+            }
+            Self::NoSubids { user, .. } => Some(format!(
+                "as root: usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 \
+                 {user}"
+            )),
+            Self::NoPackage { packages, .. } => {
+                let near: Vec<_> = packages.iter().filter_map(|(_, near)| near.as_ref()).collect();
+                (!near.is_empty()).then(|| format!("did you mean {}?", quoted(near)))
+            }
+            Self::NoSuite { .. } | Self::Mirror { .. } => Some(
+                "look at `mirror` and `security` of the recipe's `base`, and at the network".into(),
+            ),
+            Self::Untrusted { .. } => Some(
+                "the package debian-archive-keyring has the keys: install it, or a newer one"
+                    .into(),
+            ),
+            Self::NoSpace { .. } => Some("free some space, or name another folder".into()),
+            Self::NoTimezone { .. } => {
+                Some("`timedatectl list-timezones` lists them: `Europe/Berlin`".into())
+            }
+            Self::NoLocale { .. } => {
+                Some("/usr/share/i18n/SUPPORTED lists them: `de_DE.UTF-8`".into())
+            }
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io { doing, path: path.into(), source }
+    }
+
+    /// Returns the error that mmdebstrap's failure amounts to: what its output told, if it did.
+    pub(crate) fn of_packages(
+        source: CmdError,
+        stage: Stage,
+        finding: Option<Finding>,
+        suite: &'static str,
+    ) -> Self {
+        match (source, finding) {
+            (CmdError::Interrupted { .. }, _) => Self::Interrupted,
+            (CmdError::Failed { .. }, Some(finding)) => Self::of_finding(finding, stage, suite),
+            (source, _) => Self::Tool { stage, source },
+        }
+    }
+
+    fn of_finding(finding: Finding, stage: Stage, suite: &'static str) -> Self {
+        match finding {
+            Finding::NoPackage(packages) => Self::NoPackage { packages, suite },
+            Finding::Unmet(what) => Self::Unmet { what },
+            Finding::NoSuite { repository } => Self::NoSuite { repository },
+            Finding::Fetch { url, why } => Self::Mirror { url, why },
+            Finding::Untrusted(what) => Self::Untrusted { what },
+            Finding::NoTimezone(name) => Self::NoTimezone { name },
+            Finding::NoLocale(name) => Self::NoLocale { name },
+            Finding::NoSpace => {
+                Self::NoSpace { folder: PathBuf::new(), stage, free: Bytes(0), need: Bytes(0) }
+            }
+        }
+    }
+
+    /// Returns whether a file system was full.
+    pub(crate) fn is_no_space(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let told = match error.downcast_ref::<CmdError>() {
+                Some(CmdError::Failed { stderr, .. }) => stderr.contains("No space left on device"),
+                _ => false,
+            };
+            if told || error.downcast_ref::<io::Error>().is_some_and(|e| full(e.kind())) {
+                return true;
+            }
+            cause = error.source();
+        }
+        matches!(self, Self::NoSpace { .. })
+    }
+}
+
+impl From<StoreError> for BuildError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Interrupted => Self::Interrupted,
+            other => Self::Store(other),
+        }
+    }
+}
+
+fn host_name(host: Option<Arch>) -> String {
+    host.map_or_else(|| "of a kind that kiln does not know".into(), |arch| arch.to_string())
+}
+
+fn quoted(words: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    let words: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Recipes to images, and the store that images live in.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`build`] | a recipe to an image in the store |
+//! | [`base`] | what is particular to a distribution |
+//! | [`stage`] | the stages of a build, and what is told while it runs |
+//! | [`store`] | images by digest and by name, on disk |
+//! | [`digest`] | SHA-256 of a file |
+
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod build;
+pub mod digest;
+pub mod stage;
+pub mod store;
+
+mod error;
+mod scratch;
+
+pub use build::{BuildContext, Built, build};
+pub use error::BuildError;
+pub use stage::{Event, Stage};

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Builds that fail, with the real tools: what is told, and that nothing is left.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
+
+use kiln_build::store::Store;
+use kiln_build::{BuildContext, BuildError, Event, Stage, build};
+use kiln_host::RealHost;
+use kiln_spec::Recipe;
+use kiln_testkit::{need_program, run};
+
+/// Builds a recipe in a folder of its own; returns the error, and the stages that began.
+fn fail(text: &str, user: &str, is_root: bool) -> (BuildError, Vec<Stage>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, temp) = (dir.path().join("store"), dir.path().join("temp"));
+    fs::create_dir(&temp).unwrap();
+    let store = Store::open(&folder).unwrap();
+    let ctx = BuildContext {
+        host: &RealHost,
+        store: &store,
+        now: UNIX_EPOCH,
+        is_root,
+        user,
+        kiln_version: "test",
+        temp: Some(&temp),
+        force: false,
+    };
+    let stages = Mutex::new(Vec::new());
+    let error = build(&Recipe::parse(text, "r").unwrap(), &ctx, &|event| {
+        if let Event::Stage(stage) = event {
+            stages.lock().unwrap().push(stage);
+        }
+    })
+    .unwrap_err();
+    assert_eq!(left(&temp), 0, "in the temporary folder");
+    assert_eq!(left(&folder.join("tmp")), 0, "in the store's tmp");
+    assert_eq!(store.list().unwrap(), []);
+    (error, stages.into_inner().unwrap())
+}
+
+fn left(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+fn is_root() -> bool {
+    run(&["id", "-u"]).success().stdout.trim() == "0"
+}
+
+fn user() -> String {
+    run(&["id", "-un"]).success().stdout.trim().to_owned()
+}
+
+#[test]
+fn a_mirror_that_does_not_answer_is_named() {
+    if !need_program("mmdebstrap") || !need_program("qemu-img") {
+        return;
+    }
+    let text = "kiln: 1\nname: d\nbase:\n  debian: bookworm\n  mirror: http://127.0.0.1:1/d\n  \
+                security: http://127.0.0.1:1/s\n";
+    let (error, stages) = fail(text, &user(), is_root());
+    let BuildError::Mirror { url, why } = &error else { panic!("{error}") };
+    assert_eq!(url, "http://127.0.0.1:1/d/dists/bookworm/InRelease");
+    assert!(why.contains("Connection refused"), "{why}");
+    assert!(error.hint().unwrap().contains("`mirror`"));
+    assert_eq!(stages, [Stage::Lists]);
+}
+
+#[test]
+fn a_user_without_subordinate_ids_is_told_how_to_get_them() {
+    if !need_program("mmdebstrap") || !need_program("newuidmap") || !need_program("qemu-img") {
+        return;
+    }
+    let text = "kiln: 1\nname: d\nbase: {debian: bookworm}\n";
+    let (error, stages) = fail(text, "nobody-of-that-name", false);
+    assert_eq!(
+        error.to_string(),
+        "the user `nobody-of-that-name` has fewer than 65536 subordinate ids in `/etc/subuid`"
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "as root: usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 \
+         nobody-of-that-name"
+    );
+    assert_eq!(stages, []);
+}
