@@ -1,0 +1,36 @@
+# The front door. `make demo` and `make test` need nothing prepared.
+# CARGO_TARGET_DIR is honoured; KILN_HOME, too.
+SHELL := /bin/bash
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+KILN := $(TARGET)/release/kiln
+
+.PHONY: demo test test-e2e check gen bench setup build
+
+setup:            ## install what is needed; fast when nothing is
+	@tools/setup
+
+build:            ## the program, optimised
+	@cargo build --release --locked -p kiln
+
+demo:             ## from a fresh machine to a login line (about 5 minutes without KVM)
+	@tools/setup demo
+	@$(MAKE) --no-print-directory build
+	@$(KILN) build examples/debian-12.yaml --timings
+	@$(KILN) launch debian-12 demo --timings --start-network
+
+test: setup       ## all tests this machine can run
+	@tools/test
+
+test-e2e: setup   ## only those that start real machines
+	@tools/test e2e
+
+check:            ## what a reviewer would say first: format, lints, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+
+gen: build        ## write anew what is generated: manual pages, completions
+	@tools/gen $(KILN)
+
+bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 3 minutes)
+	@tools/bench $(KILN)

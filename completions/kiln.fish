@@ -1,0 +1,290 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_kiln_global_optspecs
+    string join \n c/connect= json q/quiet v/verbose no-color h/help V/version
+end
+
+function __fish_kiln_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_kiln_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_kiln_using_subcommand
+    set -l cmd (__fish_kiln_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c kiln -n "__fish_kiln_needs_command" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_needs_command" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_needs_command" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_needs_command" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_needs_command" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_needs_command" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "launch" -d 'Make a machine from an image, start it and wait until one can log in'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "list" -d 'List the machines of the host'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "ls" -d 'List the machines of the host'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "info" -d 'Show what there is to know about a machine'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "start" -d 'Start machines'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "stop" -d 'Stop machines: ask the agent or by ACPI, and switch off after a time-out'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "restart" -d 'Stop machines and start them again'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "rm" -d 'Remove machines with their volumes, reservations and keys; a running one is switched off'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "wait" -d 'Wait until a machine is ready, or has stopped'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "logs" -d 'Show what a machine wrote to its console'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "console" -d 'Attach to a machine\'s serial console; Ctrl-] leaves'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "ssh" -d 'Log in to a machine, or run a command there, by OpenSSH'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "exec" -d 'Run a program in a machine through the guest agent'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "cp" -d 'Copy files to or from a machine'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "build" -d 'Build an image from a recipe, into the store'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "image" -d 'List, show and remove the images of the store'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "doctor" -d 'Check what Kiln needs on this machine and on the host, and say what mends it'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "completions" -d 'Print completions for a shell'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -s n -l count -d 'Make this many machines: NAME-1, NAME-2 and so on' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l cpus -d 'Virtual processors' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l memory -d 'Memory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l disk -d 'Size of the root disk; not smaller than the image' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network -d 'A network of the host; `user` for user-mode networking with a forward for SSH' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l ip -d 'Reserve an IPv4 address of the network for the machine: `auto`, or the address itself' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l pool -d 'The pool for the machine\'s volumes' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l firmware -d 'Firmware' -r -f -a "bios\t'SeaBIOS'
+uefi\t'UEFI, chosen by libvirt from what the host has'"
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l user -d 'Who logs in; without it the image\'s own default user' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l ssh-key -d 'A public key that may log in (repeatable)' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l user-data -d 'Cloud-init user-data, merged with what Kiln itself needs' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l virt-type -d 'How the processor is run; without it `kvm` if it works' -r -f -a "kvm\t'The processor itself'
+qemu\t'QEMU\'s translation (TCG): slow, works everywhere'"
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How long to wait until the machine is ready' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l start-network -d 'Start the host\'s network if it is not active'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l no-wait -d 'Return as soon as the machine runs'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l rm-on-failure -d 'Remove the machine if it does not get ready; otherwise it is kept to be looked at'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timings -d 'Show how long each phase took'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l dry-run -d 'Print what would be done, the XML included, and do nothing'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand list" -s a -l all -d 'Domains that Kiln did not make, too'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand list" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -s a -l all -d 'Domains that Kiln did not make, too'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand ls" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand info" -l xml -d 'Print the domain\'s XML instead'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand info" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand start" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand start" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand start" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand start" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand start" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand start" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -l timeout -d 'How long the guest may take before it is switched off' -r
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -l hard -d 'Switch off at once, as if the plug was pulled'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -l timeout -d 'How long the guest may take before it is switched off' -r
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -l hard -d 'Switch off at once, as if the plug was pulled'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -l foreign -d 'Remove a domain that Kiln did not make: its definition only, its disks stay'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -l dry-run -d 'Print what would be removed, and do nothing'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand rm" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l for -d 'What to wait for' -r -f -a "ready\t'The agent answers, cloud-init is done, one can log in'
+agent\t'The guest agent answers'
+stopped\t'The machine is off'"
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timeout -d 'How long to wait' -r
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timings -d 'Show how long each phase took'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s n -l lines -d 'The last N lines only' -r
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s f -l follow -d 'Go on as it writes more, until it stops'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand logs" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand console" -l force -d 'Take the console over from somebody else'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand console" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s l -l login -d 'Log in as this user instead' -r
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -l timeout -d 'End with an error if the program runs longer; it goes on in the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -l via -d 'How to get there; without it scp, or the agent where nobody can log in' -r -f -a "scp\t'OpenSSH\'s scp, as the machine\'s user'
+agent\t'The guest agent, as root, without a network; one file'"
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -s r -l recursive -d 'Folders, too, with all that is in them'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand cp" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l rebuild -d 'Build again, even if the store has it'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l dry-run -d 'Print what would be built, and do nothing'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l timings -d 'Show how long each stage took'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -f -a "ls" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list ls info rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from info" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand man" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand man" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand man" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand man" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand man" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand man" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "launch" -d 'Make a machine from an image, start it and wait until one can log in'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "list" -d 'List the machines of the host'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "info" -d 'Show what there is to know about a machine'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "start" -d 'Start machines'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "stop" -d 'Stop machines: ask the agent or by ACPI, and switch off after a time-out'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "restart" -d 'Stop machines and start them again'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "rm" -d 'Remove machines with their volumes, reservations and keys; a running one is switched off'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "wait" -d 'Wait until a machine is ready, or has stopped'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "logs" -d 'Show what a machine wrote to its console'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "console" -d 'Attach to a machine\'s serial console; Ctrl-] leaves'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "ssh" -d 'Log in to a machine, or run a command there, by OpenSSH'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "exec" -d 'Run a program in a machine through the guest agent'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "cp" -d 'Copy files to or from a machine'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "build" -d 'Build an image from a recipe, into the store'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "image" -d 'List, show and remove the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "doctor" -d 'Check what Kiln needs on this machine and on the host, and say what mends it'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "completions" -d 'Print completions for a shell'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "man" -d 'Write the manual pages into a folder'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch list info start stop restart rm wait logs console ssh exec cp build image doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln launch`.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use kiln_spec::{Bytes, MachineName};
+
+use super::duration;
+
+/// Make a machine from an image, start it and wait until one can log in
+///
+/// The image is the name of one in the store (`kiln image list`, `kiln build`) or the path of a
+/// qcow2 or raw file. The first launch copies it into the host's pool as a template; each machine
+/// is a linked clone of that, with its own identity.
+#[derive(Debug, Args)]
+#[command(after_long_help = "EXAMPLES
+  kiln launch debian-12 web1
+  kiln launch debian-12 web -n 3 --memory 2GiB --cpus 2
+  kiln launch ./disk.qcow2 try --user-data setup.yaml --timings
+  kiln -c qemu+ssh://admin@kvm1/system launch debian-12 web1")]
+pub(crate) struct Launch {
+    /// The image: a name in the store, or a path (with a `/` in it)
+    pub(crate) image: String,
+    /// The machine's name, which becomes its host name; without it the image's name
+    pub(crate) name: Option<MachineName>,
+    /// Make this many machines: NAME-1, NAME-2 and so on
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(crate) count: Option<u32>,
+    /// Virtual processors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub(crate) cpus: u32,
+    /// Memory
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub(crate) memory: Bytes,
+    /// Size of the root disk; not smaller than the image
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) disk: Option<Bytes>,
+    /// A network of the host; `user` for user-mode networking with a forward for SSH
+    ///
+    /// Without it: `default` of a system host, `user` in a session.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+    /// Reserve an IPv4 address of the network for the machine: `auto`, or the address itself
+    ///
+    /// Without it the network's DHCP server gives one out, by the machine's hardware address. A
+    /// reservation holds when many machines come and go; libvirt takes half a second for it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Option<WantedIp>,
+    /// The pool for the machine's volumes
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) pool: String,
+    /// Firmware
+    #[arg(long, value_enum, default_value_t = Firmware::Bios)]
+    pub(crate) firmware: Firmware,
+    /// Who logs in; without it the image's own default user
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// A public key that may log in (repeatable)
+    ///
+    /// Without it: the keys that `ssh` would use, from the agent and ~/.ssh; with none there, a
+    /// key that Kiln makes and keeps.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_key: Vec<PathBuf>,
+    /// Cloud-init user-data, merged with what Kiln itself needs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) user_data: Option<PathBuf>,
+    /// How the processor is run; without it `kvm` if it works
+    #[arg(long, value_enum)]
+    pub(crate) virt_type: Option<VirtType>,
+    /// Start the host's network if it is not active
+    #[arg(long)]
+    pub(crate) start_network: bool,
+    /// Return as soon as the machine runs
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How long to wait until the machine is ready
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Remove the machine if it does not get ready; otherwise it is kept to be looked at
+    #[arg(long)]
+    pub(crate) rm_on_failure: bool,
+    /// Show how long each phase took
+    #[arg(long)]
+    pub(crate) timings: bool,
+    /// Print what would be done, the XML included, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Which address is to be reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WantedIp {
+    /// Any that is free.
+    Auto,
+    /// This one.
+    This(Ipv4Addr),
+}
+
+impl FromStr for WantedIp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            text => text
+                .parse()
+                .map(Self::This)
+                .map_err(|_| format!("`{text}` is neither an IPv4 address nor `auto`")),
+        }
+    }
+}
+
+/// What starts the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Firmware {
+    /// SeaBIOS
+    Bios,
+    /// UEFI, chosen by libvirt from what the host has
+    Uefi,
+}
+
+/// What runs the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum VirtType {
+    /// The processor itself
+    Kvm,
+    /// QEMU's translation (TCG): slow, works everywhere
+    Qemu,
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln doctor`: every need, its verdict, and the command that mends it.
+
+use std::path::Path;
+
+use kiln_host::{Tool, cmd};
+use kiln_libvirt::Connection;
+use kiln_libvirt::connect::VirtType;
+use serde_json::json;
+
+use crate::args::doctor::Doctor;
+use crate::context::Context;
+use crate::machine::{host, pool};
+use crate::ui::Table;
+
+/// The oldest libvirt that has what Kiln uses: 9.0.0 brought passt.
+const LIBVIRT: (u64, u64) = (9, 0);
+/// The machine type of Kiln's domains.
+const MACHINE: &str = "q35";
+/// Less free space than this in a folder of images is worth a warning: 5 GiB.
+const SPACE: u64 = 5 << 30;
+
+/// How a need stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Met.
+    Ok,
+    /// Not met; something is slower, or one verb lacks it.
+    Warning,
+    /// Not met, and machines need it.
+    Missing,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    need: String,
+    verdict: Verdict,
+    detail: String,
+    mend: Option<String>,
+}
+
+fn ok(need: &str, detail: impl Into<String>) -> Finding {
+    Finding { need: need.to_owned(), verdict: Verdict::Ok, detail: detail.into(), mend: None }
+}
+
+fn bad(
+    need: &str,
+    verdict: Verdict,
+    detail: impl Into<String>,
+    mend: impl Into<String>,
+) -> Finding {
+    Finding { need: need.to_owned(), verdict, detail: detail.into(), mend: Some(mend.into()) }
+}
+
+/// What the checks look at.
+struct Subject<'a> {
+    ctx: &'a Context,
+    conn: Option<Connection>,
+}
+
+/// A check; it may find several things, or nothing when it does not apply.
+type Check = fn(&Subject<'_>) -> anyhow::Result<Vec<Finding>>;
+
+/// Every check, in the order that is shown.
+const CHECKS: &[(&str, Check)] = &[
+    ("qemu", qemu),
+    ("acceleration", acceleration),
+    ("firmware", firmware),
+    ("network", network),
+    ("pool", storage),
+    ("programs", programs),
+    ("ids", subordinate_ids),
+    ("space", space),
+];
+
+/// Checks what Kiln needs; 1 if something needed is missing.
+pub(crate) fn run(ctx: &Context, _args: &Doctor) -> anyhow::Result<u8> {
+    let (conn, first) = libvirt(ctx);
+    let subject = Subject { ctx, conn };
+    let mut findings = vec![first];
+    for (need, check) in CHECKS {
+        match check(&subject) {
+            Ok(found) => findings.extend(found),
+            Err(error) => {
+                let mend = "see the error; run `kiln doctor -v` again when it is mended";
+                findings.push(bad(need, Verdict::Warning, format!("{error:#}"), mend));
+            }
+        }
+    }
+    show(ctx, &findings);
+    Ok(u8::from(findings.iter().any(|f| f.verdict == Verdict::Missing)))
+}
+
+fn show(ctx: &Context, findings: &[Finding]) {
+    if ctx.ui.json() {
+        let all: Vec<_> = findings
+            .iter()
+            .map(|f| json!({"need": f.need, "verdict": f.verdict.word(), "detail": f.detail, "mend": f.mend}))
+            .collect();
+        ctx.ui.result(&json!({ "findings": all }));
+        return;
+    }
+    let mut table = Table::new(&["VERDICT", "NEED", "DETAIL"]);
+    for f in findings {
+        table.row(vec![f.verdict.word().to_owned(), f.need.clone(), f.detail.clone()]);
+    }
+    table.lines().iter().for_each(|line| ctx.ui.out(line));
+    for f in findings {
+        if let Some(mend) = &f.mend {
+            ctx.ui.out(format!("{}: {mend}", f.need));
+        }
+    }
+}
+
+fn libvirt(ctx: &Context) -> (Option<Connection>, Finding) {
+    let conn = match host::connect(ctx) {
+        Ok(conn) => conn,
+        Err(error) => {
+            let report = crate::error::report(&error);
+            let mend = report.hints.join("; ");
+            return (None, bad("libvirt", Verdict::Missing, report.chain.join(": "), mend));
+        }
+    };
+    let finding = match conn.lib_version() {
+        Ok(version) if (version.major, version.minor) >= LIBVIRT => {
+            ok("libvirt", format!("{version} at {}", conn.uri()))
+        }
+        Ok(version) => bad(
+            "libvirt",
+            Verdict::Missing,
+            format!("{version} at {} is older than {}.{}.0", conn.uri(), LIBVIRT.0, LIBVIRT.1),
+            "install a newer one; on Debian 12: apt install -t bookworm-backports libvirt-daemon-system",
+        ),
+        Err(error) => bad("libvirt", Verdict::Warning, error.to_string(), "see the error"),
+    };
+    (Some(conn), finding)
+}
+
+fn qemu(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let Some(conn) = &on.conn else { return Ok(Vec::new()) };
+    let arch = std::env::consts::ARCH;
+    Ok(match conn.domain_capabilities(arch, Some(MACHINE), VirtType::Qemu) {
+        Ok(known) => {
+            let version = conn.hypervisor_version()?;
+            vec![ok("qemu", format!("{version}, {}", known.emulator().unwrap_or_default()))]
+        }
+        Err(error) => {
+            let mend = "on the host: apt install qemu-system-x86";
+            vec![bad("qemu", Verdict::Missing, error.to_string(), mend)]
+        }
+    })
+}
+
+fn acceleration(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let Some(conn) = &on.conn else { return Ok(Vec::new()) };
+    let mut all = vec![match host::accelerator(conn, None)?.warning {
+        None => ok("acceleration", "kvm"),
+        Some(warning) => bad(
+            "acceleration",
+            Verdict::Warning,
+            warning,
+            "switch virtualisation on in the firmware of this machine, or nested virtualisation in its host",
+        ),
+    }];
+    let kvm = Path::new("/dev/kvm");
+    if conn.is_local() && !conn.is_session() && kvm.exists() && group_of(kvm) == Some(0) {
+        all.push(bad(
+            "/dev/kvm",
+            Verdict::Warning,
+            "belongs to root's group: QEMU's user cannot open it, and libvirt probes QEMU anew on every call",
+            "chown root:kvm /dev/kvm && chmod 660 /dev/kvm",
+        ));
+    }
+    Ok(all)
+}
+
+fn group_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|m| m.gid())
+}
+
+fn firmware(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let Some(conn) = &on.conn else { return Ok(Vec::new()) };
+    let known = conn.domain_capabilities(std::env::consts::ARCH, Some(MACHINE), VirtType::Qemu)?;
+    Ok(vec![if known.has_uefi() {
+        ok("uefi", "a firmware for guests is there")
+    } else {
+        bad(
+            "uefi",
+            Verdict::Warning,
+            "no UEFI firmware for guests",
+            "on the host: apt install ovmf",
+        )
+    }])
+}
+
+fn network(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let Some(conn) = &on.conn else { return Ok(Vec::new()) };
+    if conn.is_session() {
+        return Ok(vec![match Tool::Passt.find() {
+            _ if !conn.is_local() => ok("network", "user-mode (passt) on the host"),
+            Some(path) => ok("network", format!("user-mode: {}", path.display())),
+            None => bad("network", Verdict::Missing, "passt is not installed", "apt install passt"),
+        }]);
+    }
+    Ok(vec![match conn.network("default") {
+        Ok(network) if network.is_active()? => ok("network", "`default` is active"),
+        Ok(_) => bad(
+            "network",
+            Verdict::Missing,
+            "`default` is not active",
+            "virsh net-start default && virsh net-autostart default (or `kiln launch --start-network`)",
+        ),
+        Err(error) if error.is_not_found() => bad(
+            "network",
+            Verdict::Missing,
+            "there is no network `default`",
+            "virsh net-define /usr/share/libvirt/networks/default.xml && virsh net-start default",
+        ),
+        Err(error) => return Err(error.into()),
+    }])
+}
+
+fn storage(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let Some(conn) = &on.conn else { return Ok(Vec::new()) };
+    if !pool::is_active(conn, pool::DEFAULT)? {
+        let folder = pool::folder_to_be(on.ctx, conn, pool::DEFAULT)?;
+        return Ok(vec![ok(
+            "pool",
+            format!("`default` is made or started by the first launch, in {folder}"),
+        )]);
+    }
+    let info = conn.pool(pool::DEFAULT)?.info()?;
+    let detail = format!("`default`: {} of {} free", info.available, info.capacity);
+    Ok(vec![if info.available.0 > SPACE {
+        ok("pool", detail)
+    } else {
+        bad("pool", Verdict::Warning, detail, "free some space, or use another pool (`--pool`)")
+    }])
+}
+
+fn programs(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    // QEMU and passt are the host's: other checks ask libvirt.
+    let ours = Tool::ALL.iter().filter(|t| !matches!(t, Tool::QemuSystem | Tool::Passt));
+    on.ctx.ui.detail(format!("programs are looked for in {}", cmd::folders().join(" ")));
+    Ok(ours
+        .map(|tool| match tool.find() {
+            Some(path) => ok(tool.program(), path.display().to_string()),
+            None => bad(
+                tool.program(),
+                Verdict::Warning,
+                format!("not installed; needed for {}", tool.needed_for()),
+                format!("apt install {}", tool.package()),
+            ),
+        })
+        .collect())
+}
+
+fn subordinate_ids(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    if on.ctx.root {
+        return Ok(Vec::new());
+    }
+    let user = on.ctx.env.user.clone().unwrap_or_default();
+    let has = |file: &str| {
+        let start = format!("{user}:");
+        std::fs::read_to_string(file).is_ok_and(|t| t.lines().any(|l| l.starts_with(&start)))
+    };
+    Ok(vec![if has("/etc/subuid") && has("/etc/subgid") {
+        ok("subordinate ids", format!("`{user}` has a range"))
+    } else {
+        bad(
+            "subordinate ids",
+            Verdict::Warning,
+            format!("`{user}` has no range in /etc/subuid and /etc/subgid; needed for kiln build"),
+            format!(
+                "sudo usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 {user}"
+            ),
+        )
+    }])
+}
+
+fn space(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let folder = on.ctx.folder.ancestors().find(|f| f.exists()).unwrap_or(Path::new("/"));
+    let stat = rustix::fs::statvfs(folder)?;
+    let free = kiln_spec::Bytes(stat.f_bavail.saturating_mul(stat.f_frsize));
+    let detail = format!("{free} free in {}", folder.display());
+    Ok(vec![if free.0 > SPACE {
+        ok("store", detail)
+    } else {
+        bad(
+            "store",
+            Verdict::Warning,
+            detail,
+            "free some space: `kiln image list`, `kiln image rm`",
+        )
+    }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_listed_once() {
+        let mut names: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CHECKS.len());
+    }
+}

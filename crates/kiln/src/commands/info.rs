@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln info`.
+
+use serde_json::json;
+
+use super::list::state_word;
+use crate::args::info::Info;
+use crate::context::Context;
+use crate::machine::existing::Machine;
+use crate::machine::host;
+
+/// Shows a machine.
+pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
+    let conn = host::connect(ctx)?;
+    let machine = Machine::find(&conn, &args.name)?;
+    if args.xml {
+        ctx.ui.out(machine.xml.to_string().trim_end());
+        return Ok(0);
+    }
+    let state = machine.domain.state()?;
+    let addresses = machine.shown_addresses(state);
+    let agent = machine.agent_connected()?;
+    let meta = machine.meta.as_ref();
+    let route = if meta.is_some() { machine.route(ctx)? } else { None };
+    if ctx.ui.json() {
+        ctx.ui.result(&json!({
+            "name": machine.name,
+            "uuid": machine.uuid,
+            "host": conn.uri().to_string(),
+            "state": state_word(state),
+            "agent": agent,
+            "cpus": machine.cpus(),
+            "memory_bytes": machine.memory().map(|m| m.0),
+            "addresses": addresses,
+            "virt_type": machine.xml.attribute("type"),
+            "image": meta.map(|m| &m.image),
+            "image_digest": meta.map(|m| &m.digest),
+            "instance_id": meta.map(|m| m.instance_id),
+            "template": meta.map(|m| &m.template),
+            "volumes": meta.map(|m| m.volumes()),
+            "reservation": meta.and_then(|m| m.reservation.as_ref()),
+            "ssh": route.as_ref().map(|r| json!({"user": r.user, "address": r.address, "port": r.port, "command": r.line()})),
+            "made_at": meta.map(|m| m.made_at),
+            "made_by": meta.map(|m| &m.made_by),
+        }));
+        return Ok(0);
+    }
+    let line = |name: &str, value: String| ctx.ui.out(format!("{name:<10}{value}"));
+    line("name", machine.name.clone());
+    line("uuid", machine.uuid.to_string());
+    line("host", conn.uri().to_string());
+    line("state", state_word(state).to_owned());
+    line("agent", if agent { "connected" } else { "not connected" }.to_owned());
+    line("cpus", machine.cpus().map_or_else(String::new, |n| n.to_string()));
+    line("memory", machine.memory().map_or_else(String::new, |m| m.to_string()));
+    line("runs by", machine.xml.attribute("type").unwrap_or("?").to_owned());
+    if !addresses.is_empty() {
+        line("address", addresses.join(", "));
+    }
+    match meta {
+        None => line("made by", "somebody else than kiln".to_owned()),
+        Some(meta) => {
+            line("image", format!("{} ({})", meta.image, meta.digest));
+            line("template", format!("{} in pool {}", meta.template.name, meta.template.pool));
+            for volume in meta.volumes() {
+                line("volume", format!("{} in pool {}", volume.name, volume.pool));
+            }
+            line("user", meta.user.clone());
+        }
+    }
+    if let Some(route) = route {
+        line("ssh", route.line());
+    }
+    Ok(0)
+}

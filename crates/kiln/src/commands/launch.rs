@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln launch`.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use kiln_guest::userdata::UserData;
+use kiln_libvirt::Connection;
+use kiln_libvirt::connect::VirtType;
+use kiln_spec::MachineName;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedIp};
+use crate::context::{Context, unix_secs};
+use crate::error::{Class, Problem, Report, report};
+use crate::machine::existing::Machine;
+use crate::machine::host::Accelerator;
+use crate::machine::image::{self, ImageFile};
+use crate::machine::keys::{self, Keys};
+use crate::machine::network::{self, Attachment};
+use crate::machine::plan::Wanted;
+use crate::machine::pool::{self, PoolInUse};
+use crate::machine::ready::{self, Ready};
+use crate::machine::timings::Timings;
+use crate::machine::{host, make, template, undo};
+use crate::ui::waterfall;
+
+/// Width of the waterfall.
+const WIDTH: usize = 80;
+/// How many machines are made at the same time.
+const AT_ONCE: usize = 8;
+
+/// What one machine came to.
+struct Made {
+    name: MachineName,
+    outcome: anyhow::Result<(Machine, Option<Ready>)>,
+    timings: Timings,
+}
+
+/// Everything that is the same for all machines of a launch.
+struct Common<'a> {
+    ctx: &'a Context,
+    args: &'a Launch,
+    conn: Connection,
+    /// The pool; `None` in a dry run on a host that has none yet.
+    pool: Option<PoolInUse>,
+    folder: String,
+    image: ImageFile,
+    keys: Keys,
+    user_data: Option<UserData>,
+    accelerator: Accelerator,
+    timings: Timings,
+}
+
+/// Makes machines of an image.
+pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
+    let mut timings = Timings::begin();
+    // All that can be wrong with the user's own things is found before the host is asked.
+    let user_data = user_data(ctx, args)?;
+    let image = timings.phase("image", || image::find(ctx, &args.image, args.dry_run))?;
+    let names = names(args, &image)?;
+    let given = keys::given(&args.ssh_key)?;
+    let conn = timings.phase("connect", || host::connect(ctx))?;
+    let mut common = prepare(ctx, args, conn, (image, given, user_data, timings))?;
+    refuse_taken(&common, &names)?;
+    if common.keys.public.is_empty() {
+        common.keys = keys::find(ctx, args.dry_run)?;
+    }
+    if let Some(warning) = &common.accelerator.warning {
+        ctx.ui.warn(warning);
+    }
+    if args.dry_run {
+        return dry_run(&common, &names);
+    }
+    upload_template(&mut common)?;
+    let made = make_all(&common, &names);
+    show(&common, made)
+}
+
+fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
+    let base: MachineName = match &args.name {
+        Some(name) => name.clone(),
+        None => image.name.replace(['.', '_'], "-").parse().map_err(|error| {
+            let what = format!("image `{}` gives no host name", image.name);
+            Problem::new(Class::Usage, what)
+                .hint("name the machine")
+                .because(anyhow::Error::new(error))
+        })?,
+    };
+    if args.count.is_some_and(|n| n > 1) && matches!(args.ip, Some(WantedIp::This(_))) {
+        let problem = Problem::new(Class::Usage, "several machines cannot have one address");
+        return Err(problem.hint("use `--ip auto`").into());
+    }
+    match args.count {
+        None => Ok(vec![base]),
+        Some(count) => Ok((1..=count).map(|n| base.counted(n)).collect::<Result<_, _>>()?),
+    }
+}
+
+fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
+    let Some(path) = &args.user_data else { return Ok(None) };
+    let shown = path.display().to_string();
+    let bytes = fs::read(path).map_err(|source| {
+        Problem::new(Class::File, format!("could not read the user-data `{shown}`")).because(source)
+    })?;
+    let parsed = UserData::parse(&bytes, &shown).map_err(|error| {
+        let excerpt = error.snippet().unwrap_or_default().lines().map(str::to_owned).collect();
+        let hint = error.hint();
+        let problem = Problem::new(Class::File, format!("`{shown}` is no valid user-data"))
+            .because(error)
+            .excerpt(excerpt);
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    })?;
+    parsed.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
+    Ok(Some(parsed))
+}
+
+type Found = (ImageFile, Keys, Option<UserData>, Timings);
+
+fn prepare<'a>(
+    ctx: &'a Context,
+    args: &'a Launch,
+    conn: Connection,
+    (image, keys, user_data, timings): Found,
+) -> anyhow::Result<Common<'a>> {
+    let asked = args.virt_type.map(|virt_type| match virt_type {
+        AskedVirtType::Kvm => VirtType::Kvm,
+        AskedVirtType::Qemu => VirtType::Qemu,
+    });
+    let accelerator = host::accelerator(&conn, asked)?;
+    let pool = if args.dry_run && !pool::is_active(&conn, &args.pool)? {
+        None
+    } else {
+        Some(pool::find(ctx, &conn, &args.pool)?)
+    };
+    let folder = match &pool {
+        Some(pool) => pool.folder.clone(),
+        None => pool::folder_to_be(ctx, &conn, &args.pool)?,
+    };
+    let common =
+        Common { ctx, args, conn, pool, folder, image, keys, user_data, accelerator, timings };
+    common.wanted().check()?;
+    common.check_firmware()?;
+    let attachment = common.network(Uuid::nil())?;
+    if args.ip.is_some() && matches!(attachment, Attachment::User { .. }) {
+        let problem =
+            Problem::new(Class::Usage, "user-mode networking has no addresses to reserve");
+        return Err(problem.hint("leave `--ip` out, or name a network with `--network`").into());
+    }
+    Ok(common)
+}
+
+impl Common<'_> {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            image: &self.image,
+            cpus: self.args.cpus,
+            memory: self.args.memory,
+            disk: self.args.disk,
+            pool: &self.args.pool,
+            folder: &self.folder,
+            uefi: self.args.firmware == Firmware::Uefi,
+            virt_type: self.accelerator.virt_type,
+            user: self.args.user.as_deref(),
+            keys: &self.keys,
+            user_data: self.user_data.as_ref(),
+            ip: self.args.ip,
+            now: unix_secs(),
+        }
+    }
+
+    fn pool(&self) -> Result<&PoolInUse, Problem> {
+        self.pool.as_ref().ok_or_else(|| Problem::new(Class::Bug, "a launch without a pool"))
+    }
+
+    fn check_firmware(&self) -> anyhow::Result<()> {
+        if self.args.firmware != Firmware::Uefi {
+            return Ok(());
+        }
+        let arch = std::env::consts::ARCH;
+        let known = self.conn.domain_capabilities(arch, Some("q35"), self.accelerator.virt_type)?;
+        if known.has_uefi() {
+            return Ok(());
+        }
+        let problem = Problem::new(Class::Host, "the host has no UEFI firmware for guests");
+        Err(problem.hint("install it there: apt install ovmf").into())
+    }
+
+    /// Finds where the interface of the machine with this UUID goes.
+    fn network(&self, uuid: Uuid) -> anyhow::Result<Attachment> {
+        let usual = if self.conn.is_session() { network::USER } else { "default" };
+        let name = self.args.network.as_deref().unwrap_or(usual);
+        if name != network::USER {
+            let may_start = self.args.start_network && !self.args.dry_run;
+            return network::find(&self.conn, name, may_start);
+        }
+        match network::free_port(uuid) {
+            Some(ssh_port) => Ok(Attachment::User { ssh_port }),
+            None => {
+                let what = "no port between 20000 and 29999 is free for the forward of SSH";
+                Err(Problem::new(Class::Host, what).into())
+            }
+        }
+    }
+}
+
+fn refuse_taken(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<()> {
+    for name in names {
+        match common.conn.domain(name.as_str()) {
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                let what = format!("there is a machine `{name}` already");
+                let hint = format!("choose another name, or `kiln rm {name}`");
+                return Err(Problem::new(Class::Object, what).hint(hint).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
+    let template = template::of(&common.image, &common.args.pool);
+    let there = match &common.pool {
+        Some(pool) => template::is_there(pool, &template)?,
+        None => {
+            common.ctx.ui.say(format!("would make or start the pool `{}`", common.args.pool));
+            false
+        }
+    };
+    let mut plans = Vec::new();
+    for (n, name) in names.iter().enumerate() {
+        let uuid = Uuid::now_v7();
+        let plan = common.wanted().plan(name, uuid, &common.network(uuid)?)?;
+        let lines = plan.lines(there || n > 0);
+        if common.ctx.ui.json() {
+            plans.push(json!({ "name": name, "steps": lines, "xml": plan.xml().to_string() }));
+        } else {
+            lines.iter().for_each(|line| common.ctx.ui.out(line));
+            common.ctx.ui.out(plan.xml().to_string());
+        }
+    }
+    if common.ctx.ui.json() {
+        common.ctx.ui.result(&json!({ "would": plans }));
+    }
+    Ok(0)
+}
+
+fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
+    let (ctx, mut timings) = (common.ctx, common.timings.clone());
+    let image = &common.image;
+    let uploaded = timings.phase("template", || {
+        let task = ctx.ui.task(&image.name);
+        template::ensure(ctx, &common.conn, common.pool()?, image, &task)
+    })?;
+    if uploaded {
+        let pool = &common.args.pool;
+        ctx.ui.say(format!("image `{}` is now a template in pool `{pool}`", image.name));
+    }
+    common.timings = timings;
+    Ok(())
+}
+
+/// Makes all the machines, some at the same time; one that fails does not stop the others.
+fn make_all(common: &Common<'_>, names: &[MachineName]) -> Vec<Made> {
+    let mut all = Vec::new();
+    for some in names.chunks(AT_ONCE) {
+        let made: Vec<Made> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                some.iter().map(|name| scope.spawn(|| make_one(common, name))).collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        all.extend(made);
+    }
+    all
+}
+
+fn make_one(common: &Common<'_>, name: &MachineName) -> Made {
+    let mut timings = common.timings.clone();
+    let outcome = try_make(common, name, &mut timings);
+    Made { name: name.clone(), outcome, timings }
+}
+
+fn try_make(
+    common: &Common<'_>,
+    name: &MachineName,
+    timings: &mut Timings,
+) -> anyhow::Result<(Machine, Option<Ready>)> {
+    let (ctx, args) = (common.ctx, common.args);
+    let task = ctx.ui.task(name.as_str());
+    let uuid = Uuid::now_v7();
+    let plan = common.wanted().plan(name, uuid, &common.network(uuid)?)?;
+    let machine =
+        make::make(ctx, (&common.conn, common.pool()?), plan, &common.keys, (&task, timings))?;
+    if args.no_wait {
+        return Ok((machine, None));
+    }
+    match ready::wait(ctx, &machine, &task, timings, args.timeout) {
+        Ok(ready) => Ok((machine, Some(ready))),
+        Err(error) if args.rm_on_failure => {
+            undo::remove_machine(ctx, &machine)?;
+            Err(error.context(format!("`{name}` was removed again")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn show(common: &Common<'_>, made: Vec<Made>) -> anyhow::Result<u8> {
+    let ui = &common.ctx.ui;
+    let many = made.len() > 1;
+    let mut worst: Option<anyhow::Error> = None;
+    let mut code = 0;
+    let mut machines = Vec::new();
+    for one in made {
+        match one.outcome {
+            Ok((machine, ready)) => {
+                if ui.json() {
+                    machines.push(machine_json(common, &machine, ready.as_ref(), &one.timings)?);
+                } else {
+                    tell(common, &machine, ready.as_ref(), &one.timings)?;
+                }
+            }
+            Err(error) if many => {
+                let report = report(&error);
+                code = code.max(report.class.code());
+                machines.push(failure_json(&one.name, &report));
+                if !ui.json() {
+                    ui.failure(&report);
+                }
+            }
+            Err(error) => worst = Some(error),
+        }
+    }
+    if let Some(error) = worst {
+        return Err(error);
+    }
+    if ui.json() {
+        ui.result(&json!({ "machines": machines }));
+    }
+    Ok(code)
+}
+
+fn failure_json(name: &MachineName, report: &Report) -> Value {
+    json!({ "name": name, "error": report.json() })
+}
+
+fn machine_json(
+    common: &Common<'_>,
+    machine: &Machine,
+    ready: Option<&Ready>,
+    timings: &Timings,
+) -> anyhow::Result<Value> {
+    let route = machine.route(common.ctx)?;
+    Ok(json!({
+        "name": machine.name,
+        "uuid": machine.uuid,
+        "host": machine.conn.uri().to_string(),
+        "image": common.image.name,
+        "addresses": machine.addresses(),
+        "ssh": route.as_ref().map(|route| json!({
+            "user": route.user,
+            "address": route.address,
+            "port": route.port,
+            "command": route.line(),
+        })),
+        "ready": ready.map(ready_json),
+        "timings": timings.json(),
+    }))
+}
+
+/// Returns what was proven, as JSON.
+pub(crate) fn ready_json(ready: &Ready) -> Value {
+    json!({
+        "agent": ready.agent,
+        "cloud_init": ready.cloud_init,
+        "ssh": ready.ssh.is_ok(),
+        "ssh_why_not": ready.ssh.as_ref().err(),
+    })
+}
+
+fn tell(
+    common: &Common<'_>,
+    machine: &Machine,
+    ready: Option<&Ready>,
+    timings: &Timings,
+) -> anyhow::Result<()> {
+    let ui = &common.ctx.ui;
+    if common.args.timings {
+        show_timings(common.ctx, timings, common.args.no_wait);
+    }
+    let name = &machine.name;
+    match ready {
+        None => ui.say(format!("`{name}` runs; `kiln wait {name}` waits until one can log in")),
+        Some(ready) => {
+            tell_ready(common.ctx, name, ready);
+            let secs = Duration::as_secs_f64(&timings.whole());
+            ui.say(format!("`{name}` is ready after {secs:.1} s"));
+        }
+    }
+    if let Some(route) = machine.route(common.ctx)? {
+        ui.say(format!("address: {}", shown_address(&route)));
+    }
+    ui.say(format!("log in with: kiln ssh {name}"));
+    ui.out(name);
+    Ok(())
+}
+
+fn shown_address(route: &crate::machine::ssh::Route) -> String {
+    if route.port == 22 {
+        route.address.clone()
+    } else {
+        format!("{} port {}", route.address, route.port)
+    }
+}
+
+/// Says what could not be proven.
+pub(crate) fn tell_ready(ctx: &Context, name: &str, ready: &Ready) {
+    if !ready.agent {
+        ctx.ui.warn(format!(
+            "no guest agent answers in `{name}`; it is ready by SSH, its host key was taken on first use"
+        ));
+    }
+    if ready.cloud_init == crate::machine::cloud_init::CloudInit::Absent {
+        ctx.ui.warn(format!("`{name}` has no cloud-init: name, keys and user-data were not set"));
+    }
+    if let Err(why) = &ready.ssh {
+        ctx.ui.warn(format!("a login to `{name}` was not tried: {why}"));
+    }
+}
+
+/// Draws the waterfall, and with `parts` what of it was Kiln's own.
+pub(crate) fn show_timings(ctx: &Context, timings: &Timings, parts: bool) {
+    waterfall(timings.phases(), WIDTH).iter().for_each(|line| ctx.ui.say(line));
+    if parts {
+        let own = timings.whole().saturating_sub(timings.in_libvirt());
+        ctx.ui.say(format!(
+            "of that in libvirt's calls {:.1} ms, Kiln itself {:.1} ms",
+            timings.in_libvirt().as_secs_f64() * 1000.0,
+            own.as_secs_f64() * 1000.0
+        ));
+    }
+}

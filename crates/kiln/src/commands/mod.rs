@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What each verb does: parse, plan, run, show. One file a verb.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod console;
+pub(crate) mod cp;
+pub(crate) mod doctor;
+pub(crate) mod exec;
+pub(crate) mod image;
+pub(crate) mod info;
+pub(crate) mod launch;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod man;
+pub(crate) mod restart;
+pub(crate) mod rm;
+pub(crate) mod ssh;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod wait;

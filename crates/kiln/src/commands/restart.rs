@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln restart`.
+
+use serde_json::json;
+
+use crate::args::restart::Restart;
+use crate::commands::stop;
+use crate::context::Context;
+use crate::machine::existing::Machine;
+use crate::machine::host;
+
+/// Stops machines and starts them again.
+pub(crate) fn run(ctx: &Context, args: &Restart) -> anyhow::Result<u8> {
+    let conn = host::connect(ctx)?;
+    let machines = Machine::find_all(&conn, &args.names)?;
+    for machine in &machines {
+        let how = machine.stop(ctx, args.timeout, args.hard)?;
+        stop::say(ctx, &machine.name, how);
+        machine.start(ctx)?;
+        ctx.ui.say(format!("`{}` runs", machine.name));
+    }
+    if ctx.ui.json() {
+        ctx.ui.result(&json!({ "restarted": args.names }));
+    }
+    Ok(0)
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a verb works with: the environment (read here, once), the printer, Kiln's folder.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kiln_build::store::Store;
+use kiln_host::RealHost;
+
+use crate::args::Global;
+use crate::error::{Class, Problem};
+use crate::ui::{Ui, UiOptions};
+
+/// The variables of the environment that Kiln heeds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Env {
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `KILN_HOME`: Kiln's folder, in place of the usual one.
+    pub(crate) kiln_home: Option<PathBuf>,
+    /// `XDG_DATA_HOME`.
+    pub(crate) xdg_data_home: Option<PathBuf>,
+    /// `LIBVIRT_DEFAULT_URI`.
+    pub(crate) libvirt_default_uri: Option<String>,
+    /// `SSH_AUTH_SOCK`: where the user's SSH agent listens.
+    pub(crate) ssh_auth_sock: Option<String>,
+    /// `TERM`, handed to ssh.
+    pub(crate) term: Option<String>,
+    /// `USER`.
+    pub(crate) user: Option<String>,
+    /// Whether `NO_COLOR` is set and not empty (no-color.org).
+    pub(crate) no_color: bool,
+}
+
+impl Env {
+    /// Reads the environment.
+    pub(crate) fn read() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        let path = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+        let text = |name: &str| path(name).and_then(|v| v.into_string().ok());
+        Self {
+            home: path("HOME").map(PathBuf::from),
+            kiln_home: path("KILN_HOME").map(PathBuf::from),
+            xdg_data_home: path("XDG_DATA_HOME").map(PathBuf::from),
+            libvirt_default_uri: text("LIBVIRT_DEFAULT_URI"),
+            ssh_auth_sock: text("SSH_AUTH_SOCK"),
+            term: text("TERM"),
+            user: text("USER"),
+            no_color: path("NO_COLOR").is_some(),
+        }
+    }
+}
+
+/// What a verb works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The environment.
+    pub(crate) env: Env,
+    /// The options that every verb takes.
+    pub(crate) global: Global,
+    /// The printer.
+    pub(crate) ui: Ui,
+    /// This machine, to run tools on.
+    pub(crate) host: RealHost,
+    /// Kiln's folder: store, keys, journals, what it knows of machines.
+    pub(crate) folder: PathBuf,
+    /// Whether we are root.
+    pub(crate) root: bool,
+}
+
+impl Context {
+    /// Makes the context.
+    ///
+    /// # Errors
+    ///
+    /// When there is no place for Kiln's folder.
+    pub(crate) fn new(env: Env, global: Global) -> Result<Self, Problem> {
+        let ui = Ui::new(UiOptions {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            plain: global.no_color || env.no_color,
+        });
+        let root = rustix::process::geteuid().is_root();
+        let folder = folder(&env, root).ok_or_else(|| {
+            Problem::new(Class::Host, "there is no place for Kiln's folder: HOME is not set")
+                .hint("set HOME, or KILN_HOME to a folder of your own")
+        })?;
+        Ok(Self { env, global, ui, host: RealHost, folder, root })
+    }
+
+    /// Returns a folder inside Kiln's own.
+    pub(crate) fn sub(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Opens the store of images.
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        Ok(Store::open(&self.sub("store"))?)
+    }
+
+    /// Returns the folder for what this client knows of the machine with this UUID.
+    pub(crate) fn machine_folder(&self, uuid: &str) -> PathBuf {
+        self.sub("machines").join(uuid)
+    }
+}
+
+/// Root keeps its things where services do, others where the XDG base directory specification
+/// says.
+fn folder(env: &Env, root: bool) -> Option<PathBuf> {
+    if let Some(folder) = &env.kiln_home {
+        return Some(folder.clone());
+    }
+    if let Some(data) = &env.xdg_data_home {
+        return Some(data.join("kiln"));
+    }
+    if root {
+        return Some(Path::new("/var/lib/kiln").to_owned());
+    }
+    env.home.as_ref().map(|home| home.join(".local/share/kiln"))
+}
+
+/// Returns the time now.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Returns the seconds since 1970.
+pub(crate) fn unix_secs() -> u64 {
+    now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_follows_the_environment() {
+        let mut env = Env { home: Some("/home/u".into()), ..Env::default() };
+        assert_eq!(folder(&env, false), Some("/home/u/.local/share/kiln".into()));
+        assert_eq!(folder(&env, true), Some("/var/lib/kiln".into()));
+        env.xdg_data_home = Some("/d".into());
+        assert_eq!(folder(&env, true), Some("/d/kiln".into()));
+        env.kiln_home = Some("/k".into());
+        assert_eq!(folder(&env, true), Some("/k".into()));
+        assert_eq!(folder(&Env::default(), false), None);
+    }
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Every error's class, exit code and hints: the one place that knows them.
+//!
+//! Libraries return typed errors; the program adds contexts (`anyhow`) or raises a [`Problem`] of
+//! its own. [`report`] walks the chain once and makes what is shown and what the exit code is.
+
+use std::fmt;
+
+use kiln_build::BuildError;
+use kiln_host::CmdError;
+
+/// Classes of failure. The numbers are public: scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// A check found something.
+    Found = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A file of the user is wrong.
+    File = 3,
+    /// An object is not there, is there already, or is in use.
+    Object = 4,
+    /// The host lacks something.
+    Host = 5,
+    /// A tool or libvirt failed.
+    Tool = 6,
+    /// The guest failed or did not answer in time.
+    Guest = 7,
+    /// Something could not be undone.
+    Undo = 8,
+    /// A bug in Kiln.
+    Bug = 70,
+}
+
+impl Class {
+    /// Every class, with the word that `--json` uses and the manual's line.
+    pub(crate) const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Found, "found", "a check found something"),
+        (Self::Usage, "usage", "the command line is wrong"),
+        (Self::File, "file", "a file of yours is wrong"),
+        (Self::Object, "object", "an object is not there, is there already, or is in use"),
+        (Self::Host, "host", "the host lacks something"),
+        (Self::Tool, "tool", "a tool or libvirt failed"),
+        (Self::Guest, "guest", "the guest failed or did not answer in time"),
+        (Self::Undo, "undo", "something could not be undone; what is left is listed"),
+        (Self::Bug, "bug", "a bug in kiln"),
+    ];
+
+    /// Returns the word that stands for the class in `--json`.
+    pub(crate) fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(class, ..)| *class == self).map_or("bug", |(_, word, _)| word)
+    }
+
+    /// Returns the exit code.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A failure that the program itself finds: class, words, hints, and lines to show with it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    class: Class,
+    message: String,
+    hints: Vec<String>,
+    excerpt: Vec<String>,
+    source: Option<anyhow::Error>,
+}
+
+impl Problem {
+    /// Returns a problem of `class`; `message` names the object, lower case, no full stop.
+    pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            hints: Vec::new(),
+            excerpt: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// Adds what the user can do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds lines to show, such as the console's last.
+    pub(crate) fn excerpt(mut self, lines: Vec<String>) -> Self {
+        self.excerpt = lines;
+        self
+    }
+
+    /// Adds why it happened.
+    pub(crate) fn because(mut self, source: impl Into<anyhow::Error>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(AsRef::as_ref)
+    }
+}
+
+/// What is shown of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Its class.
+    pub(crate) class: Class,
+    /// What could not be done, then why, outermost first.
+    pub(crate) chain: Vec<String>,
+    /// What the user can do.
+    pub(crate) hints: Vec<String>,
+    /// Lines of a log or a console.
+    pub(crate) excerpt: Vec<String>,
+}
+
+impl Report {
+    /// Returns the report as `--json` shows it.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "class": self.class.word(),
+            "code": self.class.code(),
+            "chain": self.chain,
+            "hints": self.hints,
+            "excerpt": self.excerpt,
+        })
+    }
+}
+
+/// Makes the report of an error.
+pub(crate) fn report(error: &anyhow::Error) -> Report {
+    let mut class = None;
+    let mut report =
+        Report { class: Class::Tool, chain: Vec::new(), hints: Vec::new(), excerpt: Vec::new() };
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if report.chain.last() != Some(&text) {
+            report.chain.push(text);
+        }
+        if let Some(problem) = cause.downcast_ref::<Problem>() {
+            class = class.or(Some(problem.class));
+            report.hints.extend(problem.hints.iter().cloned());
+            if report.excerpt.is_empty() {
+                report.excerpt.clone_from(&problem.excerpt);
+            }
+        } else {
+            let (of_library, hint) = of_library(cause);
+            class = class.or(of_library);
+            report.hints.extend(hint);
+        }
+    }
+    report.class = class.unwrap_or(Class::Tool);
+    report
+}
+
+/// The class and the hint of a library's error.
+fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Option<String>) {
+    if let Some(error) = cause.downcast_ref::<kiln_libvirt::Error>() {
+        return of_libvirt(error);
+    }
+    if let Some(CmdError::Missing { tool }) = cause.downcast_ref::<CmdError>() {
+        let hint = format!("install it: apt install {}", tool.package());
+        return (Some(Class::Host), Some(hint));
+    }
+    if cause.is::<kiln_spec::size::SizeError>() || cause.is::<kiln_spec::name::NameError>() {
+        return (Some(Class::Usage), None);
+    }
+    if cause.is::<kiln_spec::recipe::RecipeError>()
+        || cause.is::<kiln_guest::userdata::UserDataError>()
+        || cause.is::<kiln_disk::format::FormatError>()
+    {
+        return (Some(Class::File), None);
+    }
+    if let Some(error) = cause.downcast_ref::<BuildError>() {
+        return of_build(error);
+    }
+    if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+        return of_io(error);
+    }
+    (None, None)
+}
+
+fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
+    if error.is_not_found() || error.is_exists() || error.is_operation_invalid() {
+        (Some(Class::Object), None)
+    } else if error.is_agent_unresponsive() {
+        let hint = "the guest agent does not answer: is qemu-guest-agent installed and running in the guest?";
+        (Some(Class::Guest), Some(hint.to_owned()))
+    } else if error.is_connection_lost() {
+        let hint = "libvirt's daemon went away; see `kiln doctor`, then run the command again";
+        (Some(Class::Host), Some(hint.to_owned()))
+    } else {
+        (Some(Class::Tool), None)
+    }
+}
+
+fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
+    (Some(Class::Tool), error.hint())
+}
+
+fn of_io(error: &std::io::Error) -> (Option<Class>, Option<String>) {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            (Some(Class::Host), Some("free some space and try again".to_owned()))
+        }
+        std::io::ErrorKind::NotFound => (Some(Class::Object), None),
+        std::io::ErrorKind::PermissionDenied => (Some(Class::Host), None),
+        _ => (None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn the_outermost_class_wins_and_hints_are_gathered() {
+        let inner =
+            Problem::new(Class::Guest, "the guest said nothing").hint("look at its console");
+        let error = anyhow::Error::new(
+            Problem::new(Class::Object, "could not use `web`").because(inner).hint("try another"),
+        );
+        let report = report(&error);
+        assert_eq!(report.class, Class::Object);
+        assert_eq!(report.chain, ["could not use `web`", "the guest said nothing"]);
+        assert_eq!(report.hints, ["try another", "look at its console"]);
+    }
+
+    #[test]
+    fn contexts_keep_the_class_of_what_they_wrap() {
+        let error = Err::<(), _>(Problem::new(Class::File, "line 3 is wrong"))
+            .context("could not read `x`")
+            .unwrap_err();
+        assert_eq!(report(&error).class.code(), 3);
+    }
+
+    #[test]
+    fn exit_codes_are_distinct() {
+        let mut codes: Vec<u8> = Class::ALL.iter().map(|(class, ..)| class.code()).collect();
+        codes.dedup();
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 70]);
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a machine wrote to its serial console since it was made.
+//!
+//! libvirt's log daemon writes it into a file in the pool's folder that is a volume, too, so it
+//! is read through libvirt, wherever the host is.
+
+use std::io::{self, Write};
+
+use super::existing::Machine;
+
+/// The most that is read at once: 1 MiB.
+const MOST: usize = 1 << 20;
+
+/// A reader that goes on where it stopped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConsoleLog {
+    offset: u64,
+}
+
+impl ConsoleLog {
+    /// Returns a reader at the start of the log.
+    pub(crate) fn of(_machine: &Machine) -> Self {
+        Self::default()
+    }
+
+    /// Returns what was written since the last call, at most 1 MiB. A machine without a log has
+    /// written nothing.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says.
+    pub(crate) fn read_new(&mut self, machine: &Machine) -> anyhow::Result<Vec<u8>> {
+        let Some(meta) = &machine.meta else { return Ok(Vec::new()) };
+        let volume = match machine
+            .conn
+            .pool(&meta.console.pool)
+            .and_then(|p| p.volume(&meta.console.name))
+        {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            other => other?,
+        };
+        if volume.info()?.capacity.0 < self.offset {
+            // virtlogd has begun a new file: the old one had 2 MiB.
+            self.offset = 0;
+        }
+        let mut new = Bounded::default();
+        match volume.download(&mut new, self.offset, None, &mut |_| ()) {
+            Ok(_) => {}
+            // The bound ends the transfer; what came before it counts.
+            Err(_) if new.0.len() == MOST => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.offset += u64::try_from(new.0.len()).unwrap_or(0);
+        Ok(new.0)
+    }
+}
+
+/// Takes at most [`MOST`] bytes.
+#[derive(Debug, Default)]
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = MOST - self.0.len();
+        if room == 0 {
+            return Err(io::Error::other("enough was read"));
+        }
+        let take = bytes.len().min(room);
+        self.0.extend_from_slice(&bytes[..take]);
+        Ok(take)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A machine that is there: its domain, what Kiln remembers of it, and how to reach it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kiln_libvirt::Connection;
+use kiln_libvirt::domain::{AddressSource, Domain, XmlKind};
+use kiln_libvirt::xml::Element;
+use uuid::Uuid;
+
+use super::meta::Meta;
+use super::ssh::{self, Route};
+use crate::context::Context;
+use crate::error::{Class, Problem};
+
+/// The public host keys of OpenSSH: sshd_config(5), `HostKey`, its defaults.
+const HOST_KEYS: &[&str] = &[
+    "/etc/ssh/ssh_host_ed25519_key.pub",
+    "/etc/ssh/ssh_host_ecdsa_key.pub",
+    "/etc/ssh/ssh_host_rsa_key.pub",
+];
+/// The most that is read of a host key file.
+const KEY_MOST: usize = 16 << 10;
+/// The file that names the private keys of a login, in the machine's folder.
+const LOGIN: &str = "login.json";
+
+/// A machine that is there.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// The host.
+    pub(crate) conn: Connection,
+    /// The domain.
+    pub(crate) domain: Domain,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its UUID.
+    pub(crate) uuid: Uuid,
+    /// Its definition.
+    pub(crate) xml: Element,
+    /// What Kiln remembers; `None` if Kiln did not make it.
+    pub(crate) meta: Option<Meta>,
+}
+
+impl Machine {
+    /// Finds the machine `name`.
+    ///
+    /// # Errors
+    ///
+    /// Not there (class object), with the nearest name.
+    pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Self> {
+        let domain = match conn.domain(name) {
+            Err(error) if error.is_not_found() => return Err(not_found(conn, name).into()),
+            other => other?,
+        };
+        Self::of(conn, domain)
+    }
+
+    /// Takes a domain for a machine.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says.
+    pub(crate) fn of(conn: &Connection, domain: Domain) -> anyhow::Result<Self> {
+        let xml = domain.xml(XmlKind::Inactive)?.0;
+        Ok(Self {
+            conn: conn.clone(),
+            name: domain.name().to_owned(),
+            uuid: domain.uuid(),
+            meta: Meta::of_domain(&xml),
+            domain,
+            xml,
+        })
+    }
+
+    /// Returns what Kiln remembers.
+    ///
+    /// # Errors
+    ///
+    /// Class object if Kiln did not make the machine.
+    pub(crate) fn meta(&self) -> Result<&Meta, Problem> {
+        self.meta.as_ref().ok_or_else(|| {
+            let what = format!("kiln did not make `{}`", self.name);
+            Problem::new(Class::Object, what)
+                .hint("`kiln list --all` shows whose machines these are")
+        })
+    }
+
+    /// Returns whether a program is connected to the guest's end of the agent channel.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says.
+    pub(crate) fn agent_connected(&self) -> anyhow::Result<bool> {
+        if !self.domain.state()?.is_active() {
+            return Ok(false);
+        }
+        let live = self.domain.xml(XmlKind::Active)?;
+        Ok(live.channels().iter().any(|channel| {
+            channel.0.get("target/@name").as_deref() == Some("org.qemu.guest_agent.0")
+                && channel.0.get("target/@state").as_deref() == Some("connected")
+        }))
+    }
+
+    /// Returns the machine's IPv4 addresses, or what else it has: reserved, then leased, then
+    /// from the agent, then from the host's ARP table. A machine that is off has only what is
+    /// reserved.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        if let Some(reservation) = self.meta.as_ref().and_then(|m| m.reservation.as_ref()) {
+            return vec![reservation.ip.clone()];
+        }
+        for source in [AddressSource::Lease, AddressSource::Agent, AddressSource::Arp] {
+            let found = self.domain.interfaces(source).unwrap_or_default();
+            let mut all: Vec<std::net::IpAddr> = found
+                .into_iter()
+                .flat_map(|interface| interface.addresses)
+                .map(|(ip, _)| ip)
+                .filter(|ip| !ip.is_loopback() && !is_link_local(ip))
+                .collect();
+            all.sort_by_key(std::net::IpAddr::is_ipv6);
+            all.dedup();
+            if !all.is_empty() {
+                return all.iter().map(ToString::to_string).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Returns how SSH reaches the machine; `None` while it has no address.
+    ///
+    /// # Errors
+    ///
+    /// Kiln did not make it, or what libvirt says.
+    pub(crate) fn route(&self, ctx: &Context) -> anyhow::Result<Option<Route>> {
+        let meta = self.meta()?;
+        let (address, port) = match meta.ssh_port {
+            Some(port) => ("127.0.0.1".to_owned(), port),
+            None => match self.addresses().into_iter().next() {
+                Some(address) => (address, 22),
+                None => return Ok(None),
+            },
+        };
+        let known_hosts = ssh::known_hosts_file(&self.folder(ctx));
+        Ok(Some(Route {
+            alias: self.name.clone(),
+            user: meta.user.clone(),
+            address,
+            port,
+            proxy: ssh::proxy(self.conn.uri()),
+            identities: self.identities(ctx),
+            verified: known_hosts.is_file(),
+            known_hosts,
+        }))
+    }
+
+    /// Returns the folder for what this client keeps of the machine.
+    pub(crate) fn folder(&self, ctx: &Context) -> PathBuf {
+        ctx.machine_folder(&self.uuid.to_string())
+    }
+
+    fn identities(&self, ctx: &Context) -> Vec<PathBuf> {
+        let text = fs::read_to_string(self.folder(ctx).join(LOGIN)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Reads the guest's public host keys through the agent into the machine's own known_hosts.
+    /// Returns whether there were any.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written. An agent that does not answer, or may not read files, is
+    /// no error.
+    pub(crate) fn learn_host_keys(&self, ctx: &Context, within: Duration) -> anyhow::Result<bool> {
+        let agent = self.domain.agent(within);
+        let mut keys = Vec::new();
+        for path in HOST_KEYS {
+            match agent.read_file(path, KEY_MOST) {
+                Ok(bytes) => keys.push(String::from_utf8_lossy(&bytes).into_owned()),
+                Err(error) if error.is_agent_unresponsive() => return Ok(false),
+                // Not there: a guest need not have every kind.
+                Err(_) => {}
+            }
+        }
+        let text = ssh::known_hosts(&self.name, &keys);
+        if text.is_empty() {
+            return Ok(false);
+        }
+        let folder = self.folder(ctx);
+        let file = ssh::known_hosts_file(&folder);
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(&file, text))
+            .with_context(|| format!("could not write `{}`", file.display()))?;
+        Ok(true)
+    }
+}
+
+/// Keeps which private keys a login uses, in the machine's folder.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub(crate) fn keep_identities(ctx: &Context, uuid: Uuid, files: &[PathBuf]) -> anyhow::Result<()> {
+    let folder = ctx.machine_folder(&uuid.to_string());
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(folder.join(LOGIN), serde_json::to_string(files)?))
+        .with_context(|| format!("could not write into `{}`", folder.display()))
+}
+
+fn is_link_local(ip: &std::net::IpAddr) -> bool {
+    match ip {
+        std::net::IpAddr::V4(ip) => ip.is_link_local(),
+        std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn not_found(conn: &Connection, name: &str) -> Problem {
+    let problem =
+        Problem::new(Class::Object, format!("there is no machine `{name}` on {}", conn.uri()));
+    let names: Vec<String> = conn
+        .domains()
+        .map(|all| all.iter().map(|d| d.name().to_owned()).collect())
+        .unwrap_or_default();
+    match kiln_spec::yaml::nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("`kiln list` shows what there is"),
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From what the user calls an image to a file that may become a template.
+//!
+//! **Invariant:** an image that would make QEMU open other files (a backing file, an external
+//! data file) never gets past here: whoever made the image could name any file of the host.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln_build::store::{Image, StoreError};
+use kiln_disk::format::{self, FormatError};
+use kiln_host::signal;
+use kiln_spec::Bytes;
+use kiln_spec::arch::Arch;
+use kiln_spec::image::Manifest;
+
+use crate::context::Context;
+use crate::error::{Class, Problem};
+
+/// Bytes hashed at a time.
+const CHUNK: usize = 1 << 20;
+
+/// Hashing a file of more than 256 MiB takes long enough to be said.
+const WORTH_SAYING: u64 = 256 << 20;
+
+/// An image, found and looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageFile {
+    /// Its name: the store's, or the file's without its extension.
+    pub(crate) name: String,
+    /// The file, opened once: what was looked at is what is uploaded, whatever its path leads to
+    /// later.
+    pub(crate) file: Arc<File>,
+    /// `qcow2` or `raw`.
+    pub(crate) format: String,
+    /// The size that a guest sees.
+    pub(crate) virtual_size: Bytes,
+    /// The size of the file.
+    pub(crate) file_size: Bytes,
+    /// `sha256:…` of the file.
+    pub(crate) digest: String,
+    /// What is known of it, if it is of the store.
+    pub(crate) manifest: Option<Manifest>,
+}
+
+impl ImageFile {
+    /// Returns the machine's processor, as QEMU calls it.
+    pub(crate) fn arch(&self) -> Option<Arch> {
+        self.manifest.as_ref().map_or_else(Arch::native, |m| Some(m.arch))
+    }
+}
+
+/// Finds the image: a path if there is a `/` in it, else a name of the store.
+///
+/// # Errors
+///
+/// Not there (class object); not an image, truncated, with a backing file, encrypted (class
+/// file).
+pub(crate) fn find(ctx: &Context, wanted: &str, dry_run: bool) -> anyhow::Result<ImageFile> {
+    if wanted.contains('/') {
+        return of_path(ctx, Path::new(wanted), dry_run);
+    }
+    let image = find_in_store(ctx, wanted)?;
+    let manifest = image.manifest;
+    let (file, format, virtual_size) = look(&image.path)?;
+    Ok(ImageFile {
+        file: Arc::new(file),
+        name: manifest.name.clone(),
+        format,
+        virtual_size,
+        file_size: manifest.file_size,
+        digest: manifest.digest.to_string(),
+        manifest: Some(manifest),
+    })
+}
+
+/// Finds an image of the store by its name or the beginning of its digest.
+///
+/// # Errors
+///
+/// Not there (class object), with the nearest name.
+pub(crate) fn find_in_store(ctx: &Context, wanted: &str) -> anyhow::Result<Image> {
+    match ctx.store()?.find(wanted) {
+        Err(StoreError::NotFound { near, .. }) => Err(not_found(wanted, &near).into()),
+        other => Ok(other?),
+    }
+}
+
+fn not_found(wanted: &str, near: &[String]) -> Problem {
+    let problem = Problem::new(Class::Object, format!("there is no image `{wanted}` in the store"));
+    if Path::new(wanted).is_file() {
+        return problem.hint(format!("for the file of that name write `./{wanted}`"));
+    }
+    match near.first() {
+        Some(near) => problem.hint(format!("did you mean `{near}`? `kiln image list` shows all")),
+        None => {
+            problem.hint("`kiln build RECIPE` makes one; `kiln image list` shows what is there")
+        }
+    }
+}
+
+fn of_path(ctx: &Context, path: &Path, dry_run: bool) -> anyhow::Result<ImageFile> {
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(source) => {
+            let what = format!("there is no image `{}`", path.display());
+            let class = match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Class::Host,
+                _ => Class::Object,
+            };
+            return Err(Problem::new(class, what).because(source).into());
+        }
+    };
+    if !meta.is_file() {
+        let what = format!("`{}` is no regular file", path.display());
+        return Err(Problem::new(Class::File, what).into());
+    }
+    let (file, format, virtual_size) = look(path)?;
+    let name = path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    Ok(ImageFile {
+        name: safe_name(&name),
+        format,
+        virtual_size,
+        file_size: Bytes(meta.len()),
+        digest: digest(ctx, path, &file, dry_run)?,
+        file: Arc::new(file),
+        manifest: None,
+    })
+}
+
+/// Looks at an image without obeying it. Returns the open file, its format and virtual size.
+fn look(path: &Path) -> anyhow::Result<(File, String, Bytes)> {
+    let shown = path.display().to_string();
+    let mut file = File::open(path).map_err(|source| {
+        Problem::new(Class::Host, format!("could not open the image `{shown}`")).because(source)
+    })?;
+    let refused = |error: FormatError| {
+        let hint = error.hint();
+        let problem =
+            Problem::new(Class::File, format!("cannot use the image `{shown}`")).because(error);
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    };
+    let info = format::probe_complete(&mut file, &shown).map_err(refused)?;
+    Ok((file, info.format.name().to_owned(), info.virtual_size))
+}
+
+/// Returns `name` with every character that a volume's name should not have made a hyphen.
+fn safe_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(safe).take(64).collect();
+    let name = name.trim_start_matches(['.', '-']).to_ascii_lowercase();
+    if name.is_empty() { "image".to_owned() } else { name }
+}
+
+/// Returns the digest of a file. Hashed once: the answer is kept under the file's device, inode,
+/// size and times.
+fn digest(ctx: &Context, path: &Path, file: &File, dry_run: bool) -> anyhow::Result<String> {
+    let meta = file.metadata()?;
+    let key = format!(
+        "{}-{}-{}-{}.{}-{}.{}",
+        meta.dev(),
+        meta.ino(),
+        meta.len(),
+        meta.mtime(),
+        meta.mtime_nsec(),
+        meta.ctime(),
+        meta.ctime_nsec()
+    );
+    let folder = ctx.sub("digests");
+    let known = folder.join(&key);
+    if let Ok(digest) = fs::read_to_string(&known) {
+        return Ok(digest);
+    }
+    let task = ctx.ui.task("image");
+    if meta.len() > WORTH_SAYING {
+        task.phase("hashing", &path.display().to_string());
+    }
+    let mut file = file;
+    file.seek(SeekFrom::Start(0))?;
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut buf = vec![0; CHUNK];
+    loop {
+        if signal::interrupted() {
+            return Err(Problem::new(Class::Tool, "stopped by a signal").into());
+        }
+        match file.read(&mut buf)? {
+            0 => break,
+            n => hash.update(&buf[..n]),
+        }
+    }
+    let hex: String = hash.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let digest = format!("sha256:{hex}");
+    if !dry_run {
+        fs::create_dir_all(&folder)?;
+        fs::write(&known, &digest)?;
+    }
+    Ok(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volume_names_are_safe() {
+        assert_eq!(safe_name("Fedora Cloud (x86)"), "fedora-cloud--x86-");
+        assert_eq!(safe_name("..hidden"), "hidden");
+        assert_eq!(safe_name("ä"), "image");
+        assert_eq!(safe_name(""), "image");
+    }
+}

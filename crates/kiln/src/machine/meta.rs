@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What Kiln remembers of a machine: in the domain's own `<metadata>`, nowhere else.
+//!
+//! **Invariant:** what is read here was written by Kiln or by somebody with the right to define
+//! domains; still, an element that is not understood is an error that names it, never a panic.
+
+use kiln_libvirt::domain::metadata;
+use kiln_libvirt::xml::Element;
+use uuid::Uuid;
+
+/// A volume: pool and name.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct VolumeRef {
+    /// The pool's name.
+    pub(crate) pool: String,
+    /// The volume's name in it.
+    pub(crate) name: String,
+}
+
+/// An address that the network gives to the machine alone.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Reservation {
+    /// The network's name.
+    pub(crate) network: String,
+    /// The machine's hardware address.
+    pub(crate) mac: String,
+    /// The IPv4 address.
+    pub(crate) ip: String,
+    /// The host name that goes with it.
+    pub(crate) name: String,
+}
+
+/// What Kiln remembers of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// The image's name.
+    pub(crate) image: String,
+    /// The image's digest.
+    pub(crate) digest: String,
+    /// The template that the disk hangs on.
+    pub(crate) template: VolumeRef,
+    /// cloud-init's instance-id.
+    pub(crate) instance_id: Uuid,
+    /// Who logs in.
+    pub(crate) user: String,
+    /// Seconds since 1970 when the machine was made.
+    pub(crate) made_at: u64,
+    /// The version of Kiln that made it.
+    pub(crate) made_by: String,
+    /// The root disk.
+    pub(crate) disk: VolumeRef,
+    /// The seed.
+    pub(crate) seed: VolumeRef,
+    /// Where the console is logged.
+    pub(crate) console: VolumeRef,
+    /// The machine's address, where the network reserves it.
+    pub(crate) reservation: Option<Reservation>,
+    /// The port of the host that leads to the machine's port 22, with user-mode networking.
+    pub(crate) ssh_port: Option<u16>,
+}
+
+impl Meta {
+    /// Returns the volumes, the disk first.
+    pub(crate) fn volumes(&self) -> [&VolumeRef; 3] {
+        [&self.disk, &self.seed, &self.console]
+    }
+
+    /// Returns the element for the domain's metadata, without the prefix of its namespace.
+    pub(crate) fn element(&self) -> Element {
+        let q = Element::new;
+        let volume = |role: &str, v: &VolumeRef| {
+            q("volume").attr("role", role).attr("pool", &v.pool).attr("name", &v.name)
+        };
+        let reservation = self.reservation.as_ref().map(|r| {
+            q("reservation")
+                .attr("network", &r.network)
+                .attr("mac", &r.mac)
+                .attr("ip", &r.ip)
+                .attr("name", &r.name)
+        });
+        q("machine")
+            .child(q("image").attr("name", &self.image).attr("digest", &self.digest))
+            .child(volume("template", &self.template))
+            .child(volume("disk", &self.disk))
+            .child(volume("seed", &self.seed))
+            .child(volume("console", &self.console))
+            .child(q("instance").attr("id", self.instance_id))
+            .child(q("login").attr("user", &self.user))
+            .child(q("made").attr("at", self.made_at).attr("by", &self.made_by))
+            .maybe(reservation)
+            .maybe(self.ssh_port.map(|port| q("forward").attr("port", port).attr("to", 22)))
+    }
+
+    /// Reads the element back from a domain's XML; `None` if Kiln did not make the domain.
+    pub(crate) fn of_domain(domain: &Element) -> Option<Self> {
+        Self::read(&metadata::find(domain)?)
+    }
+
+    fn read(element: &Element) -> Option<Self> {
+        let child = |name: &str| element.elements().find(|e| e.name == name);
+        let text = |e: &Element, name: &str| e.attribute(name).map(str::to_owned);
+        let volume = |role: &str| {
+            let e = element.elements().find(|e| e.attribute("role") == Some(role))?;
+            Some(VolumeRef { pool: text(e, "pool")?, name: text(e, "name")? })
+        };
+        let reservation = child("reservation").and_then(|e| {
+            Some(Reservation {
+                network: text(e, "network")?,
+                mac: text(e, "mac")?,
+                ip: text(e, "ip")?,
+                name: text(e, "name")?,
+            })
+        });
+        Some(Self {
+            image: text(child("image")?, "name")?,
+            digest: text(child("image")?, "digest")?,
+            template: volume("template")?,
+            instance_id: child("instance")?.attribute("id")?.parse().ok()?,
+            user: text(child("login")?, "user")?,
+            made_at: child("made")?.attribute("at")?.parse().ok()?,
+            made_by: text(child("made")?, "by")?,
+            disk: volume("disk")?,
+            seed: volume("seed")?,
+            console: volume("console")?,
+            reservation,
+            ssh_port: child("forward").and_then(|e| e.attribute("port")?.parse().ok()),
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn sample() -> Meta {
+        let volume = |name: &str| VolumeRef { pool: "default".into(), name: name.into() };
+        Meta {
+            image: "debian-12".into(),
+            digest: "sha256:ab".into(),
+            template: volume("kiln-ab.qcow2"),
+            instance_id: Uuid::from_u128(7),
+            user: "debian".into(),
+            made_at: 1_700_000_000,
+            made_by: "0.1.0".into(),
+            disk: volume("web1.qcow2"),
+            seed: volume("web1-seed.iso"),
+            console: volume("web1-console.log"),
+            reservation: Some(Reservation {
+                network: "default".into(),
+                mac: "52:54:00:00:00:01".into(),
+                ip: "192.168.122.7".into(),
+                name: "web1".into(),
+            }),
+            ssh_port: Some(20_022),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let meta = sample();
+        let domain = Element::new("domain")
+            .child(Element::new("metadata").child(metadata::qualified(&meta.element())));
+        let parsed = Element::parse(&domain.to_string()).unwrap();
+        assert_eq!(Meta::of_domain(&parsed), Some(meta));
+    }
+
+    #[test]
+    fn a_domain_of_others_has_none() {
+        let domain = Element::parse("<domain><metadata><x xmlns='urn:x'/></metadata></domain>");
+        assert_eq!(Meta::of_domain(&domain.unwrap()), None);
+        assert_eq!(Meta::of_domain(&Element::new("domain")), None);
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Machines: from what is wanted to a domain that one can log in to.
+//!
+//! | module | what |
+//! |---|---|
+//! | `host` | which libvirt, and what it can do |
+//! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
+//! | `plan` | all that will be done, as a value: pure |
+//! | `make` | the plan's steps, each with its undo in the journal first |
+//! | `undo` | what can be undone, and what killed launches left |
+//! | `meta` | what is remembered of a machine, in the domain's metadata |
+//! | `existing`, `life` | a machine that is there |
+//! | `ready`, `console_watch`, `cloud_init` | the proof that one can log in |
+//! | `ssh`, `console_log`, `transfer` | ways in |
+//! | `timings` | how long each phase took |
+
+pub(crate) mod cloud_init;
+pub(crate) mod console_log;
+pub(crate) mod console_watch;
+pub(crate) mod host;
+pub(crate) mod image;
+pub(crate) mod keys;
+
+pub(crate) mod existing;
+pub(crate) mod life;
+pub(crate) mod make;
+pub(crate) mod meta;
+pub(crate) mod network;
+pub(crate) mod plan;
+pub(crate) mod pool;
+pub(crate) mod ready;
+pub(crate) mod ssh;
+pub(crate) mod template;
+pub(crate) mod timings;
+pub(crate) mod transfer;
+pub(crate) mod undo;

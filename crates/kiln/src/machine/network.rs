@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Where a machine's interface goes, and the address that is reserved for it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use kiln_libvirt::Connection;
+use kiln_libvirt::network::{DhcpHost, Network};
+use uuid::Uuid;
+
+use super::meta::Reservation;
+use crate::error::{Class, Problem};
+
+/// The name that stands for user-mode networking.
+pub(crate) const USER: &str = "user";
+/// How often another address is tried when somebody else was faster.
+const TRIES: u32 = 50;
+
+/// The IPv4 addresses that a network gives out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Details {
+    /// The first and the last of the range; `None` if it gives out none.
+    pub(crate) range: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// The host's own address in it, and the length of the prefix.
+    pub(crate) subnet: Option<(Ipv4Addr, u32)>,
+    /// The reserved ones.
+    pub(crate) hosts: Vec<DhcpHost>,
+}
+
+impl Details {
+    /// Reads them from a network's definition.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says.
+    pub(crate) fn of(network: &Network) -> Result<Self, kiln_libvirt::Error> {
+        let mut details = Self::default();
+        for ip in network.xml()?.ips() {
+            if let (Some(IpAddr::V4(first)), Some(IpAddr::V4(last))) =
+                (ip.dhcp_start(), ip.dhcp_end())
+            {
+                details.range = details.range.or(Some((first, last)));
+                if let (Some(IpAddr::V4(own)), Some(prefix)) = (ip.address(), ip.prefix()) {
+                    details.subnet = details.subnet.or(Some((own, prefix)));
+                }
+            }
+            details.hosts.extend(ip.dhcp_hosts());
+        }
+        Ok(details)
+    }
+}
+
+/// A machine's network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Attachment {
+    /// A network of the host.
+    Network {
+        /// Its name.
+        name: String,
+    },
+    /// passt, with a port of the host led to port 22.
+    User {
+        /// The host's port.
+        ssh_port: u16,
+    },
+}
+
+/// Returns the hardware address of the machine with this UUID: QEMU's prefix 52:54:00, and three
+/// bytes that differ as the UUID does.
+pub(crate) fn mac(uuid: Uuid) -> String {
+    let bytes = uuid.as_bytes();
+    // The last bytes of a UUID are random in versions 4 and 7 alike.
+    format!("52:54:00:{:02x}:{:02x}:{:02x}", bytes[13], bytes[14], bytes[15])
+}
+
+/// Returns what libvirt is told of a reservation; `None` if it is none (written by somebody
+/// else).
+pub(crate) fn dhcp_host(reservation: &Reservation) -> Option<DhcpHost> {
+    Some(DhcpHost {
+        mac: Some(reservation.mac.parse().ok()?),
+        ip: reservation.ip.parse().ok()?,
+        name: Some(reservation.name.clone()),
+    })
+}
+
+/// Finds the network, active.
+///
+/// # Errors
+///
+/// Not there or not active (class object), with what to do.
+pub(crate) fn find(conn: &Connection, name: &str, may_start: bool) -> anyhow::Result<Attachment> {
+    let network = match conn.network(name) {
+        Err(error) if error.is_not_found() => {
+            let names: Vec<String> = conn.networks()?.iter().map(|n| n.name().to_owned()).collect();
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let what = format!("the host has no network `{name}`");
+            let hint = format!("networks there: {there}; `--network user` needs none");
+            return Err(Problem::new(Class::Object, what).hint(hint).into());
+        }
+        other => other?,
+    };
+    if !network.is_active()? {
+        if !may_start {
+            let what = format!("the network `{name}` is not active");
+            let hint = "start it with `--start-network`, or use `--network user`";
+            return Err(Problem::new(Class::Object, what).hint(hint).into());
+        }
+        match network.start() {
+            // Somebody else was faster.
+            Err(error) if error.is_operation_invalid() => {}
+            other => other?,
+        }
+    }
+    Ok(Attachment::Network { name: name.to_owned() })
+}
+
+/// What is to be reserved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    /// The machine's name.
+    pub(crate) machine: &'a str,
+    /// Its hardware address.
+    pub(crate) mac: &'a str,
+    /// The address, if it must be this one.
+    pub(crate) ip: Option<Ipv4Addr>,
+}
+
+/// Reserves an address for a machine: the one that is wished for, or one picked by its hardware address, the next when it is taken.
+/// libvirt refuses a second reservation of the same address, so machines launched at the same
+/// time never share one.
+///
+/// Returns `None` when the network gives out no IPv4 addresses.
+///
+/// # Errors
+///
+/// When libvirt refuses for another reason, or all addresses are taken (class object).
+pub(crate) fn reserve(
+    conn: &Connection,
+    network: &str,
+    wish: &Wish<'_>,
+    before: &mut dyn FnMut(&Reservation) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<Reservation>> {
+    let network_handle = conn.network(network)?;
+    let mut refused = None;
+    for attempt in 0..TRIES {
+        let details = Details::of(&network_handle)?;
+        if details.range.is_none() {
+            return Ok(None);
+        }
+        let leased: Vec<(String, IpAddr)> = network_handle
+            .leases()?
+            .into_iter()
+            .map(|l| (l.mac.map_or_else(String::new, |mac| mac.to_string()), l.address))
+            .collect();
+        let ip = match wish.ip {
+            None => pick(&details, &leased, wish.mac, attempt),
+            Some(ip) => Some(free(&details, ip, network)?),
+        };
+        let Some(ip) = ip else { break };
+        let reservation = Reservation {
+            network: network.to_owned(),
+            mac: wish.mac.to_owned(),
+            ip: ip.to_string(),
+            name: wish.machine.to_owned(),
+        };
+        before(&reservation)?;
+        let Some(host) = dhcp_host(&reservation) else {
+            return Err(Problem::new(
+                Class::Bug,
+                format!("made a wrong reservation for `{}`", wish.machine),
+            )
+            .into());
+        };
+        match network_handle.add_dhcp_host(&host) {
+            Ok(()) => return Ok(Some(reservation)),
+            Err(error) if error.is_operation_invalid() || error.is_exists() => {
+                refused = Some(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let problem = Problem::new(Class::Object, format!("network `{network}` has no free address"));
+    Err(match refused {
+        Some(error) => problem.because(error).into(),
+        None => problem.hint("remove machines, or widen the network's DHCP range").into(),
+    })
+}
+
+/// Returns a wished address, if it is of the network and nobody has it.
+fn free(details: &Details, ip: Ipv4Addr, network: &str) -> Result<Ipv4Addr, Problem> {
+    if let Some(host) = details.hosts.iter().find(|host| host.ip == IpAddr::V4(ip)) {
+        let of = host.name.clone().or(host.mac.map(|mac| mac.to_string())).unwrap_or_default();
+        let what = format!("address {ip} of network `{network}` is reserved for `{of}`");
+        return Err(Problem::new(Class::Object, what).hint("choose another, or `--ip auto`"));
+    }
+    let inside = |(net, prefix): (Ipv4Addr, u32)| {
+        let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
+        u32::from(ip) & mask == u32::from(net) & mask && ip != net
+    };
+    if details.subnet.is_some_and(inside) {
+        return Ok(ip);
+    }
+    let what = format!("{ip} is no address of network `{network}`");
+    Err(Problem::new(Class::Usage, what).hint("`virsh net-dumpxml` shows its range"))
+}
+
+/// Picks an address of the range that nobody has: the first free one at or after the place that
+/// the hardware address falls on.
+fn pick(
+    details: &Details,
+    leased: &[(String, IpAddr)],
+    mac: &str,
+    attempt: u32,
+) -> Option<Ipv4Addr> {
+    let (first, last) = details.range?;
+    let (first, last) = (u32::from(first), u32::from(last));
+    let size = last.checked_sub(first)?.checked_add(1)?;
+    let place =
+        mac.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let taken = |ip: Ipv4Addr| {
+        let ip = IpAddr::V4(ip);
+        details.hosts.iter().any(|host| host.ip == ip)
+            || leased.iter().any(|(of, address)| *address == ip && of != mac)
+    };
+    (0..size)
+        .map(|n| Ipv4Addr::from(first + (place.wrapping_add(n) % size)))
+        .filter(|ip| !taken(*ip))
+        .nth(usize::try_from(attempt.min(size - 1)).ok()?)
+}
+
+/// Returns a port of this machine that nobody listens on, from 20000 up: the one that the UUID
+/// falls on, or the next free.
+pub(crate) fn free_port(uuid: Uuid) -> Option<u16> {
+    let bytes = uuid.as_bytes();
+    let place = u16::from_be_bytes([bytes[14], bytes[15]]) % 10_000;
+    (0..10_000)
+        .map(|n| 20_000 + (place + n) % 10_000)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn details(hosts: &[&str]) -> Details {
+        let range = Some((Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 4)));
+        let host = |ip: &&str| DhcpHost { mac: None, ip: ip.parse().unwrap(), name: None };
+        Details {
+            range,
+            subnet: Some((Ipv4Addr::new(10, 0, 0, 1), 24)),
+            hosts: hosts.iter().map(host).collect(),
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_not_picked() {
+        let free = pick(&details(&["10.0.0.2", "10.0.0.4"]), &[], "m", 0);
+        assert_eq!(free, Some(Ipv4Addr::new(10, 0, 0, 3)));
+        let leased = [("other".to_owned(), "10.0.0.3".parse().unwrap())];
+        assert_eq!(pick(&details(&["10.0.0.2", "10.0.0.4"]), &leased, "m", 0), None);
+        let own = [("m".to_owned(), "10.0.0.3".parse().unwrap())];
+        assert!(pick(&details(&["10.0.0.2", "10.0.0.4"]), &own, "m", 0).is_some());
+    }
+
+    #[test]
+    fn a_wished_address_must_be_free_and_inside() {
+        let wish = |ip: [u8; 4]| {
+            free(&details(&["10.0.0.3"]), ip.into(), "lan").map_err(|e| e.to_string())
+        };
+        assert_eq!(wish([10, 0, 0, 9]), Ok([10, 0, 0, 9].into()));
+        assert_eq!(wish([10, 0, 1, 9]), Err("10.0.1.9 is no address of network `lan`".into()));
+        assert_eq!(wish([10, 0, 0, 1]), Err("10.0.0.1 is no address of network `lan`".into()));
+        assert_eq!(
+            wish([10, 0, 0, 3]),
+            Err("address 10.0.0.3 of network `lan` is reserved for ``".into())
+        );
+    }
+
+    #[test]
+    fn hardware_addresses_are_qemus_and_differ() {
+        assert_eq!(mac(Uuid::from_u128(0xabcdef)), "52:54:00:ab:cd:ef");
+        assert_ne!(mac(Uuid::now_v7()), mac(Uuid::now_v7()));
+    }
+}

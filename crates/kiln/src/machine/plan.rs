@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! All that a launch will do, as a value. Pure: nothing is asked, made or started here.
+
+use std::net::Ipv4Addr;
+
+use kiln_guest::seed::{Login, Seed};
+use kiln_guest::userdata::UserData;
+use kiln_libvirt::connect::VirtType;
+use kiln_libvirt::domain::{
+    Disk, DiskFormat, DiskSource, DomainSpec, Firmware, Interface, InterfaceKind, PortForward,
+    Protocol, Serial,
+};
+use kiln_libvirt::xml::Element;
+use kiln_spec::{Bytes, MachineName};
+use uuid::Uuid;
+
+use super::image::ImageFile;
+use super::keys::Keys;
+use super::meta::{Meta, VolumeRef};
+use super::network::{self, Attachment};
+use super::template;
+use crate::args::launch::WantedIp;
+use crate::error::{Class, Problem};
+
+/// The least memory that any machine is given: less does not hold a kernel and its initramfs.
+const LEAST_MEMORY: Bytes = Bytes::from_mib(128);
+/// The user that Kiln makes where the image's own default user is not known.
+const KILN_USER: &str = "kiln";
+
+/// What is wanted, checked and resolved: the same for each of several machines.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// The image.
+    pub(crate) image: &'a ImageFile,
+    /// Virtual processors.
+    pub(crate) cpus: u32,
+    /// Memory.
+    pub(crate) memory: Bytes,
+    /// Size of the disk, if it is not the image's.
+    pub(crate) disk: Option<Bytes>,
+    /// The pool's name.
+    pub(crate) pool: &'a str,
+    /// The pool's folder.
+    pub(crate) folder: &'a str,
+    /// Whether the firmware is UEFI.
+    pub(crate) uefi: bool,
+    /// What runs the guest.
+    pub(crate) virt_type: VirtType,
+    /// Who logs in, if it is not the image's default user.
+    pub(crate) user: Option<&'a str>,
+    /// The keys of the login.
+    pub(crate) keys: &'a Keys,
+    /// The user's own user-data.
+    pub(crate) user_data: Option<&'a UserData>,
+    /// Whether an address is to be reserved, and which.
+    pub(crate) ip: Option<WantedIp>,
+    /// Seconds since 1970.
+    pub(crate) now: u64,
+}
+
+/// What will be done for one machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Its name.
+    pub(crate) name: MachineName,
+    /// Its UUID.
+    pub(crate) uuid: Uuid,
+    /// What Kiln will remember of it: volumes, template, login.
+    pub(crate) meta: Meta,
+    /// The disk's size.
+    pub(crate) disk_size: Bytes,
+    /// The template's path on the host, and its format.
+    pub(crate) backing: (String, String),
+    /// The interface's hardware address.
+    pub(crate) mac: String,
+    /// The host's network that a reservation is made in.
+    pub(crate) network: Option<String>,
+    /// The address that is reserved there; `None` for any. Only with a network.
+    pub(crate) ip: Option<Ipv4Addr>,
+    /// The first-boot data.
+    pub(crate) seed: Seed,
+    /// The domain.
+    pub(crate) domain: DomainSpec,
+}
+
+impl Wanted<'_> {
+    /// Checks what does not depend on a machine's name.
+    ///
+    /// # Errors
+    ///
+    /// Memory or disk too small, an image of another firmware or architecture.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        let image = &self.image.name;
+        let manifest = self.image.manifest.as_ref();
+        let least = manifest.map_or(LEAST_MEMORY, |m| m.min_memory.max(LEAST_MEMORY));
+        if self.memory < least {
+            let what = format!(
+                "image `{image}` needs {least} of memory, and `--memory` is {}",
+                self.memory
+            );
+            return Err(Problem::new(Class::Usage, what));
+        }
+        let size = self.image.virtual_size;
+        if self.disk.is_some_and(|disk| disk < size) {
+            let asked = self.disk.unwrap_or_default();
+            let what =
+                format!("image `{image}` has a disk of {size}, and `--disk` is only {asked}");
+            let problem = Problem::new(Class::Usage, what);
+            return Err(problem.hint("a disk can be bigger than its image, not smaller"));
+        }
+        if let Some(m) = manifest {
+            use kiln_spec::image::Firmware as Needs;
+            let wanted = if self.uefi { Needs::Uefi } else { Needs::Bios };
+            if !m.firmware.contains(&wanted) {
+                let (has, other) = if self.uefi { ("BIOS", "bios") } else { ("UEFI", "uefi") };
+                let what = format!("image `{image}` boots by {has} only");
+                return Err(
+                    Problem::new(Class::Usage, what).hint(format!("use `--firmware {other}`"))
+                );
+            }
+        }
+        let native = kiln_spec::arch::Arch::native();
+        match self.image.arch() {
+            arch if arch == native => Ok(()),
+            Some(arch) => {
+                let what =
+                    format!("image `{image}` is for {}, and this host is not", arch.as_str());
+                Err(Problem::new(Class::Host, what).hint("use an image of the host's architecture"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Plans the machine `name` with the identity `uuid` (version 7) on `attachment`.
+    ///
+    /// # Errors
+    ///
+    /// A hardware address that is none: a bug.
+    pub(crate) fn plan(
+        &self,
+        name: &MachineName,
+        uuid: Uuid,
+        attachment: &Attachment,
+    ) -> Result<Plan, Problem> {
+        let volume = |suffix: &str| VolumeRef {
+            pool: self.pool.to_owned(),
+            name: format!("{name}{suffix}"),
+        };
+        let template = template::of(self.image, self.pool);
+        let (user, is_default_user) = self.login();
+        let ssh_port = match attachment {
+            Attachment::User { ssh_port } => Some(*ssh_port),
+            Attachment::Network { .. } => None,
+        };
+        let meta = Meta {
+            image: self.image.name.clone(),
+            digest: self.image.digest.clone(),
+            template: template.clone(),
+            instance_id: uuid,
+            user: user.clone(),
+            made_at: self.now,
+            made_by: env!("CARGO_PKG_VERSION").to_owned(),
+            disk: volume(".qcow2"),
+            seed: volume("-seed.iso"),
+            console: volume("-console.log"),
+            reservation: None,
+            ssh_port,
+        };
+        let mac = network::mac(uuid);
+        let seed = Seed {
+            instance_id: uuid,
+            hostname: name.clone(),
+            fqdn: None,
+            login: Login { name: user, is_default_user, ssh_keys: self.keys.public.clone() },
+            user_data: self.user_data.cloned(),
+            network_config: None,
+            vendor_data: None,
+        };
+        let domain = self.domain(name, &meta, interface(attachment, &mac)?);
+        Ok(Plan {
+            name: name.clone(),
+            uuid,
+            disk_size: self.disk.unwrap_or(self.image.virtual_size),
+            backing: (self.path(&template), self.image.format.clone()),
+            mac,
+            network: match attachment {
+                Attachment::Network { name, .. } if self.ip.is_some() => Some(name.clone()),
+                _ => None,
+            },
+            ip: match self.ip {
+                Some(WantedIp::This(ip)) => Some(ip),
+                Some(WantedIp::Auto) | None => None,
+            },
+            seed,
+            domain,
+            meta,
+        })
+    }
+
+    fn login(&self) -> (String, bool) {
+        let default = self.image.manifest.as_ref().map(|m| m.user.as_str());
+        match (self.user, default) {
+            (Some(user), default) => (user.to_owned(), Some(user) == default),
+            (None, Some(default)) => (default.to_owned(), true),
+            (None, None) => (KILN_USER.to_owned(), false),
+        }
+    }
+
+    fn path(&self, volume: &VolumeRef) -> String {
+        format!("{}/{}", self.folder.trim_end_matches('/'), volume.name)
+    }
+
+    fn domain(&self, name: &MachineName, meta: &Meta, interface: Interface) -> DomainSpec {
+        let disk = DiskSource::File(self.path(&meta.disk));
+        let seed = DiskSource::File(self.path(&meta.seed));
+        let mut domain = DomainSpec::new(name.as_str(), self.virt_type, self.memory, self.cpus);
+        if let Some(Ok(arch)) = self.image.arch().map(|arch| arch.as_str().parse()) {
+            domain.arch = arch;
+        }
+        domain.uuid = Some(meta.instance_id);
+        domain.metadata = Some(meta.element());
+        domain.firmware =
+            if self.uefi { Firmware::Uefi { secure_boot: false } } else { Firmware::Bios };
+        // The seed is a virtio disk, no CD-ROM: kernels for clouds have no drivers for SATA (seen
+        // with Debian's), and cloud-init looks for the label on any block device. It stays: a
+        // boot without it would be another instance to cloud-init, with new host keys.
+        let mut seed = Disk::new("vdb", seed, DiskFormat::Raw);
+        seed.readonly = true;
+        seed.discard = false;
+        domain.disks = vec![Disk::new("vda", disk, DiskFormat::Qcow2).boot(1), seed];
+        domain.interfaces = vec![interface];
+        // What the firmware says is wanted where a guest does not boot.
+        domain.serial = Serial { log: Some(self.path(&meta.console)), firmware: !self.uefi };
+        domain
+    }
+}
+
+fn interface(attachment: &Attachment, mac: &str) -> Result<Interface, Problem> {
+    let mac = mac.parse().map_err(|error| {
+        Problem::new(Class::Bug, "made a wrong hardware address").because(anyhow::Error::new(error))
+    })?;
+    let kind = match attachment {
+        Attachment::Network { name, .. } => InterfaceKind::Network(name.clone()),
+        Attachment::User { ssh_port } => {
+            InterfaceKind::User { forwards: vec![ssh_forward(*ssh_port)] }
+        }
+    };
+    Ok(Interface::new(kind, Some(mac)))
+}
+
+/// Returns the forward that leads a port of the host, on its loopback only, to the guest's SSH.
+pub(crate) fn ssh_forward(port: u16) -> PortForward {
+    PortForward {
+        protocol: Protocol::Tcp,
+        address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        host_port: port,
+        guest_port: 22,
+    }
+}
+
+impl Plan {
+    /// Returns the domain's XML.
+    pub(crate) fn xml(&self) -> Element {
+        self.domain.to_element()
+    }
+
+    /// Returns what will be done, in order, a line each.
+    pub(crate) fn lines(&self, template_there: bool) -> Vec<String> {
+        let meta = &self.meta;
+        let mut lines = Vec::new();
+        if !template_there {
+            lines.push(format!(
+                "upload image `{}` into pool `{}` as template `{}`",
+                meta.image, meta.template.pool, meta.template.name
+            ));
+        }
+        lines.push(format!("define domain `{}` ({})", self.name, self.uuid));
+        lines.push(format!(
+            "create volume `{}`, {}, a linked clone of the template",
+            meta.disk.name, self.disk_size
+        ));
+        lines.push(format!("create volume `{}`, the cloud-init seed", meta.seed.name));
+        lines.push(format!("create volume `{}`, the console's log", meta.console.name));
+        match (&self.network, meta.ssh_port) {
+            (Some(network), _) => {
+                lines.push(format!("reserve an address in network `{network}` for {}", self.mac));
+            }
+            (None, Some(port)) => {
+                lines.push(format!("forward 127.0.0.1:{port} to the machine's port 22"));
+            }
+            (None, None) => {}
+        }
+        lines.push(format!("start `{}`", self.name));
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> ImageFile {
+        ImageFile {
+            name: "debian-12".into(),
+            file: std::sync::Arc::new(tempfile::tempfile().unwrap()),
+            format: "qcow2".into(),
+            virtual_size: Bytes::from_gib(2),
+            file_size: Bytes::from_mib(600),
+            digest: "sha256:0123456789abcdef".into(),
+            manifest: None,
+        }
+    }
+
+    fn wanted<'a>(image: &'a ImageFile, keys: &'a Keys) -> Wanted<'a> {
+        Wanted {
+            image,
+            cpus: 2,
+            memory: Bytes::from_gib(1),
+            disk: Some(Bytes::from_gib(20)),
+            pool: "default",
+            folder: "/var/lib/libvirt/images",
+            uefi: false,
+            virt_type: VirtType::Qemu,
+            user: None,
+            keys,
+            user_data: None,
+            ip: None,
+            now: 1_700_000_000,
+        }
+    }
+
+    fn keys() -> Keys {
+        Keys {
+            public: vec!["ssh-ed25519 AAAAC3 me".into()],
+            identities: Vec::new(),
+            origin: "test".into(),
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_it_will_do() {
+        let (image, keys) = (image(), keys());
+        let name = "web1".parse().unwrap();
+        let user = Attachment::User { ssh_port: 20_022 };
+        let plan = wanted(&image, &keys).plan(&name, Uuid::from_u128(0xabcdef), &user).unwrap();
+        assert_eq!(
+            plan.lines(false),
+            [
+                "upload image `debian-12` into pool `default` as template `kiln-debian-12-0123456789ab.qcow2`",
+                "define domain `web1` (00000000-0000-0000-0000-000000abcdef)",
+                "create volume `web1.qcow2`, 20 GiB, a linked clone of the template",
+                "create volume `web1-seed.iso`, the cloud-init seed",
+                "create volume `web1-console.log`, the console's log",
+                "forward 127.0.0.1:20022 to the machine's port 22",
+                "start `web1`",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_same_wish_makes_the_same_xml() {
+        let (image, keys) = (image(), keys());
+        let name = "web1".parse().unwrap();
+        let user = Attachment::User { ssh_port: 20_022 };
+        let xml = || wanted(&image, &keys).plan(&name, Uuid::from_u128(1), &user).unwrap().xml();
+        assert_eq!(xml().to_string(), xml().to_string());
+        let disk = xml().find("devices").unwrap().find_all("disk")[0].clone();
+        assert_eq!(disk.attribute("type"), Some("file"));
+        assert_eq!(disk.get("source/@file").as_deref(), Some("/var/lib/libvirt/images/web1.qcow2"));
+    }
+
+    #[test]
+    fn too_little_is_refused_with_the_numbers() {
+        let (image, keys) = (image(), keys());
+        let mut small = wanted(&image, &keys);
+        small.disk = Some(Bytes::from_gib(1));
+        assert_eq!(
+            small.check().unwrap_err().to_string(),
+            "image `debian-12` has a disk of 2 GiB, and `--disk` is only 1 GiB"
+        );
+        let mut small = wanted(&image, &keys);
+        small.memory = Bytes::from_mib(64);
+        assert_eq!(
+            small.check().unwrap_err().to_string(),
+            "image `debian-12` needs 128 MiB of memory, and `--memory` is 64 MiB"
+        );
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How OpenSSH reaches a machine: address, port, jump host, keys, known host keys.
+//!
+//! Source: ssh_config(5), OpenSSH 9.2. The host keys of a machine are read through the guest
+//! agent and kept in a file of its own, so that nothing is trusted on first use; the file's
+//! entries are under the machine's alias, so the same address used again is another machine.
+
+use std::path::{Path, PathBuf};
+
+use kiln_host::cmd::quote;
+use kiln_host::{Cmd, Tool};
+use kiln_libvirt::Uri;
+use kiln_libvirt::uri::Transport;
+
+use crate::context::Context;
+
+/// Where a machine's SSH server is, and how it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// The name that its host keys are kept under.
+    pub(crate) alias: String,
+    /// The user who logs in.
+    pub(crate) user: String,
+    /// Address to connect to.
+    pub(crate) address: String,
+    /// Port to connect to.
+    pub(crate) port: u16,
+    /// The command that reaches the host's network, for a host elsewhere.
+    pub(crate) proxy: Option<String>,
+    /// Private keys to offer before ssh's own.
+    pub(crate) identities: Vec<PathBuf>,
+    /// The machine's known_hosts file.
+    pub(crate) known_hosts: PathBuf,
+    /// Whether host keys were had from the guest itself; otherwise the first seen is kept.
+    pub(crate) verified: bool,
+}
+
+impl Route {
+    /// Returns the options, `-o` and all, that make `ssh` and `scp` use this route. The port is
+    /// among them, the address and the user are not.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let mut options = vec![
+            format!("HostKeyAlias={}", self.alias),
+            // In double quotes: ssh_config(5) splits the value at blanks.
+            format!("UserKnownHostsFile=\"{}\"", self.known_hosts.display()),
+            "GlobalKnownHostsFile=/dev/null".to_owned(),
+            format!("StrictHostKeyChecking={}", if self.verified { "yes" } else { "accept-new" }),
+            "CheckHostIP=no".to_owned(),
+            "UpdateHostKeys=no".to_owned(),
+            format!("Port={}", self.port),
+        ];
+        if let Some(proxy) = &self.proxy {
+            options.push(format!("ProxyCommand={proxy}"));
+        }
+        let mut args: Vec<String> =
+            options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
+        for identity in &self.identities {
+            args.extend(["-i".to_owned(), identity.display().to_string()]);
+        }
+        args
+    }
+
+    /// Returns a run of `tool` (ssh or scp) with this route's options and the user's agent.
+    pub(crate) fn cmd(&self, ctx: &Context, tool: Tool) -> Cmd {
+        let cmd = Cmd::new(tool).args(self.options());
+        let cmd = match &ctx.env.ssh_auth_sock {
+            Some(socket) => cmd.env("SSH_AUTH_SOCK", socket),
+            None => cmd,
+        };
+        match &ctx.env.term {
+            Some(term) => cmd.env("TERM", term),
+            None => cmd,
+        }
+    }
+
+    /// Returns `user@address`, as scp and ssh want it.
+    pub(crate) fn destination(&self) -> String {
+        format!("{}@{}", self.user, self.address)
+    }
+
+    /// Returns what to paste into a shell to log in without Kiln.
+    pub(crate) fn line(&self) -> String {
+        let options = self.options().iter().map(|a| quote(a)).collect::<Vec<_>>().join(" ");
+        format!("ssh {options} {}", self.destination())
+    }
+}
+
+/// Returns the command that reaches the network of the host behind `uri`, for ssh's
+/// `ProxyCommand`; `None` when that host is this machine or is not reached by ssh.
+///
+/// Its source is libvirt's remote URI (uri.html, "Extra parameters"): `keyfile`, `no_verify`,
+/// `known_hosts`, and user and port of the authority.
+pub(crate) fn proxy(uri: &Uri) -> Option<String> {
+    if !matches!(uri.transport, Transport::Ssh | Transport::LibSsh) {
+        return None;
+    }
+    let host = uri.host.as_deref()?;
+    let mut words = vec!["ssh".to_owned(), "-W".to_owned(), "[%h]:%p".to_owned()];
+    if let Some(port) = uri.port {
+        words.extend(["-p".to_owned(), port.to_string()]);
+    }
+    if let Some(user) = &uri.user {
+        words.extend(["-l".to_owned(), quote(user)]);
+    }
+    if let Some(file) = uri.param("keyfile") {
+        words.extend(["-i".to_owned(), quote(file)]);
+    }
+    if let Some(file) = uri.param("known_hosts") {
+        words.extend(["-o".to_owned(), quote(&format!("UserKnownHostsFile={file}"))]);
+    }
+    if uri.param("no_verify").is_some_and(|v| v != "0") {
+        words.extend(["-o".to_owned(), "StrictHostKeyChecking=no".to_owned()]);
+    }
+    words.extend(["--".to_owned(), quote(host)]);
+    Some(words.join(" "))
+}
+
+/// Returns the contents of a known_hosts file: each of the guest's public host keys under
+/// `alias`. Lines that are no public keys are left out: the guest is not trusted to write others.
+pub(crate) fn known_hosts(alias: &str, public_keys: &[String]) -> String {
+    let mut text = String::new();
+    for key in public_keys {
+        let mut words = key.split_whitespace();
+        if let (Some(kind), Some(data)) = (words.next(), words.next()) {
+            let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-");
+            let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+            if known && data.starts_with("AAAA") && data.chars().all(base64) {
+                text.push_str(&format!("{alias} {kind} {data}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// Returns the path of the known_hosts file in a machine's folder.
+pub(crate) fn known_hosts_file(machine_folder: &Path) -> PathBuf {
+    machine_folder.join("known_hosts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_behind_ssh_is_jumped_through() {
+        let proxied = |uri: &str| proxy(&uri.parse().unwrap());
+        assert_eq!(proxied("qemu:///system"), None);
+        assert_eq!(
+            proxied("qemu+ssh://root@kvm1:2222/system?keyfile=/k%20x&no_verify=1").as_deref(),
+            Some("ssh -W [%h]:%p -p 2222 -l root -i '/k x' -o StrictHostKeyChecking=no -- kvm1")
+        );
+    }
+
+    #[test]
+    fn only_public_keys_get_into_known_hosts() {
+        let keys = [
+            "ssh-ed25519 AAAAC3 root@web1".to_owned(),
+            "@cert-authority * ssh-ed25519 AAAA".to_owned(),
+            "ssh-rsa AAAA\n* ssh-rsa AAAAevil".to_owned(),
+        ];
+        assert_eq!(known_hosts("web1", &keys), "web1 ssh-ed25519 AAAAC3\nweb1 ssh-rsa AAAA\n");
+    }
+
+    #[test]
+    fn a_route_is_spelled_out() {
+        let route = Route {
+            alias: "web1".into(),
+            user: "debian".into(),
+            address: "192.168.122.7".into(),
+            port: 22,
+            proxy: None,
+            identities: vec!["/k/id".into()],
+            known_hosts: "/k/known hosts".into(),
+            verified: true,
+        };
+        assert_eq!(
+            route.line(),
+            "ssh -o HostKeyAlias=web1 -o 'UserKnownHostsFile=\"/k/known hosts\"' \
+             -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o CheckHostIP=no \
+             -o UpdateHostKeys=no -o Port=22 -i /k/id debian@192.168.122.7"
+        );
+    }
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a launch does to the world, as things that can be undone.
+//!
+//! Each entry is in the journal before its step is done, so undoing must cope with a step that
+//! never happened: not found is as good as undone.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use kiln_host::journal::{self, Journal};
+use kiln_libvirt::Connection;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::existing::Machine;
+use super::meta::{Reservation, VolumeRef};
+use super::network::{Details, dhcp_host};
+use super::template;
+use crate::context::Context;
+use crate::error::{Class, Problem};
+
+/// One thing to undo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "undo")]
+pub(crate) enum Undo {
+    /// Stop and undefine the domain with this UUID: nobody else's has it.
+    Domain {
+        /// The host.
+        uri: String,
+        /// The domain.
+        uuid: Uuid,
+        /// Its name, for people.
+        name: String,
+    },
+    /// Switch the domain with this UUID off.
+    Running {
+        /// The host.
+        uri: String,
+        /// The domain.
+        uuid: Uuid,
+        /// Its name, for people.
+        name: String,
+    },
+    /// Delete a volume that was not there before the step.
+    Volume {
+        /// The host.
+        uri: String,
+        /// The volume.
+        volume: VolumeRef,
+    },
+    /// Delete the older pieces of a console's log, which virtlogd names after it.
+    RotatedLogs {
+        /// The host.
+        uri: String,
+        /// The log.
+        volume: VolumeRef,
+    },
+    /// Delete a template that has no mark of being complete.
+    Template {
+        /// The host.
+        uri: String,
+        /// The template.
+        volume: VolumeRef,
+    },
+    /// Take a reserved address back.
+    Reservation {
+        /// The host.
+        uri: String,
+        /// The reservation.
+        reservation: Reservation,
+    },
+    /// Remove what this client keeps of the machine.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Undo {
+    /// Returns what is left if this is not undone, for people.
+    pub(crate) fn left(&self) -> String {
+        match self {
+            Self::Domain { name, .. } => format!("domain `{name}`"),
+            Self::Running { name, .. } => format!("the running machine `{name}`"),
+            Self::Volume { volume, .. } | Self::Template { volume, .. } => {
+                format!("volume `{}` in pool `{}`", volume.name, volume.pool)
+            }
+            Self::RotatedLogs { volume, .. } => format!("older logs beside `{}`", volume.name),
+            Self::Reservation { reservation, .. } => {
+                format!("reservation of {} in network `{}`", reservation.ip, reservation.network)
+            }
+            Self::Folder { path } => format!("folder `{}`", path.display()),
+        }
+    }
+
+    fn uri(&self) -> Option<&str> {
+        match self {
+            Self::Domain { uri, .. }
+            | Self::Running { uri, .. }
+            | Self::Volume { uri, .. }
+            | Self::Template { uri, .. }
+            | Self::RotatedLogs { uri, .. }
+            | Self::Reservation { uri, .. } => Some(uri),
+            Self::Folder { .. } => None,
+        }
+    }
+
+    /// Undoes it on the host that `conn` leads to. Nothing there to undo is success.
+    pub(crate) fn run(&self, ctx: &Context, conn: &Connection) -> anyhow::Result<()> {
+        match self {
+            Self::Domain { uuid, .. } => remove_domain(conn, *uuid),
+            Self::Running { uuid, .. } => switch_off(conn, *uuid),
+            Self::Volume { volume, .. } => remove_volume(conn, volume),
+            Self::RotatedLogs { volume, .. } => remove_rotated(conn, volume),
+            Self::Template { volume, .. } => template::remove_unfinished(ctx, conn, volume),
+            Self::Reservation { reservation, .. } => release(conn, reservation),
+            Self::Folder { path } => remove_folder(path),
+        }
+    }
+}
+
+/// Switches a domain off.
+fn switch_off(conn: &Connection, uuid: Uuid) -> anyhow::Result<()> {
+    match conn.domain_by_uuid(uuid).and_then(|domain| domain.destroy()) {
+        // Not there, or not running: as good as off.
+        Err(error) if error.is_operation_invalid() || error.is_not_found() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Stops and undefines a domain with everything libvirt keeps of it.
+pub(crate) fn remove_domain(conn: &Connection, uuid: Uuid) -> anyhow::Result<()> {
+    let domain = match conn.domain_by_uuid(uuid) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    switch_off(conn, uuid)?;
+    match domain.undefine() {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Removes a machine with everything that Kiln made for it: domain, volumes, reservation, and
+/// what this client keeps. All of it is in the journal first, so that a kill in the middle is
+/// finished by the next `kiln`.
+///
+/// # Errors
+///
+/// Kiln did not make it (class object); class undo when something could not be removed.
+pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result<()> {
+    let uri = machine.conn.uri().to_string();
+    let meta = machine.meta()?;
+    let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
+    // Undone in reverse: the machine stops first, its name is free when all else is gone.
+    let (name, uuid) = (machine.name.clone(), machine.uuid);
+    job.before(Undo::Domain { uri: uri.clone(), uuid, name: name.clone() })?;
+    job.before(Undo::Folder { path: machine.folder(ctx) })?;
+    for volume in meta.volumes() {
+        job.before(Undo::Volume { uri: uri.clone(), volume: volume.clone() })?;
+    }
+    job.before(Undo::RotatedLogs { uri: uri.clone(), volume: meta.console.clone() })?;
+    if let Some(reservation) = &meta.reservation {
+        job.before(Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() })?;
+    }
+    job.before(Undo::Running { uri, uuid, name: name.clone() })?;
+    let mut left = Vec::new();
+    let mut why = None;
+    for undo in job.to_undo() {
+        if let Err(error) = undo.run(ctx, &machine.conn) {
+            left.push(undo.left());
+            why = why.or(Some(error));
+        }
+    }
+    match why {
+        None => Ok(job.commit()?),
+        Some(error) => {
+            let what = format!("not all of `{name}` could be removed; left: {}", left.join(", "));
+            let problem = Problem::new(Class::Undo, what).hint("the next kiln command tries again");
+            Err(problem.because(error).into())
+        }
+    }
+}
+
+/// Deletes a volume.
+pub(crate) fn remove_volume(conn: &Connection, volume: &VolumeRef) -> anyhow::Result<()> {
+    let found = conn.pool(&volume.pool).and_then(|pool| pool.volume(&volume.name));
+    match found.and_then(|found| found.delete()) {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Deletes the older pieces of a console's log: virtlogd.conf(5), `max_backups`, names them
+/// `NAME.0`, `NAME.1` and so on once the log has 2 MiB.
+fn remove_rotated(conn: &Connection, log: &VolumeRef) -> anyhow::Result<()> {
+    let pool = match conn.pool(&log.pool) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    // Only a log that was rotated is worth looking through the pool for: the piece in use is
+    // then younger than the machine, and libvirt knows the others only after a refresh.
+    let full = match pool.volume(&log.name).and_then(|volume| volume.info()) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?.allocation,
+    };
+    if full.0 == 0 {
+        return Ok(());
+    }
+    // libvirt refuses to refresh a pool while somebody uploads into it. A rotated log is rare, and
+    // a machine's end must not wait for other people's uploads.
+    if pool.refresh().is_err() {
+        return Ok(());
+    }
+    let start = format!("{}.", log.name);
+    for volume in pool.volumes()? {
+        let rest = volume.name().strip_prefix(&start).unwrap_or("x");
+        if rest.chars().all(|c| c.is_ascii_digit()) {
+            volume.delete()?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a reserved address back.
+pub(crate) fn release(conn: &Connection, reservation: &Reservation) -> anyhow::Result<()> {
+    let network = match conn.network(&reservation.network) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    // One that is no reservation was never made.
+    let Some(host) = dhcp_host(reservation) else { return Ok(()) };
+    if !Details::of(&network)?.hosts.iter().any(|known| known.mac == host.mac) {
+        return Ok(());
+    }
+    Ok(network.remove_dhcp_host(&host)?)
+}
+
+fn remove_folder(path: &PathBuf) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Undoes all of a job after `cause`. Returns the cause, or, if something could not be undone,
+/// an error that has both and lists what is left; the journal then stays for the next `kiln`.
+pub(crate) fn roll_back(
+    ctx: &Context,
+    conn: &Connection,
+    job: Journal<Undo>,
+    cause: anyhow::Error,
+) -> anyhow::Error {
+    let mut left = Vec::new();
+    for undo in job.to_undo() {
+        if let Err(error) = undo.run(ctx, conn) {
+            ctx.ui.detail(format!("could not undo {}: {error:#}", undo.left()));
+            left.push(undo.left());
+        }
+    }
+    if left.is_empty() {
+        if let Err(error) = job.commit() {
+            ctx.ui.warn(error.to_string());
+        }
+        return cause;
+    }
+    let problem =
+        Problem::new(Class::Undo, format!("not all could be undone; left: {}", left.join(", ")));
+    problem.hint("the next kiln command tries again").because(cause).into()
+}
+
+/// Undoes what killed jobs left behind. A host that cannot be reached keeps its jobs for later,
+/// with a warning.
+pub(crate) fn recover(ctx: &Context, conn: &Connection) -> anyhow::Result<()> {
+    let jobs = journal::remains::<Undo>(&ctx.sub("journal"))?;
+    let mut others: HashMap<String, Option<Connection>> = HashMap::new();
+    for job in jobs {
+        let mut whole = true;
+        for undo in job.to_undo() {
+            let uri = undo.uri().unwrap_or(conn.uri().as_str());
+            let done = if uri == conn.uri().as_str() {
+                undo.run(ctx, conn)
+            } else {
+                let other =
+                    others.entry(uri.to_owned()).or_insert_with(|| Connection::open(uri).ok());
+                match other {
+                    Some(conn) => undo.run(ctx, conn),
+                    None => Err(anyhow::anyhow!("could not connect to `{uri}`")),
+                }
+            };
+            match done {
+                Ok(()) => ctx.ui.say(format!("undid what a killed kiln left: {}", undo.left())),
+                Err(error) => {
+                    whole = false;
+                    ctx.ui.warn(format!("a killed kiln left {}: {error:#}", undo.left()));
+                }
+            }
+        }
+        if whole {
+            job.done()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The program: verb to function.
+//!
+//! | folder | what |
+//! |---|---|
+//! | `args` | the command line |
+//! | `commands` | what each verb does |
+//! | `machine` | machines: plan, steps, readiness |
+//! | `ui` | all that is printed |
+//! | `error` | classes, exit codes, hints |
+
+mod args;
+mod commands;
+mod context;
+mod error;
+mod machine;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Verb};
+use crate::context::{Context, Env};
+use crate::error::{Class, report};
+use crate::ui::{Ui, UiOptions};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and the version are asked for; everything else is wrong usage.
+            let code = if error.use_stderr() { Class::Usage.code() } else { 0 };
+            error.print().ok();
+            return ExitCode::from(code);
+        }
+    };
+    if let Err(error) = kiln_host::signal::listen() {
+        return fail(&Ui::new(UiOptions::default()), &anyhow::Error::new(error));
+    }
+    let context = match Context::new(Env::read(), cli.global) {
+        Ok(context) => context,
+        Err(problem) => return fail(&Ui::new(UiOptions::default()), &problem.into()),
+    };
+    match run(&context, cli.verb) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&context.ui, &error),
+    }
+}
+
+fn fail(ui: &Ui, error: &anyhow::Error) -> ExitCode {
+    let report = report(error);
+    ui.failure(&report);
+    let signal = kiln_host::signal::caught().and_then(|signal| u8::try_from(signal).ok());
+    match signal {
+        // What was begun was undone: the end is the signal's. If it was not, that counts more.
+        Some(signal) if report.class != Class::Undo => ExitCode::from(128 + signal),
+        _ => ExitCode::from(report.class.code()),
+    }
+}
+
+/// Runs a verb; returns the exit code.
+fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Launch(args) => commands::launch::run(ctx, &args),
+        Verb::List(args) => commands::list::run(ctx, &args),
+        Verb::Info(args) => commands::info::run(ctx, &args),
+        Verb::Start(args) => commands::start::run(ctx, &args),
+        Verb::Stop(args) => commands::stop::run(ctx, &args),
+        Verb::Restart(args) => commands::restart::run(ctx, &args),
+        Verb::Rm(args) => commands::rm::run(ctx, &args),
+        Verb::Wait(args) => commands::wait::run(ctx, &args),
+        Verb::Logs(args) => commands::logs::run(ctx, &args),
+        Verb::Console(args) => commands::console::run(ctx, &args),
+        Verb::Ssh(args) => commands::ssh::run(ctx, &args),
+        Verb::Exec(args) => commands::exec::run(ctx, &args),
+        Verb::Cp(args) => commands::cp::run(ctx, &args),
+        Verb::Build(args) => commands::build::run(ctx, &args),
+        Verb::Image(args) => commands::image::run(ctx, &args),
+        Verb::Doctor(args) => commands::doctor::run(ctx, &args),
+        Verb::Completions(args) => commands::completions::run(ctx, &args),
+        Verb::Man(args) => commands::man::run(ctx, &args),
+    }
+}

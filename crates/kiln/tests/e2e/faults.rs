@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Bad input, two at once, and kills at any moment. No guest boots here: the image is a boot sector
+//! that halts.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use kiln_testkit::run;
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::lab::{Lab, POOL, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("e2e::faults::a_launch_killed_at_any_moment_leaves_nothing", killed),
+        trial("e2e::faults::of_two_launches_of_one_name_one_wins", same_name),
+        trial("e2e::faults::ten_launches_at_once_all_work", ten),
+        trial("e2e::faults::many_machines_of_one_command", several),
+        trial("e2e::faults::bad_input_is_refused_before_anything_is_made", refused),
+        trial("e2e::faults::machines_of_others_are_left_alone", foreign),
+        trial("e2e::faults::an_interrupted_launch_is_undone", interrupted),
+        trial("e2e::faults::a_dry_run_changes_nothing", dry_run),
+        trial("e2e::faults::doctor_finds_this_host_fit", doctor),
+    ]
+}
+
+/// Makes a disk image that only halts.
+fn phony(lab: &Lab) -> String {
+    static MADE: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MADE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let path = lab.folder.join("phony.raw");
+    if !path.exists() {
+        let file = File::create(lab.folder.join("phony.tmp")).expect("made");
+        file.set_len(8 << 20).expect("its size can be set");
+        // cli; hlt; jmp back: the guest does nothing, and takes no processor for it.
+        file.write_all_at(&[0xfa, 0xf4, 0xeb, 0xfd], 0).expect("written");
+        file.write_all_at(&[0x55, 0xaa], 510).expect("written");
+        fs::rename(lab.folder.join("phony.tmp"), &path).expect("renamed");
+    }
+    path.display().to_string()
+}
+
+fn spawn(lab: &Lab, args: &[&str]) -> Child {
+    #[expect(clippy::disallowed_methods, reason = "the program under test is killed while it runs")]
+    Command::new(env!("CARGO_BIN_EXE_kiln"))
+        .args(args)
+        .env("KILN_HOME", &lab.home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("started")
+}
+
+/// Kills a launch at fifty moments spread over its whole length, and lets the next command tidy.
+fn killed(lab: &Lab) {
+    let lab = &lab.with_home("killed");
+    let image = phony(lab);
+    let name = "kt-killed";
+    let began = Instant::now();
+    drop(lab.launch(&image, name, &["--no-wait"]).success());
+    let whole = began.elapsed();
+    drop(lab.kiln(&["rm", name]).success());
+    let mut cut_short = 0;
+    for n in 0..50_u32 {
+        let mut launch =
+            spawn(lab, &["launch", &image, name, "--pool", POOL, "--no-wait", "--ip", "auto"]);
+        // A moment is what is tested, so a moment is waited for: the golden ratio spreads fifty
+        // of them evenly, in an order of no pattern, and the same in each run.
+        let share = (f64::from(n) * 0.618_034).fract();
+        let deadline = Instant::now() + whole.mul_f64(share * 1.6);
+        while Instant::now() < deadline {
+            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        launch.kill().expect("killed");
+        let ended = launch.wait().expect("it ends");
+        cut_short += u32::from(!ended.success());
+
+        let list = lab.kiln(&["list", "--json"]).success().stdout;
+        let list: Value = serde_json::from_str(&list).expect("JSON");
+        let machines = list["machines"].as_array().expect("machines");
+        let ours = machines.iter().find(|m| m["name"] == name);
+        let there = lab.domains().iter().any(|domain| domain == name);
+        assert_eq!(ours.is_some(), there, "after kill {n}: `kiln list` is true");
+        assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo");
+        match ours {
+            // Killed after the last step: the machine is whole.
+            Some(machine) => {
+                assert_eq!(machine["state"], "running", "after kill {n}");
+                drop(lab.kiln(&["rm", name]).success());
+            }
+            None => assert_nothing_of(lab, name, &format!("kill {n}")),
+        }
+        assert_nothing_of(lab, name, &format!("kill {n} and rm"));
+    }
+    assert!(cut_short > 15, "only {cut_short} of 50 launches were cut short");
+    drop(lab.launch(&image, name, &["--no-wait"]).success());
+    drop(lab.kiln(&["rm", name]).success());
+}
+
+fn assert_nothing_of(lab: &Lab, name: &str, after: &str) {
+    let volumes = lab.volumes();
+    assert!(!volumes.iter().any(|v| v.starts_with(name)), "after {after}: {volumes:?}");
+    let network =
+        run(&["virsh", "-c", "qemu:///system", "net-dumpxml", "default"]).success().stdout;
+    assert!(!network.contains(&format!("name='{name}'")), "after {after}: {network}");
+    assert!(!lab.domains().iter().any(|domain| domain == name), "after {after}");
+}
+
+fn same_name(lab: &Lab) {
+    let image = phony(lab);
+    let name = "kt-twice";
+    for _ in 0..5 {
+        let args = ["launch", &image, name, "--pool", POOL, "--no-wait"];
+        let both = [spawn(lab, &args), spawn(lab, &args)];
+        let mut codes: Vec<i32> = both
+            .into_iter()
+            .map(|child| child.wait_with_output().expect("it ends").status.code().unwrap_or(-1))
+            .collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [0, 4]);
+        // The winner's machine is whole.
+        let info = lab.kiln(&["info", name, "--json"]).success().stdout;
+        let info: Value = serde_json::from_str(&info).expect("JSON");
+        assert_eq!(info["state"], "running");
+        assert_eq!(lab.volumes().iter().filter(|v| v.starts_with(name)).count(), 3);
+        drop(lab.kiln(&["rm", name]).success());
+    }
+}
+
+fn ten(lab: &Lab) {
+    let image = phony(lab);
+    let names: Vec<String> = (0..10).map(|n| format!("kt-ten{n}")).collect();
+    let all: Vec<Child> = names
+        .iter()
+        .map(|name| {
+            spawn(
+                lab,
+                &[
+                    "launch",
+                    &image,
+                    name,
+                    "--pool",
+                    POOL,
+                    "--no-wait",
+                    "--memory",
+                    "128MiB",
+                    "--ip",
+                    "auto",
+                ],
+            )
+        })
+        .collect();
+    for child in all {
+        let out = child.wait_with_output().expect("it ends");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+    let list: Value =
+        serde_json::from_str(&lab.kiln(&["list", "--json"]).success().stdout).expect("JSON");
+    let machines = list["machines"].as_array().expect("machines");
+    let mut addresses: Vec<&str> = machines
+        .iter()
+        .filter(|m| names.iter().any(|name| m["name"] == name.as_str()))
+        .filter_map(|m| m["addresses"][0].as_str())
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    assert_eq!(addresses.len(), 10, "ten addresses, all different");
+    let rm: Vec<&str> = std::iter::once("rm").chain(names.iter().map(String::as_str)).collect();
+    drop(lab.kiln(&rm).success());
+    names.iter().for_each(|name| assert_nothing_of(lab, name, "rm"));
+}
+
+fn several(lab: &Lab) {
+    let image = phony(lab);
+    let out = lab.launch(&image, "kt-n", &["-n", "3", "--no-wait", "--memory", "128MiB"]).success();
+    let mut names: Vec<&str> = out.stdout.lines().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["kt-n-1", "kt-n-2", "kt-n-3"]);
+    drop(lab.kiln(&["rm", "kt-n-1", "kt-n-2", "kt-n-3"]).success());
+}
+
+/// Each bad launch: what is asked, the exit code, and words of the message.
+fn refused(lab: &Lab) {
+    let lab = &lab.with_home("refused");
+    let image = phony(lab);
+    let file = |name: &str, bytes: &[u8]| -> String {
+        let path: PathBuf = lab.folder.join(name);
+        fs::write(&path, bytes).expect("written");
+        path.display().to_string()
+    };
+    let made = |args: &[&str]| drop(run(&[&["qemu-img"], args].concat()).success());
+    let path = |name: &str| lab.folder.join(name).display().to_string();
+    made(&["create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", &path("backed.qcow2")]);
+    made(&["create", "-q", "-f", "qcow2", "-o", "preallocation=full", &path("whole.qcow2"), "8M"]);
+    let whole = fs::read(path("whole.qcow2")).expect("read");
+    let short = file("short.qcow2", &whole[..whole.len() / 2]);
+    let html = file("page.qcow2", b"<!DOCTYPE html><html><body>404</body></html>");
+    let empty = file("empty.raw", b"");
+    let broken = file("broken.yaml", b"#cloud-config\nusers:\n  - name: x\n   bad: indent\n");
+    let wrong = file("wrong.yaml", b"#cloud-config\npackages: 5\n");
+    let headless = file("headless.yaml", b"packages: [vim]\n");
+    let long = "a".repeat(64);
+    let name = "kt-bad";
+    let table: Vec<(Vec<&str>, i32, &str)> = vec![
+        (vec![&image, "not_a_host"], 2, "`_` may not stand in one"),
+        (vec![&image, &long], 2, "has 64 characters"),
+        (vec!["no-such-image", name], 4, "there is no image `no-such-image`"),
+        (vec!["/no/such/file.qcow2", name], 4, "there is no image `/no/such/file.qcow2`"),
+        (vec![&short, name], 3, "short.qcow2"),
+        (vec![&html, name], 3, "page.qcow2"),
+        (vec![&empty, name], 3, "empty.raw"),
+        (vec![&image, name, "--disk", "4MiB"], 2, "has a disk of 8 MiB"),
+        (vec![&image, name, "--disk", "10"], 2, "`10` has no unit"),
+        (vec![&image, name, "--memory", "16MiB"], 2, "needs 128 MiB of memory"),
+        (vec![&image, name, "--network", "nowhere"], 4, "the host has no network `nowhere`"),
+        (vec![&image, name, "--pool", "nowhere"], 4, "the host has no pool `nowhere`"),
+        (vec![&image, name, "--ip", "10.1.2.3"], 2, "10.1.2.3 is no address of network `default`"),
+        (vec![&image, name, "--user-data", "/no/such.yaml"], 3, "/no/such.yaml"),
+        (vec![&image, name, "--user-data", &broken], 3, "broken.yaml:4:"),
+        (vec![&image, name, "--user-data", &wrong], 3, "wrong.yaml:2:"),
+        (vec![&image, name, "--user-data", &headless], 3, "#cloud-config"),
+        (vec![&image, name, "--ssh-key", &image], 3, "phony.raw"),
+        (vec![&image, name, "--no-such-option"], 2, "--no-such-option"),
+    ];
+    for (args, code, words) in table {
+        let pool: &[&str] = if args.contains(&"--pool") { &[] } else { &["--pool", POOL] };
+        let out = lab.kiln(&[&["launch"], args.as_slice(), pool, &["--no-wait"]].concat());
+        assert_eq!(out.code, code, "{args:?}: {}", out.stderr);
+        assert!(out.stderr.contains(words), "{args:?}: {}", out.stderr);
+        let errors = out.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(errors, 1, "{args:?}: {}", out.stderr);
+        assert_eq!(out.stdout, "", "{args:?}");
+    }
+    let backed = path("backed.qcow2");
+    let out = lab.launch(&backed, name, &["--no-wait"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    assert!(out.stderr.contains("/etc/passwd"), "{}", out.stderr);
+    // With --json the same is an object.
+    let out = lab.launch("no-such-image", name, &["--json"]);
+    let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
+    assert_eq!(
+        (json["error"]["code"].as_i64(), json["error"]["class"].as_str()),
+        (Some(4), Some("object"))
+    );
+    assert_nothing_of(lab, name, "bad launches");
+    assert_eq!(lab.journals(), 0);
+    // Taken: by a machine, then by a volume alone.
+    drop(lab.launch(&image, name, &["--no-wait"]).success());
+    let out = lab.launch(&image, name, &["--no-wait"]);
+    assert_eq!(
+        (out.code, out.stderr.lines().find(|l| l.starts_with("error")).unwrap_or("")),
+        (4, "error: there is a machine `kt-bad` already")
+    );
+    drop(lab.kiln(&["rm", name]).success());
+    drop(
+        run(&["virsh", "-c", "qemu:///system", "vol-create-as", POOL, "kt-bad.qcow2", "1M"])
+            .success(),
+    );
+    let out = lab.launch(&image, name, &["--no-wait"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert!(lab.volumes().contains(&"kt-bad.qcow2".to_owned()), "a volume of others stays");
+    drop(
+        run(&["virsh", "-c", "qemu:///system", "vol-delete", "--pool", POOL, "kt-bad.qcow2"])
+            .success(),
+    );
+}
+
+fn foreign(lab: &Lab) {
+    let name = "kt-foreign";
+    let xml = lab.folder.join("foreign.xml");
+    fs::write(
+        &xml,
+        format!("<domain type='qemu'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os></domain>"),
+    )
+    .expect("written");
+    drop(run(&["virsh", "-c", "qemu:///system", "define", &xml.display().to_string()]).success());
+    let list = lab.kiln(&["list"]).success().stdout;
+    assert!(!list.contains(name), "{list}");
+    let list = lab.kiln(&["list", "--all"]).success().stdout;
+    assert!(list.contains(name), "{list}");
+    let out = lab.kiln(&["rm", name]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert!(out.stderr.contains("kiln did not make `kt-foreign`"), "{}", out.stderr);
+    drop(lab.kiln(&["rm", "--foreign", name]).success());
+    assert!(!lab.domains().iter().any(|domain| domain == name));
+    let out = lab.kiln(&["rm", "kt-foreigm"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+}
+
+fn interrupted(lab: &Lab) {
+    let lab = &lab.with_home("interrupted");
+    let image = phony(lab);
+    let name = "kt-ctrlc";
+    let child =
+        spawn(lab, &["launch", &image, name, "--pool", POOL, "--rm-on-failure", "--timeout", "5m"]);
+    // It waits for a guest that never comes: then Ctrl-C.
+    let booting = || lab.domains().iter().any(|domain| domain == name);
+    assert!(crate::lab::until(Duration::from_secs(30), booting));
+    let pid = child.id().to_string();
+    drop(run(&["kill", "-INT", &pid]).success());
+    let out = child.wait_with_output().expect("it ends");
+    assert_eq!(out.status.code(), Some(130), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_nothing_of(lab, name, "Ctrl-C");
+    assert_eq!(lab.journals(), 0);
+}
+
+fn dry_run(lab: &Lab) {
+    let image = phony(lab);
+    let lab = &lab.with_home("dry");
+    let out = lab.launch(&image, "kt-dry", &["--dry-run"]).success();
+    assert!(out.stdout.contains("define domain `kt-dry`"), "{}", out.stdout);
+    assert!(out.stdout.contains("<name>kt-dry</name>"), "{}", out.stdout);
+    let out = lab.launch(&image, "kt-dry", &["--dry-run", "--json"]).success();
+    let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
+    assert_eq!(json["would"][0]["name"], "kt-dry");
+    assert_nothing_of(lab, "kt-dry", "a dry run");
+    // Not even a key or a note of the image's digest: only the store's own empty folders may be.
+    let files = run(&["find", &lab.home.display().to_string(), "-type", "f"]).stdout;
+    assert_eq!(files, "");
+}
+
+fn doctor(lab: &Lab) {
+    let out = lab.kiln(&["doctor", "--json"]);
+    let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
+    let findings = json["findings"].as_array().expect("findings");
+    let missing: Vec<&Value> = findings.iter().filter(|f| f["verdict"] == "missing").collect();
+    assert_eq!((missing.len(), out.code), (0, 0), "{missing:?}");
+    for finding in findings.iter().filter(|f| f["verdict"] != "ok") {
+        assert!(finding["mend"].as_str().is_some_and(|mend| !mend.is_empty()), "{finding}");
+    }
+    // A host that is not there: missing, with what mends it, and status 1.
+    let uri = "qemu+unix:///system?socket=/no/such/socket";
+    let out = lab.kiln(&["-c", uri, "doctor"]);
+    assert_eq!(out.code, 1, "{}", out.stdout);
+}

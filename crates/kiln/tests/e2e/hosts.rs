@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Hosts other than `qemu:///system`: a user's session, and a second machine behind ssh.
+
+use std::fs;
+use std::time::Duration;
+
+use kiln_testkit::{Output, need, need_program, run};
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::lab::{Lab, project, trial, until};
+
+/// The user without rights whom these tests make.
+pub(crate) const USER: &str = "kiln-e2e";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("e2e::hosts::a_user_without_rights_launches_in_a_session", session),
+        trial("e2e::hosts::a_host_behind_ssh_is_used_like_any_other", behind_ssh),
+        trial("e2e::hosts::a_host_that_is_not_there_is_named", not_there),
+    ]
+}
+
+/// Returns whether the user is there, made if it is missing.
+pub(crate) fn user_is_there() -> bool {
+    if run(&["id", USER]).code != 0 && need_program("useradd") {
+        drop(run(&["useradd", "--create-home", USER]));
+    }
+    need(run(&["id", USER]).code == 0, "a user without rights")
+}
+
+fn session(lab: &Lab) {
+    if !need_program("passt") || !need_program("runuser") || !user_is_there() {
+        return;
+    }
+    lab.image();
+    let folder = lab.folder.join("session");
+    fs::create_dir_all(&folder).expect("made");
+    let shown = folder.display().to_string();
+    // The store is shared: the user gets a copy of it, owned by the user.
+    drop(run(&["cp", "-a", &lab.home.join("store").display().to_string(), &shown]).success());
+    drop(run(&["cp", env!("CARGO_BIN_EXE_kiln"), &shown]).success());
+    drop(run(&["chown", "-R", &format!("{USER}:"), &shown]).success());
+    let home = format!("KILN_HOME={shown}");
+    let runtime = format!("XDG_RUNTIME_DIR={shown}/run");
+    fs::create_dir_all(folder.join("run")).expect("made");
+    drop(run(&["chown", USER, &format!("{shown}/run")]).success());
+    let program = format!("{shown}/kiln");
+    let kiln = |args: &[&str]| -> Output {
+        run(&[&["runuser", "-u", USER, "--", "env", &home, &runtime, &program], args].concat())
+    };
+    let name = "kt-session";
+    let out = kiln(&["launch", lab.image(), name, "--json"]).success();
+    let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
+    let machine = &json["machines"][0];
+    assert_eq!(machine["host"], "qemu:///session");
+    assert_eq!(machine["ssh"]["address"], "127.0.0.1");
+    assert_eq!(machine["ready"]["ssh"], true);
+    let out = kiln(&["ssh", name, "hostname"]);
+    assert_eq!((out.stdout.as_str(), out.code), ("kt-session\n", 0), "{}", out.stderr);
+    // The guest reaches the outside by passt.
+    let out = kiln(&["exec", name, "--", "sh", "-c", "ip route show default | wc -l"]);
+    assert_eq!(out.success().stdout, "1\n");
+    drop(kiln(&["rm", name]).success());
+    let left = run(&["find", &format!("/home/{USER}"), "-name", "kt-session*"]).success().stdout;
+    assert_eq!(left, "");
+}
+
+/// A second host: its own network namespace, its own /run, /var and libvirtd, and an sshd that is
+/// all one reaches of it.
+fn behind_ssh(lab: &Lab) {
+    let programs = ["sshd", "ip", "unshare", "ssh-keygen"];
+    if !programs.iter().all(|program| need_program(program)) {
+        return;
+    }
+    lab.image();
+    let script = project().join("tests/lab/second-host").display().to_string();
+    let folder = lab.folder.join("second");
+    let shown = folder.display().to_string();
+    drop(run(&[&script, "start", &shown]).success());
+    let _stop = Stop { script: script.clone(), folder: shown.clone() };
+    let uri = fs::read_to_string(folder.join("uri")).expect("its URI");
+    let uri = uri.trim();
+    let answers = || run(&["virsh", "-c", uri, "uri"]).code == 0;
+    assert!(until(Duration::from_secs(30), answers), "the second host answers at {uri}");
+
+    let name = "kt-remote";
+    let out = lab.kiln(&["-c", uri, "launch", lab.image(), name, "--start-network", "--json"]);
+    let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
+    assert_eq!(json["machines"][0]["ready"]["ssh"], true);
+    let kiln = |args: &[&str]| lab.kiln(&[&["-c", uri], args].concat());
+    assert_eq!(kiln(&["exec", name, "--", "hostname"]).success().stdout, "kt-remote\n");
+    assert_eq!(kiln(&["ssh", name, "hostname"]).stdout, "kt-remote\n");
+    assert!(kiln(&["logs", name]).success().stdout.contains("Linux version "));
+    // It is there, and not here.
+    assert!(!lab.domains().iter().any(|domain| domain == name));
+    drop(kiln(&["rm", name]).success());
+    assert_eq!(kiln(&["list"]).success().stdout, "");
+    let left = run(&["virsh", "-q", "-c", uri, "vol-list", "default"]).success().stdout;
+    assert!(!left.contains("kt-remote"), "{left}");
+}
+
+/// Stops the second host, whatever became of the test.
+struct Stop {
+    script: String,
+    folder: String,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        drop(run(&[&self.script, "stop", &self.folder]));
+    }
+}
+
+fn not_there(lab: &Lab) {
+    let socket = lab.folder.join("no-such-socket");
+    let uri = format!("qemu+unix:///system?socket={}", socket.display());
+    let out = lab.kiln(&["-c", &uri, "list"]);
+    assert_eq!(out.code, 5, "{}", out.stderr);
+    assert!(
+        out.stderr.starts_with(&format!("error: cannot use the host `{uri}`")),
+        "{}",
+        out.stderr
+    );
+    let out = lab.kiln(&["-c", "nonsense", "list"]);
+    assert_eq!(out.code, 5, "{}", out.stderr);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What end-to-end tests run in: a folder, a pool and a store of their own, on the real
+//! `qemu:///system`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use kiln_testkit::{Output, need, need_program, run, run_with, variable};
+use libtest_mimic::{Failed, Trial};
+
+/// Every machine of these tests has a name that begins so.
+pub(crate) const PREFIX: &str = "kt-";
+/// The pool of these tests.
+pub(crate) const POOL: &str = "kiln-e2e";
+/// The image that most tests launch: of `examples/debian-12.yaml`.
+pub(crate) const IMAGE: &str = "debian-12";
+
+/// The folder, the pool and the image, made by the first test that asks.
+pub(crate) struct Lab {
+    /// The folder of these tests.
+    pub(crate) folder: PathBuf,
+    /// Kiln's own folder in it.
+    pub(crate) home: PathBuf,
+}
+
+/// Makes a trial of a test that needs the system's libvirt; without it the trial is ignored.
+pub(crate) fn trial(name: &str, test: fn(&Lab)) -> Trial {
+    let able = system_is_there();
+    Trial::test(name.to_owned(), move || {
+        test(lab());
+        Ok::<(), Failed>(())
+    })
+    .with_ignored_flag(!able)
+}
+
+/// Returns the project's root folder.
+pub(crate) fn project() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("the crate is two folders below the project").to_owned()
+}
+
+/// Returns whether `qemu:///system` answers; starts its daemons where there is no systemd.
+fn system_is_there() -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    *THERE.get_or_init(|| {
+        let root = need(rustix::process::geteuid().is_root(), "root, for qemu:///system");
+        if !root || !need_program("libvirtd") || !need_program("virsh") {
+            return false;
+        }
+        let answers = || run(&["virsh", "-c", "qemu:///system", "uri"]).code == 0;
+        if !answers() && !Path::new("/run/systemd/system").exists() {
+            // Already running is fine: what counts is asked below.
+            drop(run(&["virtlogd", "-d"]));
+            drop(run(&["libvirtd", "-d"]));
+        }
+        need(until(Duration::from_secs(30), answers), "a libvirtd that answers at qemu:///system")
+    })
+}
+
+/// Waits until `met`, and returns whether it was in time.
+pub(crate) fn until(most: Duration, met: impl Fn() -> bool) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < most {
+        if met() {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    met()
+}
+
+/// Returns the lab.
+pub(crate) fn lab() -> &'static Lab {
+    static LAB: OnceLock<Lab> = OnceLock::new();
+    LAB.get_or_init(|| {
+        let folder = PathBuf::from(format!("/var/tmp/kiln-e2e-{}", std::process::id()));
+        let pool = folder.join("pool");
+        fs::create_dir_all(&pool).expect("the folder of the tests can be made");
+        for open in [&folder, &pool] {
+            fs::set_permissions(open, fs::Permissions::from_mode(0o755))
+                .expect("its mode can be set");
+        }
+        let home = variable("KILN_TEST_HOME").map_or_else(|| folder.join("home"), PathBuf::from);
+        remove_pool();
+        let target = pool.display().to_string();
+        let virsh = |args: &[&str]| {
+            drop(run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat()).success())
+        };
+        virsh(&["pool-define-as", POOL, "dir", "--target", &target]);
+        virsh(&["pool-start", POOL]);
+        // Active already is fine.
+        drop(run(&["virsh", "-q", "-c", "qemu:///system", "net-start", "default"]));
+        Lab { folder, home }
+    })
+}
+
+fn remove_pool() {
+    // A pool of an earlier run that was killed, or none.
+    drop(run(&["virsh", "-q", "-c", "qemu:///system", "pool-destroy", POOL]));
+    drop(run(&["virsh", "-q", "-c", "qemu:///system", "pool-undefine", POOL]));
+}
+
+impl Lab {
+    /// Returns the same lab with another folder for Kiln itself: its store, keys and journals.
+    pub(crate) fn with_home(&self, name: &str) -> Self {
+        Self { folder: self.folder.clone(), home: self.folder.join(name) }
+    }
+
+    /// Runs kiln on the system host.
+    pub(crate) fn kiln(&self, args: &[&str]) -> Output {
+        self.kiln_with(args, &[])
+    }
+
+    /// Runs kiln with variables added to its environment.
+    pub(crate) fn kiln_with(&self, args: &[&str], envs: &[(&str, &str)]) -> Output {
+        let home = self.home.display().to_string();
+        let all = [&[("KILN_HOME", home.as_str())], envs].concat();
+        run_with(&[&[env!("CARGO_BIN_EXE_kiln")], args].concat(), &all)
+    }
+
+    /// Launches a machine in the tests' pool, with more options.
+    pub(crate) fn launch(&self, image: &str, name: &str, more: &[&str]) -> Output {
+        self.kiln(&[&["launch", image, name, "--pool", POOL], more].concat())
+    }
+
+    /// Returns the image that most tests launch, built by the first that asks.
+    pub(crate) fn image(&self) -> &'static str {
+        static BUILT: OnceLock<()> = OnceLock::new();
+        BUILT.get_or_init(|| {
+            let recipe = project().join("examples/debian-12.yaml").display().to_string();
+            drop(self.kiln(&["build", &recipe]).success());
+        });
+        IMAGE
+    }
+
+    /// Returns the image as a raw file of its own, to be changed by a test.
+    pub(crate) fn raw_image(&self, name: &str) -> PathBuf {
+        self.image();
+        let info = self.kiln(&["image", "info", IMAGE, "--json"]).success();
+        let manifest: serde_json::Value = serde_json::from_str(&info.stdout).expect("JSON");
+        let digest = manifest["digest"].as_str().expect("a digest").trim_start_matches("sha256:");
+        let disk = self.home.join("store/images/sha256").join(digest).join("disk.qcow2");
+        let raw = self.folder.join(name);
+        let (from, to) = (disk.display().to_string(), raw.display().to_string());
+        drop(run(&["qemu-img", "convert", "-O", "raw", &from, &to]).success());
+        raw
+    }
+
+    /// Returns the names of the volumes in the tests' pool, without templates.
+    pub(crate) fn volumes(&self) -> Vec<String> {
+        // The files themselves: what libvirt has forgotten would be left over all the same.
+        let entries = fs::read_dir(self.folder.join("pool")).expect("the pool's folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with("kiln-"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the names of all domains of these tests.
+    pub(crate) fn domains(&self) -> Vec<String> {
+        let out = run(&["virsh", "-q", "-c", "qemu:///system", "list", "--all", "--name"]);
+        let out = out.success().stdout;
+        out.lines().filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect()
+    }
+
+    /// Returns what a killed kiln would have left to undo.
+    pub(crate) fn journals(&self) -> usize {
+        fs::read_dir(self.home.join("journal")).map_or(0, Iterator::count)
+    }
+}
+
+/// Removes what the tests made, and says what was left over.
+pub(crate) fn leave_clean() -> bool {
+    if !system_is_there() {
+        return true;
+    }
+    let lab = lab();
+    let left: Vec<String> = lab
+        .domains()
+        .into_iter()
+        .chain(lab.volumes())
+        .map(|name| format!("left over: {name}"))
+        .collect();
+    for name in lab.domains() {
+        drop(lab.kiln(&["rm", "--foreign", &name]));
+    }
+    remove_pool();
+    fs::remove_dir_all(&lab.folder).expect("the folder of the tests can be removed");
+    let report = left.join("\n");
+    assert!(std::io::Write::write_all(&mut std::io::stderr(), report.as_bytes()).is_ok());
+    left.is_empty()
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From an image to a machine that one can log in to.
+
+use std::fs;
+
+use kiln_testkit::run;
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::lab::{Lab, trial};
+use crate::verbs;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("e2e::launch::a_machine_lives_its_whole_life", whole_life),
+        trial("e2e::launch::uefi_boots_too", uefi),
+        trial("e2e::launch::a_module_that_fails_is_named", failing_module),
+        trial("e2e::launch::a_guest_without_an_agent_is_ready_by_ssh", without_agent),
+        trial("e2e::launch::a_kernel_that_panics_is_recognised", panic),
+    ]
+}
+
+/// Launches, looks at everything, uses every daily verb, removes, and finds nothing left.
+fn whole_life(lab: &Lab) {
+    let data = lab.folder.join("life.yaml");
+    fs::write(&data, "#cloud-config\nwrite_files:\n  - {path: /etc/kiln-test, content: merged}\n")
+        .expect("written");
+    let data = data.display().to_string();
+    let name = "kt-life";
+    let out = lab.launch(
+        lab.image(),
+        name,
+        &["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--json"],
+    );
+    let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
+    let machine = &json["machines"][0];
+    assert_eq!(machine["ready"]["agent"], true, "{machine}");
+    assert_eq!(machine["ready"]["cloud_init"]["state"], "done", "{machine}");
+    assert_eq!(machine["ready"]["ssh"], true, "{machine}");
+    let phases: Vec<&str> = machine["timings"]["phases"]
+        .as_array()
+        .expect("phases")
+        .iter()
+        .filter_map(|phase| phase["phase"].as_str())
+        .collect();
+    assert_eq!(
+        phases,
+        [
+            "image",
+            "connect",
+            "template",
+            "define",
+            "disk",
+            "seed",
+            "network",
+            "start",
+            "firmware+kernel",
+            "agent",
+            "cloud-init",
+            "ssh"
+        ]
+    );
+
+    let exec = |script: &str| lab.kiln(&["exec", name, "--", "sh", "-c", script]).success().stdout;
+    assert_eq!(exec("hostname"), "kt-life\n");
+    assert_eq!(exec("cat /etc/kiln-test"), "merged");
+    // The root file system has grown to the disk that was asked for.
+    let blocks: u64 = exec("df --output=size -B1 / | tail -n 1").trim().parse().expect("a number");
+    assert!(blocks > 3 << 30, "the root file system has {blocks} bytes");
+    let instance = exec("cat /var/lib/cloud/data/instance-id");
+    assert_eq!(instance.trim(), machine["uuid"].as_str().expect("a UUID"));
+    verbs::daily(lab, name);
+    verbs::removed_without_a_trace(lab, name);
+}
+
+fn uefi(lab: &Lab) {
+    let name = "kt-uefi";
+    drop(lab.launch(lab.image(), name, &["--firmware", "uefi"]).success());
+    let out = lab.kiln(&["exec", name, "--", "test", "-d", "/sys/firmware/efi"]);
+    assert_eq!((out.code, out.stderr.as_str()), (0, ""));
+    verbs::removed_without_a_trace(lab, name);
+}
+
+fn failing_module(lab: &Lab) {
+    let data = lab.folder.join("failing.yaml");
+    fs::write(&data, "#cloud-config\nruncmd:\n  - exit 3\n").expect("written");
+    let name = "kt-module";
+    let out = lab.launch(lab.image(), name, &["--user-data", &data.display().to_string()]);
+    assert_eq!(out.code, 7, "{}", out.stderr);
+    assert!(out.stderr.contains("error: cloud-init failed in `kt-module`"), "{}", out.stderr);
+    assert!(out.stderr.contains("  | module `scripts_user`"), "{}", out.stderr);
+    // It was kept to be looked at.
+    assert_eq!(lab.kiln(&["exec", name, "--", "hostname"]).success().stdout, "kt-module\n");
+    verbs::removed_without_a_trace(lab, name);
+}
+
+/// Where the root file system begins in the image: after 1 MiB of table, 1 MiB for GRUB and the
+/// ESP; asked of `sfdisk`, not known.
+fn root_offset(raw: &str) -> u64 {
+    let table = run(&["sfdisk", "--json", raw]).success().stdout;
+    let table: Value = serde_json::from_str(&table).expect("JSON");
+    let partitions = table["partitiontable"]["partitions"].as_array().expect("partitions");
+    partitions.last().and_then(|p| p["start"].as_u64()).expect("a start") * 512
+}
+
+/// Changes a file system inside an image with `debugfs`, as a stranger would.
+fn debugfs(raw: &str, commands: &[&str]) {
+    let device = format!("{raw}?offset={}", root_offset(raw));
+    for command in commands {
+        drop(run(&["debugfs", "-w", "-R", command, &device]).success());
+    }
+}
+
+fn without_agent(lab: &Lab) {
+    let raw = lab.raw_image("no-agent.raw").display().to_string();
+    debugfs(&raw, &["rm /usr/sbin/qemu-ga"]);
+    let name = "kt-agentless";
+    let out = lab.launch(&raw, name, &["--user", "debian"]);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    assert!(out.stderr.contains("no guest agent answers in `kt-agentless`"), "{}", out.stderr);
+    let out = lab.kiln(&["ssh", name, "hostname"]);
+    assert_eq!(out.stdout, "kt-agentless\n", "{}", out.stderr);
+    let out = lab.kiln(&["exec", name, "--", "true"]);
+    assert_eq!(out.code, 7, "{}", out.stderr);
+    verbs::removed_without_a_trace(lab, name);
+}
+
+fn panic(lab: &Lab) {
+    let raw = lab.raw_image("panic.raw").display().to_string();
+    // Programs that cannot be started: no init at all.
+    debugfs(
+        &raw,
+        &["rm /usr/lib/systemd/systemd", "rm /usr/sbin/init", "rm /usr/bin/sh", "rm /usr/bin/dash"],
+    );
+    let name = "kt-panic";
+    let out = lab.launch(&raw, name, &["--user", "debian"]);
+    assert_eq!(out.code, 7, "{}", out.stderr);
+    let said = ["the kernel panicked", "the boot stopped in the initramfs"];
+    assert_eq!(said.iter().filter(|what| out.stderr.contains(**what)).count(), 1, "{}", out.stderr);
+    verbs::removed_without_a_trace(lab, name);
+}
