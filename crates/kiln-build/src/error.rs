@@ -153,11 +153,9 @@ impl BuildError {
                     .into(),
             ),
             Self::NoSpace { .. } => Some("free some space, or name another folder".into()),
-            Self::NoTimezone { .. } => {
-                Some("`timedatectl list-timezones` lists them: `Europe/Berlin`".into())
-            }
+            Self::NoTimezone { .. } => Some("`timedatectl list-timezones` lists them".into()),
             Self::NoLocale { .. } => {
-                Some("/usr/share/i18n/SUPPORTED lists them: `de_DE.UTF-8`".into())
+                Some("`/usr/share/i18n/SUPPORTED` of Debian lists them".into())
             }
             Self::Store(error) => error.hint(),
             _ => None,

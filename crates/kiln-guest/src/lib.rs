@@ -3,12 +3,14 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`inspect`] | a glance into an image: processor and system |
 //! | [`seed`] | the drive that tells a guest at its first boot who it is (NoCloud) |
 //! | [`userdata`] | the user's own cloud-init data: read, checked, merged |
 //!
 //! **Invariant:** nothing here touches a disk, the clock or the network: files come in as bytes
 //! and go out as bytes.
 
+pub mod inspect;
 pub mod seed;
 pub mod userdata;
 mod yaml;

@@ -20,6 +20,8 @@ pub(crate) struct Env {
     pub(crate) kiln_home: Option<PathBuf>,
     /// `XDG_DATA_HOME`.
     pub(crate) xdg_data_home: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`.
+    pub(crate) xdg_cache_home: Option<PathBuf>,
     /// `LIBVIRT_DEFAULT_URI`.
     pub(crate) libvirt_default_uri: Option<String>,
     /// `SSH_AUTH_SOCK`: where the user's SSH agent listens.
@@ -42,6 +44,7 @@ impl Env {
             home: path("HOME").map(PathBuf::from),
             kiln_home: path("KILN_HOME").map(PathBuf::from),
             xdg_data_home: path("XDG_DATA_HOME").map(PathBuf::from),
+            xdg_cache_home: path("XDG_CACHE_HOME").map(PathBuf::from),
             libvirt_default_uri: text("LIBVIRT_DEFAULT_URI"),
             ssh_auth_sock: text("SSH_AUTH_SOCK"),
             term: text("TERM"),

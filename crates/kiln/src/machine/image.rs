@@ -11,10 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kiln_build::store::{Image, StoreError};
+use kiln_disk::device::RawFile;
+use kiln_disk::format::qcow2::Qcow2File;
 use kiln_disk::format::{self, FormatError};
+use kiln_guest::inspect::{self, Glance, Processor};
 use kiln_host::signal;
 use kiln_spec::Bytes;
-use kiln_spec::arch::Arch;
 use kiln_spec::image::Manifest;
 
 use crate::context::Context;
@@ -42,14 +44,20 @@ pub(crate) struct ImageFile {
     pub(crate) file_size: Bytes,
     /// `sha256:…` of the file.
     pub(crate) digest: String,
+    /// What a look into a file of the user's showed.
+    pub(crate) glance: Glance,
     /// What is known of it, if it is of the store.
     pub(crate) manifest: Option<Manifest>,
 }
 
 impl ImageFile {
-    /// Returns the machine's processor, as QEMU calls it.
-    pub(crate) fn arch(&self) -> Option<Arch> {
-        self.manifest.as_ref().map_or_else(Arch::native, |m| Some(m.arch))
+    /// Returns the processor that the image is for: as its manifest says, else as its programs
+    /// are; `None` if neither is known.
+    pub(crate) fn processor(&self) -> Option<Processor> {
+        match &self.manifest {
+            Some(manifest) => Some(Processor::Known(manifest.arch)),
+            None => self.glance.processor,
+        }
     }
 }
 
@@ -73,6 +81,7 @@ pub(crate) fn find(ctx: &Context, wanted: &str, dry_run: bool) -> anyhow::Result
         virtual_size,
         file_size: manifest.file_size,
         digest: manifest.digest.to_string(),
+        glance: Glance::default(),
         manifest: Some(manifest),
     })
 }
@@ -122,6 +131,7 @@ fn of_path(ctx: &Context, path: &Path, dry_run: bool) -> anyhow::Result<ImageFil
     let name = path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     Ok(ImageFile {
         name: safe_name(&name),
+        glance: look_inside(&file, &format, &path.display().to_string()),
         format,
         virtual_size,
         file_size: Bytes(meta.len()),
@@ -148,6 +158,15 @@ fn look(path: &Path) -> anyhow::Result<(File, String, Bytes)> {
     };
     let info = format::probe_complete(&mut file, &shown).map_err(refused)?;
     Ok((file, info.format.name().to_owned(), info.virtual_size))
+}
+
+/// Looks for the processor and the system of an image, as far as they can be had without booting.
+fn look_inside(file: &File, format: &str, name: &str) -> Glance {
+    if format == "qcow2" {
+        inspect::glance(|| Qcow2File::open(file.try_clone().ok()?, name).ok())
+    } else {
+        inspect::glance(|| RawFile::new(file.try_clone().ok()?).ok())
+    }
 }
 
 /// Returns `name` with every character that a volume's name should not have made a hyphen.

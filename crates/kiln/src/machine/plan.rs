@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 
+use kiln_guest::inspect::Processor;
 use kiln_guest::seed::{Login, Seed};
 use kiln_guest::userdata::UserData;
 use kiln_libvirt::connect::VirtType;
@@ -11,6 +12,7 @@ use kiln_libvirt::domain::{
     Protocol, Serial,
 };
 use kiln_libvirt::xml::Element;
+use kiln_spec::arch::Arch;
 use kiln_spec::{Bytes, MachineName};
 use uuid::Uuid;
 
@@ -119,16 +121,14 @@ impl Wanted<'_> {
                 );
             }
         }
-        let native = kiln_spec::arch::Arch::native();
-        match self.image.arch() {
-            arch if arch == native => Ok(()),
-            Some(arch) => {
-                let what =
-                    format!("image `{image}` is for {}, and this host is not", arch.as_str());
-                Err(Problem::new(Class::Host, what).hint("use an image of the host's architecture"))
-            }
-            None => Ok(()),
-        }
+        let processor = match self.image.processor() {
+            None => return Ok(()),
+            Some(Processor::Known(arch)) if Some(arch) == Arch::native() => return Ok(()),
+            Some(Processor::Known(arch)) => arch.to_string(),
+            Some(Processor::Other(machine)) => format!("another processor (ELF machine {machine})"),
+        };
+        let what = format!("image `{image}` is for {processor}, and this host is not");
+        Err(Problem::new(Class::Host, what).hint("use an image of the host's architecture"))
     }
 
     /// Plans the machine `name` with the identity `uuid` (version 7) on `attachment`.
@@ -214,7 +214,7 @@ impl Wanted<'_> {
         let disk = DiskSource::File(self.path(&meta.disk));
         let seed = DiskSource::File(self.path(&meta.seed));
         let mut domain = DomainSpec::new(name.as_str(), self.virt_type, self.memory, self.cpus);
-        if let Some(Ok(arch)) = self.image.arch().map(|arch| arch.as_str().parse()) {
+        if let Some(Ok(arch)) = Arch::native().map(|arch| arch.qemu().parse()) {
             domain.arch = arch;
         }
         domain.uuid = Some(meta.instance_id);
@@ -307,6 +307,7 @@ mod tests {
             virtual_size: Bytes::from_gib(2),
             file_size: Bytes::from_mib(600),
             digest: "sha256:0123456789abcdef".into(),
+            glance: kiln_guest::inspect::Glance::default(),
             manifest: None,
         }
     }
@@ -367,6 +368,16 @@ mod tests {
         let disk = xml().find("devices").unwrap().find_all("disk")[0].clone();
         assert_eq!(disk.attribute("type"), Some("file"));
         assert_eq!(disk.get("source/@file").as_deref(), Some("/var/lib/libvirt/images/web1.qcow2"));
+    }
+
+    #[test]
+    fn an_image_of_another_processor_is_refused() {
+        let (mut image, keys) = (image(), keys());
+        image.glance.processor = Some(Processor::Other(22));
+        assert_eq!(
+            wanted(&image, &keys).check().unwrap_err().to_string(),
+            "image `debian-12` is for another processor (ELF machine 22), and this host is not"
+        );
     }
 
     #[test]

@@ -109,7 +109,11 @@ pub(crate) fn proxy(uri: &Uri) -> Option<String> {
         words.extend(["-o".to_owned(), quote(&format!("UserKnownHostsFile={file}"))]);
     }
     if uri.param("no_verify").is_some_and(|v| v != "0") {
-        words.extend(["-o".to_owned(), "StrictHostKeyChecking=no".to_owned()]);
+        // A key that has changed would not stop ssh then, but it would refuse to forward.
+        for option in ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        {
+            words.extend(["-o".to_owned(), option.to_owned()]);
+        }
     }
     words.extend(["--".to_owned(), quote(host)]);
     Some(words.join(" "))
@@ -147,7 +151,10 @@ mod tests {
         assert_eq!(proxied("qemu:///system"), None);
         assert_eq!(
             proxied("qemu+ssh://root@kvm1:2222/system?keyfile=/k%20x&no_verify=1").as_deref(),
-            Some("ssh -W [%h]:%p -p 2222 -l root -i '/k x' -o StrictHostKeyChecking=no -- kvm1")
+            Some(
+                "ssh -W [%h]:%p -p 2222 -l root -i '/k x' \
+                 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -- kvm1"
+            )
         );
     }
 

@@ -175,12 +175,32 @@ pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result
         }
     }
     match why {
-        None => Ok(job.commit()?),
+        None => {
+            remove_libvirts_log(ctx, machine);
+            Ok(job.commit()?)
+        }
         Some(error) => {
             let what = format!("not all of `{name}` could be removed; left: {}", left.join(", "));
             let problem = Problem::new(Class::Undo, what).hint("the next kiln command tries again");
             Err(problem.because(error).into())
         }
+    }
+}
+
+/// Removes the log that libvirt itself keeps of a domain's QEMU, which undefining leaves behind.
+/// Only of a host that is this machine, and only if we may: it is libvirt's, and harmless.
+fn remove_libvirts_log(ctx: &Context, machine: &Machine) {
+    if !machine.conn.is_local() {
+        return;
+    }
+    let folder = if machine.conn.is_session() {
+        let cache = ctx.env.home.as_ref().map(|home| home.join(".cache"));
+        ctx.env.xdg_cache_home.clone().or(cache).map(|cache| cache.join("libvirt/qemu/log"))
+    } else {
+        Some(PathBuf::from("/var/log/libvirt/qemu"))
+    };
+    if let Some(folder) = folder {
+        fs::remove_file(folder.join(format!("{}.log", machine.name))).ok();
     }
 }
 

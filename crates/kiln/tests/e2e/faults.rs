@@ -26,6 +26,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("e2e::faults::machines_of_others_are_left_alone", foreign),
         trial("e2e::faults::an_interrupted_launch_is_undone", interrupted),
         trial("e2e::faults::a_dry_run_changes_nothing", dry_run),
+        trial("e2e::faults::a_full_pool_is_told_before_the_upload", full_pool),
+        trial("e2e::faults::a_network_that_is_off_is_started_when_asked", inactive_network),
         trial("e2e::faults::doctor_finds_this_host_fit", doctor),
     ]
 }
@@ -325,6 +327,74 @@ fn dry_run(lab: &Lab) {
     // Not even a key or a note of the image's digest: only the store's own empty folders may be.
     let files = run(&["find", &lab.home.display().to_string(), "-type", "f"]).stdout;
     assert_eq!(files, "");
+}
+
+/// Undoes with virsh and umount what a test set up, whatever became of it.
+struct Tidy(Vec<Vec<String>>);
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        for command in &self.0 {
+            let argv: Vec<&str> = command.iter().map(String::as_str).collect();
+            // What was not set up cannot be undone.
+            drop(run(&argv));
+        }
+    }
+}
+
+fn virsh(args: &[&str]) -> Vec<String> {
+    ["virsh", "-q", "-c", "qemu:///system"].iter().chain(args).map(|s| (*s).to_owned()).collect()
+}
+
+fn done(command: &[String]) {
+    let argv: Vec<&str> = command.iter().map(String::as_str).collect();
+    drop(run(&argv).success());
+}
+
+fn full_pool(lab: &Lab) {
+    let folder = lab.folder.join("small").display().to_string();
+    let pool = "kiln-e2e-small";
+    fs::create_dir_all(&folder).expect("made");
+    let mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", &folder];
+    drop(run(&mount).success());
+    let _tidy = Tidy(vec![
+        virsh(&["pool-destroy", pool]),
+        virsh(&["pool-undefine", pool]),
+        vec!["umount".to_owned(), folder.clone()],
+    ]);
+    done(&virsh(&["pool-define-as", pool, "dir", "--target", &folder]));
+    done(&virsh(&["pool-start", pool]));
+    let out = lab.kiln(&["launch", &phony(lab), "kt-full", "--pool", pool, "--no-wait"]);
+    assert_eq!(out.code, 5, "{}", out.stderr);
+    let said = "pool `kiln-e2e-small` has 40 MiB free, and image `phony` needs 8 MiB";
+    assert!(out.stderr.contains(said), "{}", out.stderr);
+    assert_eq!(fs::read_dir(&folder).expect("the pool").count(), 0);
+}
+
+fn inactive_network(lab: &Lab) {
+    let name = "kt-net";
+    let file = lab.folder.join("net.xml").display().to_string();
+    let xml = "<network><name>kt-net</name><bridge name='ktbr0'/><ip address='10.98.76.1' netmask='255.255.255.0'>\
+               <dhcp><range start='10.98.76.10' end='10.98.76.20'/></dhcp></ip></network>";
+    fs::write(&file, xml).expect("written");
+    let _tidy = Tidy(vec![virsh(&["net-destroy", name]), virsh(&["net-undefine", name])]);
+    done(&virsh(&["net-define", &file]));
+    let image = phony(lab);
+    let out = lab.launch(&image, "kt-netless", &["--no-wait", "--network", name]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert!(out.stderr.contains("the network `kt-net` is not active"), "{}", out.stderr);
+    assert!(out.stderr.contains("--start-network"), "{}", out.stderr);
+    let more = ["--no-wait", "--network", name, "--start-network", "--ip", "10.98.76.15", "--json"];
+    let out = lab.launch(&image, "kt-netless", &more).success();
+    let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
+    assert_eq!(json["machines"][0]["addresses"][0], "10.98.76.15");
+    // The address is reserved now: nobody else gets it.
+    let out = lab.launch(&image, "kt-netless2", &more);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert!(out.stderr.contains("10.98.76.15"), "{}", out.stderr);
+    drop(lab.kiln(&["rm", "kt-netless"]).success());
+    let network = run(&["virsh", "-c", "qemu:///system", "net-dumpxml", name]).success().stdout;
+    assert!(!network.contains("10.98.76.15"), "{network}");
 }
 
 fn doctor(lab: &Lab) {

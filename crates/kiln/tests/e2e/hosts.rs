@@ -62,7 +62,8 @@ fn session(lab: &Lab) {
     let out = kiln(&["exec", name, "--", "sh", "-c", "ip route show default | wc -l"]);
     assert_eq!(out.success().stdout, "1\n");
     drop(kiln(&["rm", name]).success());
-    let left = run(&["find", &format!("/home/{USER}"), "-name", "kt-session*"]).success().stdout;
+    let left =
+        run(&["find", &format!("/home/{USER}"), &shown, "-name", "kt-session*"]).success().stdout;
     assert_eq!(left, "");
 }
 

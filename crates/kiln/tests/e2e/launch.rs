@@ -88,7 +88,7 @@ fn failing_module(lab: &Lab) {
     let out = lab.launch(lab.image(), name, &["--user-data", &data.display().to_string()]);
     assert_eq!(out.code, 7, "{}", out.stderr);
     assert!(out.stderr.contains("error: cloud-init failed in `kt-module`"), "{}", out.stderr);
-    assert!(out.stderr.contains("  | module `scripts_user`"), "{}", out.stderr);
+    assert!(out.stderr.contains("  | module `scripts-user` (modules-final)"), "{}", out.stderr);
     // It was kept to be looked at.
     assert_eq!(lab.kiln(&["exec", name, "--", "hostname"]).success().stdout, "kt-module\n");
     verbs::removed_without_a_trace(lab, name);

@@ -48,6 +48,7 @@ const PACKAGES: &[&str] = &[
     "cloud-init",
     "cloud-guest-utils",
     "locales",
+    "tzdata",
     // Reach.
     "systemd-resolved",
     "iproute2",
