@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`build`] | a recipe to an image in the store |
+//! | [`mod@build`] | a recipe to an image in the store |
 //! | [`base`] | what is particular to a distribution |
 //! | [`stage`] | the stages of a build, and what is told while it runs |
 //! | [`store`] | images by digest and by name, on disk |

@@ -93,3 +93,31 @@ fn remove(path: &Path, host: &dyn Host) -> io::Result<()> {
     }
     fs::remove_dir_all(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiln_host::RealHost;
+
+    #[test]
+    fn remains_of_killed_builds_go_and_all_else_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        let living = Scratch::begin(temp.path(), &RealHost).unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        let dead = temp.path().join(format!("kiln-build-{uid}-dead"));
+        let unlocked = temp.path().join(format!("kiln-build-{uid}-unlocked"));
+        let foreign = temp.path().join("kiln-build-other");
+        for folder in [&dead, &unlocked, &foreign] {
+            fs::create_dir_all(folder.join("mmdebstrap.x/usr")).unwrap();
+        }
+        fs::write(dead.join("lock"), b"").unwrap();
+
+        let path = Scratch::begin(temp.path(), &RealHost).unwrap().path().to_owned();
+        assert!(!dead.exists() && !unlocked.exists());
+        assert!(living.path().join("lock").exists() && foreign.exists());
+        // The second one is gone with its owner.
+        assert!(!path.exists());
+        let mode = fs::metadata(living.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o711);
+    }
+}

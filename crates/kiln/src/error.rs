@@ -204,7 +204,19 @@ fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
 }
 
 fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
-    (Some(Class::Tool), error.hint())
+    let class = match error {
+        BuildError::NoPackage { .. }
+        | BuildError::Unmet { .. }
+        | BuildError::NoSuite { .. }
+        | BuildError::NoTimezone { .. }
+        | BuildError::NoLocale { .. } => Class::File,
+        BuildError::Arch { .. }
+        | BuildError::UnknownHost
+        | BuildError::NoSubids { .. }
+        | BuildError::NoSpace { .. } => Class::Host,
+        _ => Class::Tool,
+    };
+    (Some(class), error.hint())
 }
 
 fn of_io(error: &std::io::Error) -> (Option<Class>, Option<String>) {

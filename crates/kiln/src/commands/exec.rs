@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::args::exec::Exec;
 use crate::context::Context;
 use crate::machine::existing::Machine;
-use crate::machine::{host, transfer};
+use crate::machine::host;
+use crate::machine::transfer::{self, Sinks};
 
 /// Runs a program in the guest; its exit status is ours.
 pub(crate) fn run(ctx: &Context, args: &Exec) -> anyhow::Result<u8> {
@@ -19,21 +20,32 @@ pub(crate) fn run(ctx: &Context, args: &Exec) -> anyhow::Result<u8> {
     if !io::stdin().is_terminal() {
         io::stdin().lock().read_to_end(&mut input).context("could not read standard input")?;
     }
-    let done = transfer::exec(&machine, &args.command, &input, args.timeout)?;
-    if done.truncated {
-        ctx.ui.warn("the agent kept only the first 16 MiB of the output");
-    }
-    if ctx.ui.json() {
+    let json = ctx.ui.json();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut out = |piece: &[u8]| {
+        if json {
+            stdout.extend_from_slice(piece);
+        } else {
+            let mut to = io::stdout().lock();
+            to.write_all(piece).and_then(|()| to.flush()).ok();
+        }
+    };
+    let mut err = |piece: &[u8]| {
+        if json {
+            stderr.extend_from_slice(piece);
+        } else {
+            io::stderr().lock().write_all(piece).ok();
+        }
+    };
+    let sinks = Sinks { stdout: &mut out, stderr: &mut err };
+    let code = transfer::exec(&machine, &args.command, &input, args.timeout, sinks)?;
+    if json {
         ctx.ui.result(&json!({
             "name": machine.name,
-            "status": done.code,
-            "stdout": String::from_utf8_lossy(&done.stdout),
-            "stderr": String::from_utf8_lossy(&done.stderr),
+            "status": code,
+            "stdout": String::from_utf8_lossy(&stdout),
+            "stderr": String::from_utf8_lossy(&stderr),
         }));
-    } else {
-        io::stdout().lock().write_all(&done.stdout).ok();
-        io::stdout().lock().flush().ok();
-        io::stderr().lock().write_all(&done.stderr).ok();
     }
-    Ok(done.code)
+    Ok(code)
 }

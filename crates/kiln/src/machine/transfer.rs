@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kiln_host::signal;
-use kiln_libvirt::agent::{Agent, Exec, ExecStatus, FileMode, MOST_INPUT, READ_PIECE, WRITE_PIECE};
+use kiln_libvirt::agent::{Agent, Exec, ExecStatus, FileHandle, FileMode, READ_PIECE, WRITE_PIECE};
 use uuid::Uuid;
 
 use super::existing::Machine;
@@ -20,75 +20,86 @@ const FIRST: Duration = Duration::from_millis(20);
 /// The longest wait between two looks.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// What became of a program in the guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Done {
-    /// Its exit status, 128 + n for signal n, as a shell would say.
-    pub(crate) code: u8,
-    /// Its standard output.
-    pub(crate) stdout: Vec<u8>,
-    /// Its standard error.
-    pub(crate) stderr: Vec<u8>,
-    /// Whether the agent kept only a part of the output.
-    pub(crate) truncated: bool,
+/// Where a program's streams are kept in the guest while it runs: memory, gone after a restart.
+const STREAMS: &str = "/run/kiln-exec-";
+
+/// Gets a program's output, piece by piece: standard output first, standard error second.
+pub(crate) struct Sinks<'a> {
+    /// Standard output.
+    pub(crate) stdout: &'a mut dyn FnMut(&[u8]),
+    /// Standard error.
+    pub(crate) stderr: &'a mut dyn FnMut(&[u8]),
 }
 
-/// Runs `command` in the guest to its end.
+/// Runs `command` in the guest to its end and returns its exit status, 128 + n for signal n, as a
+/// shell would say. Its output is handed on while it runs.
+///
+/// The agent could keep the output itself, but an answer of more than 4 MiB breaks libvirt's
+/// channel to the agent until the machine is restarted (measured with libvirt 11.3). So a shell
+/// in the guest leads the streams into files that only root can read, and they are read in
+/// pieces.
 ///
 /// # Errors
 ///
-/// The machine is off (class object); no agent, a program that the guest does not have, or the
-/// time is up (class guest).
+/// The machine is off (class object); no agent, no shell in the guest, or the time is up (class
+/// guest).
 pub(crate) fn exec(
     machine: &Machine,
     command: &[String],
     input: &[u8],
     timeout: Option<Duration>,
-) -> anyhow::Result<Done> {
+    sinks: Sinks<'_>,
+) -> anyhow::Result<u8> {
     let agent = agent(machine)?;
-    let [path, args @ ..] = command else {
+    let Some(name) = command.first() else {
         return Err(Problem::new(Class::Usage, "no command is given").into());
     };
-    let staged = if input.len() > MOST_INPUT { Some(stage(&agent, input)?) } else { None };
-    let program = match &staged {
-        // The shell opens the file as the program's standard input, and nothing else.
-        Some(file) => Exec {
-            path: "/bin/sh".to_owned(),
-            args: ["-c", "exec \"$@\" <\"$0\"", file, path]
-                .into_iter()
-                .map(str::to_owned)
-                .chain(args.iter().cloned())
-                .collect(),
-            capture: true,
-            ..Exec::default()
-        },
-        None => Exec {
-            path: path.clone(),
-            args: args.to_vec(),
-            input: Some(input.to_vec()).filter(|i| !i.is_empty()),
-            capture: true,
-            ..Exec::default()
-        },
-    };
-    let pid = agent.exec(&program).map_err(|error| not_run(machine, path, error))?;
-    let ended = until_end(&agent, machine, path, pid, timeout);
-    if let Some(file) = staged {
-        let rm =
-            Exec { path: "rm".to_owned(), args: vec!["-f".to_owned(), file], ..Exec::default() };
-        agent.exec(&rm)?;
+    let folder = format!("{STREAMS}{}", Uuid::now_v7());
+    quick(&agent, machine, &["mkdir", "-m", "700", &folder])?;
+    if !input.is_empty() {
+        agent.write_file(&format!("{folder}/in"), input)?;
     }
-    let status = ended?;
+    let from = if input.is_empty() { "/dev/null" } else { "$0/in" };
+    let script = format!("exec \"$@\" <\"{from}\" >\"$0/out\" 2>\"$0/err\"");
+    let shell = ["-c".to_owned(), script, folder.clone()];
+    let program = Exec {
+        path: "/bin/sh".to_owned(),
+        args: shell.into_iter().chain(command.iter().cloned()).collect(),
+        ..Exec::default()
+    };
+    let pid = agent.exec(&program).map_err(|error| not_run(machine, name, error))?;
+    let status = until_end(&agent, machine, (name, pid, &folder), timeout, sinks)?;
+    quick(&agent, machine, &["rm", "-rf", &folder])?;
     let code = match (status.code, status.signal) {
         (_, Some(signal)) => 128_i64.saturating_add(signal),
         (Some(code), None) => code,
         (None, None) => 0,
     };
-    Ok(Done {
-        code: u8::try_from(code).unwrap_or(255),
-        stdout: status.stdout,
-        stderr: status.stderr,
-        truncated: status.truncated,
-    })
+    Ok(u8::try_from(code).unwrap_or(255))
+}
+
+/// Runs a short command of Kiln's own, whose output is nobody's.
+fn quick(agent: &Agent, machine: &Machine, command: &[&str]) -> anyhow::Result<()> {
+    let program = Exec {
+        path: command[0].to_owned(),
+        args: command[1..].iter().map(|arg| (*arg).to_owned()).collect(),
+        ..Exec::default()
+    };
+    let pid = agent.exec(&program).map_err(|error| not_run(machine, command[0], error))?;
+    let mut pause = FIRST;
+    loop {
+        let status = agent.exec_status(pid)?;
+        match (status.exited, status.code) {
+            (false, _) => {}
+            (true, Some(0)) => return Ok(()),
+            (true, _) => {
+                let what = format!("`{}` failed in `{}`", command.join(" "), machine.name);
+                return Err(Problem::new(Class::Guest, what).into());
+            }
+        }
+        std::thread::park_timeout(pause);
+        pause = (pause * 2).min(LONGEST);
+    }
 }
 
 fn not_run(machine: &Machine, path: &str, error: kiln_libvirt::Error) -> anyhow::Error {
@@ -96,22 +107,57 @@ fn not_run(machine: &Machine, path: &str, error: kiln_libvirt::Error) -> anyhow:
         return error.into();
     }
     let what = format!("could not run `{path}` in `{}`", machine.name);
-    let hint = "is the program there, and may the guest's agent run programs (its block list)?";
+    let hint = "may the guest's agent run programs? (its block list says)";
     Problem::new(Class::Guest, what).hint(hint).because(error).into()
+}
+
+/// A file of the guest that grows, and how much of it was read.
+struct Growing {
+    path: String,
+    open: Option<FileHandle>,
+}
+
+impl Growing {
+    /// Reads all that is there, in pieces. A file that is not made yet has nothing.
+    fn drain(&mut self, agent: &Agent, sink: &mut dyn FnMut(&[u8])) -> anyhow::Result<()> {
+        let file = match self.open {
+            Some(file) => file,
+            None => match agent.open(&self.path, FileMode::Read) {
+                Ok(file) => *self.open.insert(file),
+                Err(error) if error.is_agent_refusal() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        loop {
+            let piece = agent.read(file, READ_PIECE)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            sink(&piece);
+        }
+    }
 }
 
 fn until_end(
     agent: &Agent,
     machine: &Machine,
-    path: &str,
-    pid: i64,
+    (path, pid, folder): (&str, i64, &str),
     timeout: Option<Duration>,
+    sinks: Sinks<'_>,
 ) -> anyhow::Result<ExecStatus> {
     let began = Instant::now();
     let mut pause = FIRST;
+    let file = |name: &str| Growing { path: format!("{folder}/{name}"), open: None };
+    let (mut out, mut err) = (file("out"), file("err"));
     loop {
+        // Asked before the files are read: what was written before the end is read after it.
         let status = agent.exec_status(pid)?;
+        out.drain(agent, sinks.stdout)?;
+        err.drain(agent, sinks.stderr)?;
         if status.exited {
+            for open in [out.open, err.open].into_iter().flatten() {
+                agent.close(open)?;
+            }
             return Ok(status);
         }
         let late = timeout.is_some_and(|most| began.elapsed() > most);
@@ -126,12 +172,6 @@ fn until_end(
         std::thread::park_timeout(pause);
         pause = (pause * 2).min(LONGEST);
     }
-}
-
-fn stage(agent: &Agent, input: &[u8]) -> anyhow::Result<String> {
-    let file = format!("/run/kiln-input-{}", Uuid::now_v7());
-    agent.write_file(&file, input)?;
-    Ok(file)
 }
 
 /// Returns the agent of a running machine.
@@ -175,9 +215,7 @@ pub(crate) fn send(machine: &Machine, from: &Path, to: &str) -> anyhow::Result<u
     let closed = agent.close(file);
     moved?;
     closed?;
-    let chmod = [format!("{mode:04o}"), "--".to_owned(), to.to_owned()];
-    let command: Vec<String> = std::iter::once("chmod".to_owned()).chain(chmod).collect();
-    exec(machine, &command, &[], None)?;
+    quick(&agent, machine, &["chmod", &format!("{mode:04o}"), "--", to])?;
     Ok(sent)
 }
 

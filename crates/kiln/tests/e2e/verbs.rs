@@ -44,8 +44,16 @@ fn exec(lab: &Lab, name: &str) {
     assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (42, "out\n", "err\n"));
     let out = lab.kiln(&["exec", name, "--", "sh", "-c", "kill -9 $$"]);
     assert_eq!(out.code, 137, "{}", out.stderr);
+    // As a shell says it: 127, and the shell's own words.
     let out = lab.kiln(&["exec", name, "--", "no-such-program"]);
-    assert_eq!(out.code, 7, "{}", out.stderr);
+    assert_eq!(out.code, 127, "{}", out.stderr);
+    assert!(out.stderr.contains("no-such-program"), "{}", out.stderr);
+    // More than fits an answer of the agent, and the agent is well after it.
+    let out = lab.kiln(&["exec", name, "--", "sh", "-c", "head -c 6000000 /dev/zero | tr '\\0' x"]);
+    assert_eq!((out.code, out.stdout.len()), (0, 6_000_000), "{}", out.stderr);
+    let left = lab.kiln(&["exec", name, "--", "sh", "-c", "ls /run | grep -c '^kiln-exec'"]);
+    // The one that this very command uses.
+    assert_eq!(left.stdout, "1\n");
     // Standard input: a little, and more than fits a message to the agent.
     for size in [5, 3 << 20] {
         let file = lab.folder.join(format!("stdin-{size}"));
