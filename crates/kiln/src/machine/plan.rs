@@ -13,6 +13,7 @@ use kiln_libvirt::domain::{
 };
 use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
+use kiln_spec::image::Firmware as ImageFirmware;
 use kiln_spec::{Bytes, MachineName};
 use uuid::Uuid;
 
@@ -111,8 +112,7 @@ impl Wanted<'_> {
             return Err(problem.hint("a disk can be bigger than its image, not smaller"));
         }
         if let Some(m) = manifest {
-            use kiln_spec::image::Firmware as Needs;
-            let wanted = if self.uefi { Needs::Uefi } else { Needs::Bios };
+            let wanted = if self.uefi { ImageFirmware::Uefi } else { ImageFirmware::Bios };
             if !m.firmware.contains(&wanted) {
                 let (has, other) = if self.uefi { ("BIOS", "bios") } else { ("UEFI", "uefi") };
                 let what = format!("image `{image}` boots by {has} only");
