@@ -9,6 +9,7 @@
 //! | [`journal`] | what to undo after a kill, on disk |
 //! | [`lock`] | locks between `kiln` processes |
 //! | [`copy`] | copies that share or skip blocks |
+//! | [`read`] | files that the user names, bounded |
 //! | [`signal`] | Ctrl-C as a value that waits can see |
 //!
 //! **Invariant:** this is the only crate that starts a process.
@@ -17,6 +18,7 @@ pub mod cmd;
 pub mod copy;
 pub mod journal;
 pub mod lock;
+pub mod read;
 pub mod run;
 pub mod signal;
 pub mod tools;

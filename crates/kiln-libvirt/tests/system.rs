@@ -62,8 +62,9 @@ fn a_machine_gets_the_address_that_is_reserved_for_it() {
     assert_eq!(network.leases().unwrap(), []);
 
     let mut spec = DomainSpec::new(&name, VirtType::Qemu, Bytes::from_mib(64), 1);
-    let mut interface =
-        Interface::new(InterfaceKind::Network(name.clone()), Some(mac)).to_element();
+    let mut interface = Interface::new(InterfaceKind::Network(name.clone()), Some(mac));
+    interface.network_boot = true;
+    let mut interface = interface.to_element();
     interface.set("boot/@order", 1);
     spec.agent = false;
     let mut xml = spec.to_element();
@@ -76,7 +77,8 @@ fn a_machine_gets_the_address_that_is_reserved_for_it() {
             break lease;
         }
         assert!(Instant::now() < end, "no lease");
-        std::thread::yield_now();
+        // A lease has no event.
+        std::thread::park_timeout(Duration::from_millis(200));
     };
     assert_eq!((lease.mac, lease.address, lease.prefix), (Some(mac), ip, 24));
     assert_eq!(lease.hostname.as_deref(), Some("web1"));

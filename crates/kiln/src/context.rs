@@ -89,6 +89,12 @@ impl Context {
             Problem::new(Class::Host, "there is no place for Kiln's folder: HOME is not set")
                 .hint("set HOME, or KILN_HOME to a folder of your own")
         })?;
+        if !folder.is_absolute() {
+            let shown = folder.display();
+            let what = format!("Kiln's folder must be an absolute path, and `{shown}` is not");
+            let problem = Problem::new(Class::Usage, what);
+            return Err(problem.hint("see KILN_HOME, XDG_DATA_HOME and HOME"));
+        }
         Ok(Self { env, global, ui, host: RealHost, folder, root })
     }
 

@@ -110,11 +110,23 @@ impl std::error::Error for Problem {
     }
 }
 
+/// Returns the problem of a file of the user's that cannot be read: class object if it is not
+/// there, else class file.
+pub(crate) fn unreadable(what: &str, source: std::io::Error) -> Problem {
+    let class = match source.kind() {
+        std::io::ErrorKind::NotFound => Class::Object,
+        _ => Class::File,
+    };
+    Problem::new(class, what).because(source)
+}
+
 /// What is shown of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
     /// Its class.
     pub(crate) class: Class,
+    /// The exit code: the class's, or 128 + n after signal n.
+    pub(crate) code: u8,
     /// What could not be done, then why, outermost first.
     pub(crate) chain: Vec<String>,
     /// What the user can do.
@@ -128,7 +140,7 @@ impl Report {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "class": self.class.word(),
-            "code": self.class.code(),
+            "code": self.code,
             "chain": self.chain,
             "hints": self.hints,
             "excerpt": self.excerpt,
@@ -139,8 +151,13 @@ impl Report {
 /// Makes the report of an error.
 pub(crate) fn report(error: &anyhow::Error) -> Report {
     let mut class = None;
-    let mut report =
-        Report { class: Class::Tool, chain: Vec::new(), hints: Vec::new(), excerpt: Vec::new() };
+    let mut report = Report {
+        class: Class::Tool,
+        code: 0,
+        chain: Vec::new(),
+        hints: Vec::new(),
+        excerpt: Vec::new(),
+    };
     for cause in error.chain() {
         let text = cause.to_string();
         if report.chain.last() != Some(&text) {
@@ -159,6 +176,12 @@ pub(crate) fn report(error: &anyhow::Error) -> Report {
         }
     }
     report.class = class.unwrap_or(Class::Tool);
+    let signal = kiln_host::signal::caught().and_then(|signal| u8::try_from(signal).ok());
+    report.code = match signal {
+        // What was begun was undone: the end is the signal's. If it was not, that counts more.
+        Some(signal) if report.class != Class::Undo => 128 + signal,
+        _ => report.class.code(),
+    };
     report
 }
 
@@ -180,6 +203,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     {
         return (Some(Class::File), None);
     }
+    if cause.is::<kiln_build::store::StoreError>() {
+        return (Some(Class::Host), None);
+    }
     if let Some(error) = cause.downcast_ref::<BuildError>() {
         return of_build(error);
     }
@@ -196,7 +222,8 @@ fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
         let hint = "the guest agent does not answer: is qemu-guest-agent installed and running in the guest?";
         (Some(Class::Guest), Some(hint.to_owned()))
     } else if error.is_connection_lost() {
-        let hint = "libvirt's daemon went away; see `kiln doctor`, then run the command again";
+        let hint =
+            "libvirt's daemon there cannot be reached, or not any more; `kiln doctor` tells more";
         (Some(Class::Host), Some(hint.to_owned()))
     } else {
         (Some(Class::Tool), None)

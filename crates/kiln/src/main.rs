@@ -51,12 +51,7 @@ fn main() -> ExitCode {
 fn fail(ui: &Ui, error: &anyhow::Error) -> ExitCode {
     let report = report(error);
     ui.failure(&report);
-    let signal = kiln_host::signal::caught().and_then(|signal| u8::try_from(signal).ok());
-    match signal {
-        // What was begun was undone: the end is the signal's. If it was not, that counts more.
-        Some(signal) if report.class != Class::Undo => ExitCode::from(128 + signal),
-        _ => ExitCode::from(report.class.code()),
-    }
+    ExitCode::from(report.code)
 }
 
 /// Runs a verb; returns the exit code.

@@ -121,13 +121,16 @@ pub struct Interface {
     pub mac: Option<Mac>,
     /// The device that the guest sees.
     pub model: String,
+    /// Whether the firmware can boot from it: its ROM (iPXE) costs each start a second or two,
+    /// so that it is off unless a machine is to boot from the network.
+    pub network_boot: bool,
 }
 
 impl Interface {
     /// Returns a virtio interface.
     #[must_use]
     pub fn new(kind: InterfaceKind, mac: Option<Mac>) -> Self {
-        Self { kind, mac, model: "virtio".to_owned() }
+        Self { kind, mac, model: "virtio".to_owned(), network_boot: false }
     }
 
     /// Returns the element.
@@ -151,8 +154,7 @@ impl Interface {
             .maybe(self.mac.map(|mac| Element::new("mac").attr("address", mac)))
             .children(own)
             .child(Element::new("model").attr("type", &self.model))
-            // No network boot: its ROM (iPXE) costs each start a second or two for nothing.
-            .child(Element::new("rom").attr("enabled", "no"))
+            .maybe((!self.network_boot).then(|| Element::new("rom").attr("enabled", "no")))
     }
 }
 

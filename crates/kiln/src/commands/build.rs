@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln build`.
 
-use std::fs;
 use std::time::Duration;
 
 use kiln_build::build::{self, BuildContext, Built, Event};
+use kiln_host::read;
 use kiln_spec::recipe::Recipe;
 use serde_json::json;
 
 use crate::args::build::Build;
 use crate::context::{Context, now};
-use crate::error::{Class, Problem};
+use crate::error::{Class, Problem, unreadable};
 use crate::ui::{Task, waterfall};
 
+/// The most that is read of a recipe.
+const RECIPE_MOST: u64 = 4 << 20;
 /// Width of the waterfall.
 const WIDTH: usize = 80;
 
 /// Builds the image of a recipe, or finds it in the store.
 pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     let shown = args.recipe.display().to_string();
-    let text = fs::read_to_string(&args.recipe).map_err(|source| {
-        let class = match source.kind() {
-            std::io::ErrorKind::NotFound => Class::Object,
-            _ => Class::File,
-        };
-        Problem::new(class, format!("could not read the recipe `{shown}`")).because(source)
-    })?;
+    let what = format!("could not read the recipe `{shown}`");
+    let bytes =
+        read::bounded(&args.recipe, RECIPE_MOST).map_err(|source| unreadable(&what, source))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|source| Problem::new(Class::File, what).because(source))?;
     let recipe = Recipe::parse(&text, &shown).map_err(|error| {
         Problem::new(Class::File, format!("`{shown}` is no recipe")).because(error)
     })?;

@@ -18,6 +18,8 @@ use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::host;
 
+/// `VIR_ERR_OPERATION_FAILED`: libvirt's virterror.h.
+const OPERATION_FAILED: u32 = 9;
 /// Ctrl-], which leaves: as in telnet and virsh.
 const LEAVE: u8 = 0x1d;
 /// How often the reader looks whether the user has left.
@@ -55,7 +57,9 @@ pub(crate) fn run(ctx: &Context, args: &Console) -> anyhow::Result<u8> {
     }
     let mode = if args.force { ConsoleMode::Force } else { ConsoleMode::Safe };
     let stream = machine.domain.open_console(mode).map_err(|error| {
-        if error.is_operation_invalid() || error.is_exists() {
+        // libvirt has no number of its own for a console that is in use.
+        let refused = error.libvirt().is_some_and(|e| e.code == OPERATION_FAILED);
+        if refused || error.is_operation_invalid() || error.is_exists() {
             let what = format!("somebody else has the console of `{}`", machine.name);
             let problem = Problem::new(Class::Object, what).hint("`--force` takes it over");
             anyhow::Error::new(problem.because(error))
@@ -72,14 +76,17 @@ pub(crate) fn run(ctx: &Context, args: &Console) -> anyhow::Result<u8> {
     ctx.ui.say("");
     match left? {
         Left::ByUser => ctx.ui.say(format!("left the console of `{}`", machine.name)),
-        Left::MachineStopped => ctx.ui.say(format!("`{}` has stopped", machine.name)),
+        Left::StreamEnded if machine.domain.state()?.is_active() => {
+            ctx.ui.say(format!("somebody else took the console of `{}` over", machine.name));
+        }
+        Left::StreamEnded => ctx.ui.say(format!("`{}` has stopped", machine.name)),
     }
     Ok(0)
 }
 
 enum Left {
     ByUser,
-    MachineStopped,
+    StreamEnded,
 }
 
 /// Moves bytes both ways: the guest's from another thread, the user's in this one.
@@ -116,7 +123,7 @@ fn type_into(stream: &Stream, ended: &AtomicBool) -> anyhow::Result<Left> {
     let mut typing = true;
     loop {
         if ended.load(Ordering::SeqCst) {
-            return Ok(Left::MachineStopped);
+            return Ok(Left::StreamEnded);
         }
         if signal::interrupted() {
             return Ok(Left::ByUser);

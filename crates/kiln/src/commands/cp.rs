@@ -75,6 +75,7 @@ fn by_scp(
     let route = ssh::route(ctx, machine)?;
     let there = format!("{}:{path}", route.destination());
     // What begins with `-` is no option, what has `:` in it no host.
+    let here_path = here;
     let here = if here.starts_with('/') { here.to_owned() } else { format!("./{here}") };
     let cmd = route.cmd(ctx, Tool::Scp).arg("-q");
     let cmd = if args.recursive { cmd.arg("-r") } else { cmd };
@@ -85,7 +86,11 @@ fn by_scp(
         0 => Ok(()),
         _ => {
             let what = format!("scp could not copy `{}` to `{}`", args.from, args.to);
-            let hint = "folders need `-r`; `--via agent` copies one file as root, without SSH";
+            let hint = if !args.recursive && !out && Path::new(here_path).is_dir() {
+                "folders need `-r`"
+            } else {
+                "`--via agent` copies one file as root"
+            };
             Err(Problem::new(Class::Tool, what).hint(hint).into())
         }
     }

@@ -25,7 +25,7 @@ fn list(ctx: &Context) -> anyhow::Result<u8> {
     for image in &images {
         let m = &image.manifest;
         table.row(vec![
-            m.name.clone(),
+            image.names.join(", "),
             m.os.pretty_name.clone(),
             m.arch.as_str().to_owned(),
             m.virtual_size.to_string(),

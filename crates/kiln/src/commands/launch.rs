@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln launch`.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use kiln_guest::userdata::UserData;
+use kiln_host::read;
 use kiln_libvirt::Connection;
 use kiln_libvirt::connect::VirtType;
 use kiln_spec::MachineName;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedIp};
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem, Report, report};
+use crate::error::{Class, Problem, Report, report, unreadable};
 use crate::machine::existing::Machine;
 use crate::machine::host::Accelerator;
 use crate::machine::image::{self, ImageFile};
@@ -27,6 +27,8 @@ use crate::machine::timings::Timings;
 use crate::machine::{host, make, template, undo};
 use crate::ui::waterfall;
 
+/// The most user-data that is read: far more than any cloud takes (16 KiB on most).
+const USER_DATA_MOST: u64 = 16 << 20;
 /// Width of the waterfall.
 const WIDTH: usize = 80;
 /// How many machines are made at the same time.
@@ -102,9 +104,8 @@ fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
 fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
     let Some(path) = &args.user_data else { return Ok(None) };
     let shown = path.display().to_string();
-    let bytes = fs::read(path).map_err(|source| {
-        Problem::new(Class::File, format!("could not read the user-data `{shown}`")).because(source)
-    })?;
+    let bytes = read::bounded(path, USER_DATA_MOST)
+        .map_err(|source| unreadable(&format!("could not read the user-data `{shown}`"), source))?;
     let parsed = UserData::parse(&bytes, &shown).map_err(|error| {
         let excerpt = error.snippet().unwrap_or_default().lines().map(str::to_owned).collect();
         let hint = error.hint();
@@ -133,24 +134,26 @@ fn prepare<'a>(
         AskedVirtType::Qemu => VirtType::Qemu,
     });
     let accelerator = host::accelerator(&conn, asked)?;
-    let pool = if args.dry_run && !pool::is_active(&conn, &args.pool)? {
-        None
-    } else {
-        Some(pool::find(ctx, &conn, &args.pool)?)
+    let folder = pool::folder_to_be(ctx, &conn, &args.pool)?;
+    let mut common = Common {
+        ctx,
+        args,
+        conn,
+        pool: None,
+        folder,
+        image,
+        keys,
+        user_data,
+        accelerator,
+        timings,
     };
-    let folder = match &pool {
-        Some(pool) => pool.folder.clone(),
-        None => pool::folder_to_be(ctx, &conn, &args.pool)?,
-    };
-    let common =
-        Common { ctx, args, conn, pool, folder, image, keys, user_data, accelerator, timings };
     common.wanted().check()?;
     common.check_firmware()?;
-    let attachment = common.network(Uuid::nil())?;
-    if args.ip.is_some() && matches!(attachment, Attachment::User { .. }) {
-        let problem =
-            Problem::new(Class::Usage, "user-mode networking has no addresses to reserve");
-        return Err(problem.hint("leave `--ip` out, or name a network with `--network`").into());
+    common.check_network()?;
+    common.check_seed()?;
+    // Only now is something changed: the pool may have to be made or started.
+    if !args.dry_run || pool::is_active(&common.conn, &args.pool)? {
+        common.pool = Some(pool::find(ctx, &common.conn, &args.pool)?);
     }
     Ok(common)
 }
@@ -191,6 +194,31 @@ impl Common<'_> {
         Err(problem.hint("install it there: apt install ovmf").into())
     }
 
+    /// Checks the network, and that a wished address is free in it.
+    fn check_network(&self) -> anyhow::Result<()> {
+        match (self.network(Uuid::nil())?, self.args.ip) {
+            (Attachment::User { .. }, Some(_)) => {
+                let what = "user-mode networking has no addresses to reserve";
+                let hint = "leave `--ip` out, or name a network with `--network`";
+                Err(Problem::new(Class::Usage, what).hint(hint).into())
+            }
+            (Attachment::Network { name, .. }, Some(WantedIp::This(ip))) => {
+                network::check_wish(&self.conn, &name, ip)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a seed can be made of the login and the user-data.
+    fn check_seed(&self) -> anyhow::Result<()> {
+        let name = "sample".parse()?;
+        let plan = self.wanted().plan(&name, Uuid::nil(), &Attachment::User { ssh_port: 1 })?;
+        plan.seed.files().map_err(|error| {
+            Problem::new(Class::Usage, "no first-boot data can be made of this").because(error)
+        })?;
+        Ok(())
+    }
+
     /// Finds where the interface of the machine with this UUID goes.
     fn network(&self, uuid: Uuid) -> anyhow::Result<Attachment> {
         let usual = if self.conn.is_session() { network::USER } else { "default" };
@@ -214,10 +242,9 @@ fn refuse_taken(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<()
         match common.conn.domain(name.as_str()) {
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
-            Ok(_) => {
-                let what = format!("there is a machine `{name}` already");
-                let hint = format!("choose another name, or `kiln rm {name}`");
-                return Err(Problem::new(Class::Object, what).hint(hint).into());
+            Ok(domain) => {
+                let ours = Machine::of(&common.conn, domain)?.meta.is_some();
+                return Err(make::taken(name.as_str(), ours).into());
             }
         }
     }
@@ -309,7 +336,8 @@ fn try_make(
         Ok(ready) => Ok((machine, Some(ready))),
         Err(error) if args.rm_on_failure => {
             undo::remove_machine(ctx, &machine)?;
-            Err(error.context(format!("`{name}` was removed again")))
+            ctx.ui.say(format!("`{name}` was removed again"));
+            Err(error)
         }
         Err(error) => Err(error),
     }

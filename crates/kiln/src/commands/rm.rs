@@ -23,7 +23,9 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
     }
     let mut removed = Vec::new();
     for machine in &machines {
-        if args.dry_run {
+        if args.dry_run && ctx.ui.json() {
+            // The JSON below says it.
+        } else if args.dry_run {
             machine.to_be_removed().iter().for_each(|line| ctx.ui.out(line));
         } else if machine.meta.is_some() {
             undo::remove_machine(ctx, machine)?;

@@ -84,7 +84,7 @@ impl Machine {
         self.meta.as_ref().ok_or_else(|| {
             let what = format!("kiln did not make `{}`", self.name);
             Problem::new(Class::Object, what)
-                .hint("`kiln list --all` shows whose machines these are")
+                .hint("`kiln list --all` shows such machines without an image")
         })
     }
 

@@ -9,10 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use kiln_host::{Cmd, Host, Tool};
+use kiln_host::{Cmd, Host, Tool, read};
 
 use crate::context::Context;
-use crate::error::{Class, Problem};
+use crate::error::{Class, Problem, unreadable};
+
+/// The most that is read of a file of public keys.
+const KEYS_MOST: u64 = 1 << 20;
 
 /// The keys of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +61,10 @@ pub(crate) fn given(given: &[PathBuf]) -> anyhow::Result<Keys> {
         Keys { public: Vec::new(), identities: Vec::new(), origin: "--ssh-key".to_owned() };
     for path in given {
         let shown = path.display();
-        let text = fs::read_to_string(path).map_err(|source| {
-            Problem::new(Class::File, format!("could not read the public key `{shown}`"))
-                .because(source)
+        let bytes = read::bounded(path, KEYS_MOST).map_err(|source| {
+            unreadable(&format!("could not read the public key `{shown}`"), source)
         })?;
+        let text = String::from_utf8_lossy(&bytes);
         let lines = public_lines(&text);
         if lines.is_empty() {
             let problem = Problem::new(Class::File, format!("`{shown}` holds no public SSH key"));

@@ -58,6 +58,16 @@ pub(crate) fn make(
     }
 }
 
+/// Returns the problem of a name that another machine has; `ours` if Kiln made that.
+pub(crate) fn taken(name: &str, ours: bool) -> Problem {
+    let problem = Problem::new(Class::Object, format!("there is a machine `{name}` already"));
+    problem.hint(if ours {
+        format!("choose another name, or `kiln rm {name}`")
+    } else {
+        "choose another name: kiln did not make that machine".to_owned()
+    })
+}
+
 impl Making<'_> {
     fn steps(
         &mut self,
@@ -100,9 +110,7 @@ impl Making<'_> {
     }
 
     fn taken(&self) -> Problem {
-        let name = &self.plan.name;
-        Problem::new(Class::Object, format!("there is a machine `{name}` already"))
-            .hint(format!("choose another name, or `kiln rm {name}`"))
+        taken(self.plan.name.as_str(), true)
     }
 
     fn uri(&self) -> String {

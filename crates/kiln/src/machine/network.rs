@@ -146,14 +146,10 @@ pub(crate) fn reserve(
         if details.range.is_none() {
             return Ok(None);
         }
-        let leased: Vec<(String, IpAddr)> = network_handle
-            .leases()?
-            .into_iter()
-            .map(|l| (l.mac.map_or_else(String::new, |mac| mac.to_string()), l.address))
-            .collect();
+        let leased = leases(&network_handle)?;
         let ip = match wish.ip {
             None => pick(&details, &leased, wish.mac, attempt),
-            Some(ip) => Some(free(&details, ip, network)?),
+            Some(ip) => Some(free(&details, &leased, ip, network)?),
         };
         let Some(ip) = ip else { break };
         let reservation = Reservation {
@@ -185,8 +181,31 @@ pub(crate) fn reserve(
     })
 }
 
+/// Checks a wished address before anything is made.
+///
+/// # Errors
+///
+/// Not of the network (class usage), reserved or leased (class object); what libvirt says.
+pub(crate) fn check_wish(conn: &Connection, network: &str, ip: Ipv4Addr) -> anyhow::Result<()> {
+    let handle = conn.network(network)?;
+    free(&Details::of(&handle)?, &leases(&handle)?, ip, network)?;
+    Ok(())
+}
+
+/// Returns who has which address now: hardware address and IP address.
+fn leases(network: &Network) -> Result<Vec<(String, IpAddr)>, kiln_libvirt::Error> {
+    let mac =
+        |mac: Option<kiln_libvirt::domain::Mac>| mac.map_or_else(String::new, |m| m.to_string());
+    Ok(network.leases()?.into_iter().map(|lease| (mac(lease.mac), lease.address)).collect())
+}
+
 /// Returns a wished address, if it is of the network and nobody has it.
-fn free(details: &Details, ip: Ipv4Addr, network: &str) -> Result<Ipv4Addr, Problem> {
+fn free(
+    details: &Details,
+    leased: &[(String, IpAddr)],
+    ip: Ipv4Addr,
+    network: &str,
+) -> Result<Ipv4Addr, Problem> {
     if let Some(host) = details.hosts.iter().find(|host| host.ip == IpAddr::V4(ip)) {
         let of = host.name.clone().or(host.mac.map(|mac| mac.to_string())).unwrap_or_default();
         let what = format!("address {ip} of network `{network}` is reserved for `{of}`");
@@ -194,13 +213,22 @@ fn free(details: &Details, ip: Ipv4Addr, network: &str) -> Result<Ipv4Addr, Prob
     }
     let inside = |(net, prefix): (Ipv4Addr, u32)| {
         let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-        u32::from(ip) & mask == u32::from(net) & mask && ip != net
+        // Neither the host's own, nor the network's, nor the one for everybody.
+        let host_part = u32::from(ip) & !mask;
+        u32::from(ip) & mask == u32::from(net) & mask
+            && ip != net
+            && host_part != 0
+            && host_part != !mask
     };
-    if details.subnet.is_some_and(inside) {
-        return Ok(ip);
+    if !details.subnet.is_some_and(inside) {
+        let what = format!("{ip} is no address of network `{network}` for a machine");
+        return Err(Problem::new(Class::Usage, what).hint("`virsh net-dumpxml` shows its range"));
     }
-    let what = format!("{ip} is no address of network `{network}`");
-    Err(Problem::new(Class::Usage, what).hint("`virsh net-dumpxml` shows its range"))
+    if let Some((mac, _)) = leased.iter().find(|(_, address)| *address == IpAddr::V4(ip)) {
+        let what = format!("address {ip} of network `{network}` is leased to {mac} now");
+        return Err(Problem::new(Class::Object, what).hint("choose another, or `--ip auto`"));
+    }
+    Ok(ip)
 }
 
 /// Picks an address of the range that nobody has: the first free one at or after the place that
@@ -264,11 +292,23 @@ mod tests {
     #[test]
     fn a_wished_address_must_be_free_and_inside() {
         let wish = |ip: [u8; 4]| {
-            free(&details(&["10.0.0.3"]), ip.into(), "lan").map_err(|e| e.to_string())
+            free(
+                &details(&["10.0.0.3"]),
+                &[("m".to_owned(), "10.0.0.7".parse().unwrap())],
+                ip.into(),
+                "lan",
+            )
+            .map_err(|e| e.to_string())
         };
         assert_eq!(wish([10, 0, 0, 9]), Ok([10, 0, 0, 9].into()));
-        assert_eq!(wish([10, 0, 1, 9]), Err("10.0.1.9 is no address of network `lan`".into()));
-        assert_eq!(wish([10, 0, 0, 1]), Err("10.0.0.1 is no address of network `lan`".into()));
+        let outside = |ip: &str| Err(format!("{ip} is no address of network `lan` for a machine"));
+        assert_eq!(wish([10, 0, 1, 9]), outside("10.0.1.9"));
+        assert_eq!(wish([10, 0, 0, 1]), outside("10.0.0.1"));
+        assert_eq!(wish([10, 0, 0, 255]), outside("10.0.0.255"));
+        assert_eq!(
+            wish([10, 0, 0, 7]),
+            Err("address 10.0.0.7 of network `lan` is leased to m now".into())
+        );
         assert_eq!(
             wish([10, 0, 0, 3]),
             Err("address 10.0.0.3 of network `lan` is reserved for ``".into())

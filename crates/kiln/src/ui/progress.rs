@@ -31,9 +31,10 @@ impl Task {
     }
 
     pub(super) fn bar(bars: &MultiProgress, name: &str) -> Self {
-        let style = ProgressStyle::with_template("{spinner} {prefix:.bold} {wide_msg} {elapsed}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner())
-            .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
+        let style =
+            ProgressStyle::with_template("{spinner} {prefix:.bold} {wide_msg} {elapsed_precise}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner())
+                .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
         let bar = bars.add(ProgressBar::new_spinner().with_style(style));
         bar.set_prefix(name.to_owned());
         bar.enable_steady_tick(TURN);
@@ -60,7 +61,7 @@ impl Task {
                 }
                 *last = (phase.to_owned(), Some(Instant::now()));
                 let secs = began.elapsed().as_secs_f64();
-                writeln!(io::stderr().lock(), "{name}: {text} ({secs:.1} s)").ok();
+                writeln!(io::stderr().lock(), "[{secs:6.1} s] {name}: {text}").ok();
             }
         }
     }

@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("e2e::faults::ten_launches_at_once_all_work", ten),
         trial("e2e::faults::many_machines_of_one_command", several),
         trial("e2e::faults::bad_input_is_refused_before_anything_is_made", refused),
+        trial("e2e::faults::a_name_that_is_taken_is_refused", taken),
         trial("e2e::faults::machines_of_others_are_left_alone", foreign),
         trial("e2e::faults::an_interrupted_launch_is_undone", interrupted),
         trial("e2e::faults::a_dry_run_changes_nothing", dry_run),
@@ -225,7 +226,14 @@ fn refused(lab: &Lab) {
         (vec![&image, name, "--network", "nowhere"], 4, "the host has no network `nowhere`"),
         (vec![&image, name, "--pool", "nowhere"], 4, "the host has no pool `nowhere`"),
         (vec![&image, name, "--ip", "10.1.2.3"], 2, "10.1.2.3 is no address of network `default`"),
-        (vec![&image, name, "--user-data", "/no/such.yaml"], 3, "/no/such.yaml"),
+        (
+            vec![&image, name, "--ip", "192.168.122.255"],
+            2,
+            "192.168.122.255 is no address of network",
+        ),
+        (vec![&image, name, "--user", "a b"], 2, "`a b`"),
+        (vec![&image, name, "--user-data", "/no/such.yaml"], 4, "/no/such.yaml"),
+        (vec![&image, name, "--user-data", "/dev/zero"], 3, "/dev/zero"),
         (vec![&image, name, "--user-data", &broken], 3, "broken.yaml:4:"),
         (vec![&image, name, "--user-data", &wrong], 3, "wrong.yaml:2:"),
         (vec![&image, name, "--user-data", &headless], 3, "#cloud-config"),
@@ -254,23 +262,28 @@ fn refused(lab: &Lab) {
     );
     assert_nothing_of(lab, name, "bad launches");
     assert_eq!(lab.journals(), 0);
-    // Taken: by a machine, then by a volume alone.
+}
+
+/// Taken by a machine, then by a volume alone.
+fn taken(lab: &Lab) {
+    let lab = &lab.with_home("taken");
+    let (image, name) = (phony(lab), "kt-taken");
     drop(lab.launch(&image, name, &["--no-wait"]).success());
     let out = lab.launch(&image, name, &["--no-wait"]);
     assert_eq!(
         (out.code, out.stderr.lines().find(|l| l.starts_with("error")).unwrap_or("")),
-        (4, "error: there is a machine `kt-bad` already")
+        (4, "error: there is a machine `kt-taken` already")
     );
     drop(lab.kiln(&["rm", name]).success());
     drop(
-        run(&["virsh", "-c", "qemu:///system", "vol-create-as", POOL, "kt-bad.qcow2", "1M"])
+        run(&["virsh", "-c", "qemu:///system", "vol-create-as", POOL, "kt-taken.qcow2", "1M"])
             .success(),
     );
     let out = lab.launch(&image, name, &["--no-wait"]);
     assert_eq!(out.code, 4, "{}", out.stderr);
-    assert!(lab.volumes().contains(&"kt-bad.qcow2".to_owned()), "a volume of others stays");
+    assert!(lab.volumes().contains(&"kt-taken.qcow2".to_owned()), "a volume of others stays");
     drop(
-        run(&["virsh", "-c", "qemu:///system", "vol-delete", "--pool", POOL, "kt-bad.qcow2"])
+        run(&["virsh", "-c", "qemu:///system", "vol-delete", "--pool", POOL, "kt-taken.qcow2"])
             .success(),
     );
 }
