@@ -16,7 +16,9 @@ demo:             ## from a fresh machine to a login line (about 5 minutes witho
 	@tools/setup demo
 	@$(MAKE) --no-print-directory build
 	@$(KILN) build examples/debian-12.yaml --timings
-	@$(KILN) launch debian-12 demo --timings --start-network
+	@if $(KILN) -q info demo >/dev/null 2>&1; then \
+	  $(KILN) start demo && $(KILN) wait demo --timings && echo "log in with: $(KILN) ssh demo"; \
+	else $(KILN) launch debian-12 demo --timings --start-network; fi
 
 test: setup       ## all tests this machine can run
 	@tools/test

@@ -69,6 +69,9 @@ pub(crate) struct Context {
     pub(crate) folder: PathBuf,
     /// Whether we are root.
     pub(crate) root: bool,
+    /// How the program was called, to be typed again: `kiln`, or its path where it is in none of
+    /// the shell's folders.
+    pub(crate) program: String,
 }
 
 impl Context {
@@ -95,7 +98,9 @@ impl Context {
             let problem = Problem::new(Class::Usage, what);
             return Err(problem.hint("see KILN_HOME, XDG_DATA_HOME and HOME"));
         }
-        Ok(Self { env, global, ui, host: RealHost, folder, root })
+        let program = std::env::args().next().unwrap_or_else(|| "kiln".to_owned());
+        let program = kiln_host::cmd::quote(&program);
+        Ok(Self { env, global, ui, host: RealHost, folder, root, program })
     }
 
     /// Returns a folder inside Kiln's own.

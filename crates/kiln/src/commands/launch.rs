@@ -438,7 +438,7 @@ fn tell(
     if let Some(route) = machine.route(common.ctx)? {
         ui.say(format!("address: {}", shown_address(&route)));
     }
-    ui.say(format!("log in with: kiln ssh {name}"));
+    ui.say(format!("log in with: {} ssh {name}", common.ctx.program));
     ui.out(name);
     Ok(())
 }
