@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! libext2fs's "I/O manager" over a [`Device`]: the C side's way to our cache.
+//! libext2fs's "I/O manager" over a [`Device`](crate::device::Device): the C side's way to our cache.
 #![expect(unsafe_code, reason = "callbacks that libext2fs calls with raw pointers")]
 
 use std::cell::{Cell, RefCell};
@@ -125,7 +125,7 @@ unsafe fn io(channel: *mut IoChannel, with: impl FnOnce(&mut Cache) -> io::Resul
 ///
 /// # Safety
 ///
-/// As [`io`].
+/// As [`io()`].
 unsafe fn span(channel: *mut IoChannel, block: u64, count: c_int) -> Option<(u64, usize)> {
     // SAFETY: promised by the caller.
     let size = unsafe { (*channel).block_size };
