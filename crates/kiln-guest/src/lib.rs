@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What goes into a guest: first-boot seeds.
+//! What goes into a guest: its tree of files, first-boot seeds.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`inspect`] | a glance into an image: processor and system |
+//! | [`tree`] | a guest's files, whatever holds them |
 //! | [`seed`] | the drive that tells a guest at its first boot who it is (NoCloud) |
 //! | [`userdata`] | the user's own cloud-init data: read, checked, merged |
 //!
@@ -12,5 +13,6 @@
 
 pub mod inspect;
 pub mod seed;
+pub mod tree;
 pub mod userdata;
 mod yaml;
