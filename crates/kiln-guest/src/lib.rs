@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`inspect`] | a glance into an image: processor and system |
+//! | [`run`] | running a guest's own programs on its tree |
 //! | [`tree`] | a guest's files, whatever holds them |
 //! | [`seed`] | the drive that tells a guest at its first boot who it is (NoCloud) |
 //! | [`userdata`] | the user's own cloud-init data: read, checked, merged |
@@ -12,6 +13,7 @@
 //! and go out as bytes.
 
 pub mod inspect;
+pub mod run;
 pub mod seed;
 pub mod tree;
 pub mod userdata;
