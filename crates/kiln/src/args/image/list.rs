@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln image list`.
+
+use clap::Args;
+
+/// List the images of the store
+#[derive(Debug, Args)]
+pub(crate) struct List {}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln image`: one file a verb.
+
+mod info;
+mod list;
+mod rm;
+
+use kiln_build::store;
+use serde_json::json;
+
+use crate::args::image::Image;
+use crate::context::Context;
+
+/// Runs a verb; returns the exit code.
+pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
+    match args {
+        Image::List(_) => list::run(ctx),
+        Image::Info(args) => info::run(ctx, args),
+        Image::Rm(args) => rm::run(ctx, args),
+    }
+}
+
+/// Returns an image as `--json` has it: its manifest, with the names that it has now in `names`.
+/// The manifest's own `name` is the one that it was made under, which another may have by now.
+fn as_json(image: &store::Image) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(&image.manifest)?;
+    value["names"] = json!(image.names);
+    Ok(value)
+}
