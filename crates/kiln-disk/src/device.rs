@@ -8,8 +8,9 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 /// Something with a fixed size that is read and written at byte offsets.
@@ -45,6 +46,29 @@ pub trait Device: Send + fmt::Debug {
 
     /// Returns the size in bytes.
     fn size(&self) -> u64;
+
+    /// Returns what is known of the bytes from `at` on without reading them: how many are alike,
+    /// and whether they are zeros. For copies that skip what is empty.
+    ///
+    /// A device that does not know says that all up to its end is data. The next extent may be of
+    /// the same sort.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::read_at`], with [`io::ErrorKind::UnexpectedEof`] if no byte is left at `at`.
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        within(self.size(), at, 1)?;
+        Ok(Extent { len: self.size() - at, zeros: false })
+    }
+}
+
+/// A run of bytes that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// How many bytes; at least one.
+    pub len: u64,
+    /// Whether they are known to be zeros. Data may turn out to be zeros, too.
+    pub zeros: bool,
 }
 
 impl<D: Device + ?Sized> Device for &mut D {
@@ -67,10 +91,40 @@ impl<D: Device + ?Sized> Device for &mut D {
     fn size(&self) -> u64 {
         (**self).size()
     }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        (**self).extent(at)
+    }
+}
+
+impl<D: Device + ?Sized> Device for Box<D> {
+    fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(at, buf)
+    }
+
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_at(at, bytes)
+    }
+
+    fn discard(&mut self, at: u64, len: u64) -> io::Result<()> {
+        (**self).discard(at, len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        (**self).extent(at)
+    }
 }
 
 /// Returns an error unless `len` bytes from `at` on lie within `size`.
-fn within(size: u64, at: u64, len: u64) -> io::Result<()> {
+pub(crate) fn within(size: u64, at: u64, len: u64) -> io::Result<()> {
     if at.checked_add(len).is_some_and(|end| end <= size) {
         return Ok(());
     }
@@ -100,6 +154,13 @@ impl RawFile {
     pub fn new(file: File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Ok(Self { file, size, durable: true })
+    }
+
+    /// Returns the device whose bytes are the first `size` of `file`: for a disk of the host, whose
+    /// length fstat(2) does not tell.
+    #[must_use]
+    pub fn with_size(file: File, size: u64) -> Self {
+        Self { file, size, durable: true }
     }
 
     /// Makes [`Device::flush`] do nothing: for an image that is thrown away if it is not
@@ -140,6 +201,23 @@ impl Device for RawFile {
 
     fn size(&self) -> u64 {
         self.size
+    }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        within(self.size, at, 1)?;
+        let rest = self.size - at;
+        let data = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
+            Ok(data) => data.clamp(at, self.size),
+            Err(Errno::NXIO) => return Ok(Extent { len: rest, zeros: true }),
+            // A medium without holes, such as a disk.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Extent { len: rest, zeros: false }),
+            Err(error) => return Err(error.into()),
+        };
+        if data > at {
+            return Ok(Extent { len: data - at, zeros: true });
+        }
+        let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(at))?.min(self.size);
+        Ok(Extent { len: hole.saturating_sub(at).max(1), zeros: false })
     }
 }
 
@@ -198,6 +276,70 @@ impl<D: Device> Device for Window<D> {
     fn size(&self) -> u64 {
         self.len
     }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        within(self.len, at, 1)?;
+        let found = self.device.extent(self.start + at)?;
+        Ok(Extent { len: found.len.min(self.len - at), ..found })
+    }
+}
+
+/// One device in several hands: each clone reads and writes the same.
+///
+/// Each call has the device for itself; nothing is held between calls.
+#[derive(Clone)]
+pub struct SharedDevice {
+    device: Arc<Mutex<dyn Device>>,
+}
+
+impl fmt::Debug for SharedDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedDevice").finish_non_exhaustive()
+    }
+}
+
+impl SharedDevice {
+    /// Returns `device`, to be cloned.
+    pub fn new(device: impl Device + 'static) -> Self {
+        Self { device: Arc::new(Mutex::new(device)) }
+    }
+
+    /// Returns the device that others have, too.
+    #[must_use]
+    pub fn from_arc(device: Arc<Mutex<dyn Device>>) -> Self {
+        Self { device }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, dyn Device + 'static> {
+        // A panic of another thread does not make a device's bytes worse than they are.
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Device for SharedDevice {
+    fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.lock().read_at(at, buf)
+    }
+
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.lock().write_at(at, bytes)
+    }
+
+    fn discard(&mut self, at: u64, len: u64) -> io::Result<()> {
+        self.lock().discard(at, len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().flush()
+    }
+
+    fn size(&self) -> u64 {
+        self.lock().size()
+    }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        self.lock().extent(at)
+    }
 }
 
 #[cfg(test)]
@@ -233,5 +375,27 @@ mod tests {
         raw.read_at(0, &mut got).unwrap();
         assert!(got[..4096].iter().all(|&b| b == 7) && got[4096..].iter().all(|&b| b == 0));
         assert_eq!(raw.size(), 1 << 20);
+    }
+
+    #[test]
+    fn holes_are_told_without_reading() {
+        let mut raw = device(1 << 20);
+        raw.write_at(512 << 10, &[7; 4096]).unwrap();
+        assert_eq!(raw.extent(0).unwrap(), Extent { len: 512 << 10, zeros: true });
+        assert_eq!(raw.extent(512 << 10).unwrap(), Extent { len: 4096, zeros: false });
+        assert_eq!(raw.extent((1 << 20) - 1).unwrap(), Extent { len: 1, zeros: true });
+        assert_eq!(raw.extent(1 << 20).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let mut window = Window::new(raw, 1 << 19, 2048).unwrap();
+        assert_eq!(window.extent(1).unwrap(), Extent { len: 2047, zeros: false });
+    }
+
+    #[test]
+    fn all_hands_of_a_shared_device_see_what_one_writes() {
+        let mut one = SharedDevice::new(device(4096));
+        let mut other = one.clone();
+        one.write_at(1, b"x").unwrap();
+        let mut got = [0; 2];
+        other.read_at(0, &mut got).unwrap();
+        assert_eq!((&got, other.size()), (b"\0x", 4096));
     }
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`device`] | the trait of a block device, raw files, windows |
 //! | [`mod@format`] | formats of disk images |
+//! | [`image`] | images that are read and changed in place, all or nothing |
 //! | [`table`] | partition tables |
 //! | [`fs`] | file systems: ext4, FAT, ISO 9660 |
 //! | [`boot`] | boot loaders, put in place by offset |
@@ -20,5 +21,6 @@ pub mod boot;
 pub mod device;
 pub mod format;
 pub mod fs;
+pub mod image;
 pub mod table;
 pub mod tar;

@@ -83,6 +83,12 @@ impl Qcow2File {
         Ok(Self { file, info, file_size, l1, l2: Vec::new(), unpacked: None })
     }
 
+    /// Returns what the header says.
+    #[must_use]
+    pub fn info(&self) -> &Qcow2Info {
+        &self.info
+    }
+
     fn cluster(&self) -> u64 {
         self.info.tables.cluster_size()
     }
