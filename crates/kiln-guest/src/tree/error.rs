@@ -53,6 +53,18 @@ pub enum TreeError {
         /// The path.
         path: GuestPath,
     },
+    /// There are more names than can be held.
+    #[error("too many files in the guest, up to `{path}`")]
+    TooMany {
+        /// The first that does not fit.
+        path: GuestPath,
+    },
+    /// Directories lie too deep in one another, or one holds itself.
+    #[error("the guest's directory `{path}` lies too deep, or holds itself")]
+    TooDeep {
+        /// The path.
+        path: GuestPath,
+    },
     /// No path at all.
     #[error("`{path}` is no path: too long, or with a NUL in it")]
     BadPath {

@@ -7,7 +7,11 @@
 //! never to the host.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod memory;
 mod path;
+mod recorder;
+pub mod walk;
 
 use std::io::{Read, Write};
 
@@ -15,6 +19,7 @@ pub use error::TreeError;
 pub use kiln_disk::fs::ext::{Attrs, Kind, Time};
 use kiln_spec::Bytes;
 pub use path::GuestPath;
+pub use recorder::{Edit, Edits, How, Recorder};
 
 /// What one place of a tree holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
