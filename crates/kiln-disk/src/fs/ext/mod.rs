@@ -28,8 +28,8 @@ pub use self::error::ExtError;
 pub use self::file::Contents;
 use self::inode::Inode;
 pub use self::inode::{Attrs, Kind, Time};
-use self::path::{check_name, names};
-pub(crate) use self::path::{shown, split};
+use self::path::check_name;
+pub(crate) use self::path::{names, shown, split};
 use self::raw::Raw;
 use crate::device::Device;
 

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! FAT16 and FAT32, written whole: for an EFI system partition.
+//! FAT: written whole ([`FatImage`], FAT16 and FAT32, for an EFI system partition), or read and
+//! changed in place ([`FatFs`], FAT12 too).
 //!
-//! The same input gives the same bytes: number and time are handed in. File systems of 34 MiB and
-//! more become FAT32, smaller ones FAT16.
-//!
-//! **Invariant:** files lie in one run of clusters each, in the order that they were added in.
+//! A new file system: the same input gives the same bytes: number and time are handed in. File systems of 34 MiB and
+//! more become FAT32, smaller ones FAT16, and files lie in one run of clusters each, in the order that they were added in.
 //!
 //! Source: Microsoft, "FAT: General Overview of On-Disk Format", 1.03.
 
+mod error;
 mod name;
+mod time;
 mod tree;
+mod volume;
 
 use std::io;
 
 use kiln_spec::Bytes;
 
+pub use self::error::FatError;
 use self::tree::Tree;
+pub use self::volume::{FatFs, FatInfo, FatKind, Listed, Node, Stat, Usage};
 use crate::device::{Device, len64};
 
 /// Bytes of a sector.
@@ -40,40 +44,6 @@ pub struct FatImage {
     serial: u32,
     time: u64,
     tree: Tree,
-}
-
-/// Why a FAT file system could not be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FatError {
-    /// The device failed.
-    #[error("could not write the FAT file system")]
-    Io {
-        /// What it said.
-        source: io::Error,
-    },
-    /// A name cannot stand in a FAT directory, or stands there already.
-    #[error("`{path}` cannot be a path on FAT: {why}")]
-    BadPath {
-        /// The path.
-        path: String,
-        /// Why not.
-        why: &'static str,
-    },
-    /// The device's size is not one that FAT16 or FAT32 can have.
-    #[error("a FAT file system cannot have {size}")]
-    BadSize {
-        /// The size.
-        size: Bytes,
-    },
-    /// The files do not fit.
-    #[error("the files for the FAT file system take {need}, and it has {room}")]
-    Full {
-        /// What they take, in whole clusters.
-        need: Bytes,
-        /// What there is.
-        room: Bytes,
-    },
 }
 
 impl FatImage {
@@ -109,12 +79,17 @@ impl FatImage {
     /// [`FatError::BadSize`], [`FatError::Full`], [`FatError::Io`].
     pub fn write(&self, device: &mut dyn Device) -> Result<(), FatError> {
         let shape = Shape::of(device.size())?;
-        let placed = self.tree.place(&shape, stamp(self.time), &self.label);
+        let placed = self.tree.place(
+            &shape,
+            time::stamp(i64::try_from(self.time).unwrap_or(i64::MAX)),
+            &self.label,
+        );
         if placed.clusters() > shape.clusters {
             let need = Bytes(placed.clusters() * shape.cluster());
             return Err(FatError::Full { need, room: Bytes(shape.clusters * shape.cluster()) });
         }
-        self.put(device, &shape, &placed).map_err(|source| FatError::Io { source })
+        self.put(device, &shape, &placed)
+            .map_err(|source| FatError::Io { doing: "write the FAT file system", source })
     }
 
     fn put(&self, device: &mut dyn Device, shape: &Shape, placed: &tree::Placed) -> io::Result<()> {
@@ -193,31 +168,6 @@ fn small(number: u64) -> [u8; 2] {
 
 fn wide(number: u64) -> [u8; 4] {
     u32::try_from(number).expect("checked when the shape was chosen").to_le_bytes()
-}
-
-/// Returns date and time as a directory entry has them: UTC, from 1980 to 2107.
-fn stamp(time: u64) -> [u8; 4] {
-    let days = time / 86_400;
-    let second = time % 86_400;
-    // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (date, clock) = if (1980..=2107).contains(&year) {
-        let date = (year - 1980) << 9 | month << 5 | day;
-        (date, ((second / 3600) << 11) | ((second / 60 % 60) << 5) | (second % 60 / 2))
-    } else {
-        // The first of January 1980.
-        (1 << 5 | 1, 0)
-    };
-    let [date, clock] = [date, clock].map(small);
-    [clock[0], clock[1], date[0], date[1]]
 }
 
 /// How a file system of some size is divided.
@@ -305,18 +255,6 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_in_utc() {
-        // date -u -d @1700000000: 2023-11-14 22:13:20.
-        let [t0, t1, d0, d1] = stamp(1_700_000_000);
-        assert_eq!(u16::from_le_bytes([d0, d1]), 43 << 9 | 11 << 5 | 14);
-        assert_eq!(u16::from_le_bytes([t0, t1]), 22 << 11 | 13 << 5 | 10);
-        // date -u -d @951782400: 2000-02-29 00:00:00.
-        let [_, _, d0, d1] = stamp(951_782_400);
-        assert_eq!(u16::from_le_bytes([d0, d1]), 20 << 9 | 2 << 5 | 29);
-        assert_eq!(stamp(0), [0, 0, 33, 0]);
-    }
 
     #[test]
     fn the_count_of_clusters_says_which_fat_it_is() {

@@ -14,6 +14,21 @@ const SHORT: &str = "!#$%&'()-@^_`{}~";
 /// What may not stand in a long name.
 const NEVER: &str = "\"*/:<>?\\|";
 
+/// The upper half of code page 437.
+const CP437: &str = "\u{c7}\u{fc}\u{e9}\u{e2}\u{e4}\u{e0}\u{e5}\u{e7}\u{ea}\u{eb}\
+    \u{e8}\u{ef}\u{ee}\u{ec}\u{c4}\u{c5}\u{c9}\u{e6}\u{c6}\u{f4}\
+    \u{f6}\u{f2}\u{fb}\u{f9}\u{ff}\u{d6}\u{dc}\u{a2}\u{a3}\u{a5}\
+    \u{20a7}\u{192}\u{e1}\u{ed}\u{f3}\u{fa}\u{f1}\u{d1}\u{aa}\u{ba}\
+    \u{bf}\u{2310}\u{ac}\u{bd}\u{bc}\u{a1}\u{ab}\u{bb}\u{2591}\u{2592}\
+    \u{2593}\u{2502}\u{2524}\u{2561}\u{2562}\u{2556}\u{2555}\u{2563}\u{2551}\u{2557}\
+    \u{255d}\u{255c}\u{255b}\u{2510}\u{2514}\u{2534}\u{252c}\u{251c}\u{2500}\u{253c}\
+    \u{255e}\u{255f}\u{255a}\u{2554}\u{2569}\u{2566}\u{2560}\u{2550}\u{256c}\u{2567}\
+    \u{2568}\u{2564}\u{2565}\u{2559}\u{2558}\u{2552}\u{2553}\u{256b}\u{256a}\u{2518}\
+    \u{250c}\u{2588}\u{2584}\u{258c}\u{2590}\u{2580}\u{3b1}\u{df}\u{393}\u{3c0}\
+    \u{3a3}\u{3c3}\u{b5}\u{3c4}\u{3a6}\u{398}\u{3a9}\u{3b4}\u{221e}\u{3c6}\
+    \u{3b5}\u{2229}\u{2261}\u{b1}\u{2265}\u{2264}\u{2320}\u{2321}\u{f7}\u{2248}\
+    \u{b0}\u{2219}\u{b7}\u{221a}\u{207f}\u{b2}\u{25a0}\u{a0}";
+
 /// A short name: eight bytes and three, filled with spaces.
 pub(super) type Short = [u8; 11];
 
@@ -49,8 +64,32 @@ pub(super) fn short(name: &str, taken: &BTreeSet<Short>) -> (Short, bool) {
         let kept: String = base.chars().take(8 - tail.len()).collect();
         field(&format!("{kept}{tail}"), &extension)
     };
-    let free = (1..1_000_000).map(numbered).find(|short| !taken.contains(short));
+    // After some that are alike, two characters and a number of the name, as Windows does:
+    // counting on would take ever longer.
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    let hashed = |n: u32| {
+        let start: String = base.chars().take(2).collect();
+        field(&format!("{start}{:04X}~1", hash.wrapping_add(n) >> 8 & 0xffff), &extension)
+    };
+    let alike = (1..=99).map(numbered).chain((0..1 << 16).map(|n| hashed(n << 8)));
+    let free = alike.chain((100..1_000_000).map(numbered)).find(|short| !taken.contains(short));
     (free.expect("a directory has fewer entries than there are numbers"), true)
+}
+
+/// Returns what the entries of a long name hold of the short one, so that they are known to
+/// belong to it.
+pub(super) fn checksum(short: &Short) -> u8 {
+    short.iter().fold(0, |sum: u8, &b| sum.rotate_right(1).wrapping_add(b))
+}
+
+/// Returns the character that a byte of a short name stands for, in code page 437, which Linux
+/// takes unless told otherwise.
+pub(super) fn code_page(byte: u8) -> char {
+    match byte.checked_sub(0x80) {
+        None => char::from(byte),
+        Some(high) => CP437.chars().nth(usize::from(high)).unwrap_or(char::REPLACEMENT_CHARACTER),
+    }
 }
 
 /// Returns the name as a short one, if it is one already.
@@ -77,7 +116,7 @@ fn field(base: &str, extension: &str) -> Short {
 /// Returns the entries that hold a long name, in the order that they stand in: the last part
 /// first.
 pub(super) fn long_entries(name: &str, short: &Short) -> Vec<[u8; ENTRY]> {
-    let sum = short.iter().fold(0_u8, |sum, &b| sum.rotate_right(1).wrapping_add(b));
+    let sum = checksum(short);
     let mut units: Vec<u16> = name.encode_utf16().collect();
     if !units.len().is_multiple_of(UNITS) {
         units.push(0);
