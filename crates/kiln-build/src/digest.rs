@@ -31,7 +31,16 @@ pub fn of_bytes(bytes: &[u8]) -> Digest {
 ///
 /// What reading says; [`io::ErrorKind::Interrupted`] if `read` returned `false`.
 pub fn of_file(path: &Path, read: &mut dyn FnMut(u64) -> bool) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
+    of_open_file(&File::open(path)?, read)
+}
+
+/// Returns the digest of an open file, from where it is read next to its end. `read` is as for
+/// [`of_file`].
+///
+/// # Errors
+///
+/// As [`of_file`].
+pub fn of_open_file(mut file: &File, read: &mut dyn FnMut(u64) -> bool) -> io::Result<Digest> {
     let mut context = Context::new(&SHA256);
     let mut buf = vec![0; CHUNK];
     let mut total = 0;

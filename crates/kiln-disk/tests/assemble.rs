@@ -8,13 +8,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use kiln_disk::assemble::{
-    Arch, AssembleError, Assembled, ExtraFile, Firmware, Layout, OsRelease, assemble,
-};
+use kiln_disk::assemble::{AssembleError, Assembled, ExtraFile, Layout, assemble};
 use kiln_disk::device::{RawFile, Window};
 use kiln_disk::fs::ext::{Access, ExtFs};
 use kiln_host::RealHost;
-use kiln_spec::Bytes;
+use kiln_spec::image::{Firmware, Os};
+use kiln_spec::{Arch, Bytes};
 use kiln_testkit::{need, need_program, run};
 
 const TIME: u64 = 1_700_000_000;
@@ -136,12 +135,12 @@ fn a_tree_becomes_a_disk_that_other_programs_read() {
     let layout = Layout { files, ..tree.layout("d.raw") };
     let got = made(&layout, &tar).unwrap();
     check(&layout);
-    let os = OsRelease {
+    let os = Os {
         id: "debian".into(),
-        version_id: "12".into(),
+        version: "12".into(),
         pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
     };
-    assert_eq!((got.kernel.as_str(), got.os, got.arch), ("6.1.0-10-amd64", os, Arch::X86_64));
+    assert_eq!((got.kernel.as_str(), got.os, got.arch), ("6.1.0-10-amd64", os, Arch::Amd64));
     assert_eq!((got.firmware, got.secure_boot), (vec![Firmware::Uefi], true));
     assert!(got.entries > 3000 && got.bytes_written < 60 << 20, "{}", got.bytes_written);
 
@@ -210,7 +209,7 @@ fn the_files_that_make_it_boot_are_in_the_tree() {
         return;
     }
     let tree = Tree::new();
-    let layout = Layout { cmdline: "console=ttyS0 quiet".into(), ..tree.layout("d.raw") };
+    let layout = Layout { cmdline: "console=ttyS0 quiet".parse().unwrap(), ..tree.layout("d.raw") };
     let got = made(&layout, &tree.tar(&[])).unwrap();
     let mut fs = open(&layout);
     let fstab = format!(
@@ -386,9 +385,9 @@ fn what_is_missing_or_too_much_is_said_and_nothing_is_left() {
     let cut = tree.folder.path().join("cut.tar");
     fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(error(&layout, &cut), "could not read the root file system");
-    let arm = Layout { arch: Arch::Aarch64, ..layout.clone() };
+    let arm = Layout { arch: Arch::Arm64, ..layout.clone() };
     if cfg!(target_arch = "x86_64") {
-        assert_eq!(error(&arm, &whole), "the tree is for x86_64; the disk is to be for aarch64");
+        assert_eq!(error(&arm, &whole), "the tree is for amd64; the disk is to be for arm64");
     }
     for n in ["9", "10"] {
         fs::remove_file(tree.path(&format!("boot/vmlinuz-6.1.0-{n}-amd64"))).unwrap();

@@ -9,11 +9,12 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::base64;
 use crate::domain::{Domain, Mac};
 use crate::error::{Attempt, Cause, Error};
 use crate::ffi;
@@ -209,7 +210,7 @@ impl Agent {
             if input.len() > MOST_INPUT {
                 return Err(self.error(Cause::TooBig { size: input.len(), most: MOST_INPUT }));
             }
-            arguments["input-data"] = json!(base64::encode(input));
+            arguments["input-data"] = json!(STANDARD.encode(input));
         }
         self.call::<Answer>("guest-exec", arguments).map(|a| a.pid)
     }
@@ -296,7 +297,7 @@ impl Agent {
         let mut rest = bytes;
         while !rest.is_empty() {
             let piece = &rest[..rest.len().min(WRITE_PIECE)];
-            let arguments = json!({ "handle": file.0, "buf-b64": base64::encode(piece) });
+            let arguments = json!({ "handle": file.0, "buf-b64": STANDARD.encode(piece) });
             let answer: Answer = self.call("guest-file-write", arguments)?;
             if answer.count == 0 || answer.count > piece.len() {
                 return Err(self.error(Cause::Answer { what: "count of bytes written" }));
@@ -426,7 +427,7 @@ impl Agent {
     }
 
     fn decode(&self, text: &str) -> Result<Vec<u8>, Error> {
-        base64::decode(text).ok_or_else(|| self.error(Cause::Answer { what: "base64 text" }))
+        STANDARD.decode(text).map_err(|_| self.error(Cause::Answer { what: "base64 text" }))
     }
 
     fn error(&self, cause: Cause) -> Error {

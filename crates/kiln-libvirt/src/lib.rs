@@ -19,7 +19,6 @@
 //! **Invariant:** `unsafe` lives in `ffi/` only.
 
 pub mod agent;
-mod base64;
 pub mod connect;
 pub mod domain;
 pub mod error;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
-    Arch, Cache, ChannelView, Cpu, DirectMode, Disk, DiskBus, DiskFormat, DiskSource, DiskView,
+    Cache, ChannelView, Cpu, DirectMode, Disk, DiskBus, DiskFormat, DiskSource, DiskView,
     DomainXml, Firmware, Interface, InterfaceKind, InterfaceView, Mac, PortForward, Protocol, Rbd,
     RbdAuth, RbdHost, RbdSecret, Serial, SerialView,
 };
@@ -15,7 +15,7 @@ use kiln_libvirt::network::{IpView, NetworkView};
 use kiln_libvirt::storage::{PoolView, VolumeSpec, VolumeView};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, DomainSpec};
-use kiln_spec::Bytes;
+use kiln_spec::{Arch, Bytes};
 use kiln_testkit::{need_program, run, variable};
 
 fn folder() -> PathBuf {
@@ -121,7 +121,7 @@ fn secure() -> DomainSpec {
 fn arm() -> DomainSpec {
     let mut spec = DomainSpec::new("arm", VirtType::Qemu, Bytes::from_gib(1), 1);
     spec.uuid = Some(uuid(5));
-    spec.arch = Arch::Aarch64;
+    spec.arch = Arch::Arm64;
     spec.firmware = Firmware::Uefi { secure_boot: false };
     spec.cpu = Cpu::Default;
     spec

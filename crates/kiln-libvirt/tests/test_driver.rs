@@ -6,9 +6,7 @@
 use std::time::{Duration, Instant};
 
 use kiln_libvirt::connect::VirtType;
-use kiln_libvirt::domain::{
-    Apply, Arch, Disk, DiskFormat, DiskSource, Firmware, Mac, Shutdown, State, XmlKind,
-};
+use kiln_libvirt::domain::{Apply, Disk, DiskFormat, DiskSource, Mac, Shutdown, State, XmlKind};
 use kiln_libvirt::event::{Event, Lifecycle, Stop, Subscription};
 use kiln_libvirt::network::{DhcpHost, ForwardMode};
 use kiln_libvirt::storage::{PoolState, VolumeSpec};
@@ -298,15 +296,4 @@ fn the_time_in_libvirt_is_counted() {
     assert!(kiln_libvirt::time_in_libvirt() >= all + spent);
     let of_another = std::thread::spawn(kiln_libvirt::time_in_libvirt_of_this_thread);
     assert_eq!(of_another.join().unwrap(), Duration::ZERO);
-}
-
-#[test]
-fn words_of_architectures() {
-    assert_eq!("amd64".parse::<Arch>().unwrap(), Arch::X86_64);
-    assert_eq!("arm64".parse::<Arch>().unwrap().to_string(), "aarch64");
-    assert_eq!(
-        "vax".parse::<Arch>().unwrap_err().to_string(),
-        "`vax` is no architecture that machines can have (x86_64, aarch64)"
-    );
-    assert_eq!(spec("x").firmware, Firmware::Bios);
 }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// A processor architecture that machines can have. Written in files by its Debian name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[non_exhaustive]
 pub enum Arch {
     /// 64-bit x86: Debian's `amd64`, QEMU's `x86_64`.
     Amd64,

@@ -158,7 +158,7 @@ impl Os {
         let value = |key: &str| {
             text.lines()
                 .filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))
-                .map(|value| value.trim_matches(['"', '\'']).to_owned())
+                .map(unquote)
                 .next_back()
         };
         Self {
@@ -169,10 +169,24 @@ impl Os {
     }
 }
 
+/// Takes a shell's quotes off a value of os-release(5), and what a terminal would obey.
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    let inner = ['"', '\'']
+        .iter()
+        .find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(value);
+    let mut text = String::new();
+    let mut chars = inner.chars().filter(|c| !c.is_control());
+    while let Some(c) = chars.next() {
+        if c == '\\' { text.extend(chars.next()) } else { text.push(c) }
+    }
+    text
+}
+
 /// What starts a machine's boot loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Firmware {
     /// A BIOS (SeaBIOS).
     Bios,
@@ -183,8 +197,8 @@ pub enum Firmware {
 impl fmt::Display for Firmware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bios => "bios",
-            Self::Uefi => "uefi",
+            Self::Bios => "BIOS",
+            Self::Uefi => "UEFI",
         })
     }
 }

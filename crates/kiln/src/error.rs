@@ -85,6 +85,17 @@ impl Problem {
         self
     }
 
+    /// Adds what the user can do, if that is known.
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hints.extend(hint);
+        self
+    }
+
+    /// Returns the problem of work that a signal broke off.
+    pub(crate) fn stopped() -> Self {
+        Self::new(Class::Tool, "stopped by a signal")
+    }
+
     /// Adds lines to show, such as the console's last.
     pub(crate) fn excerpt(mut self, lines: Vec<String>) -> Self {
         self.excerpt = lines;

@@ -10,6 +10,7 @@ use kiln_disk::assemble::{self, AssembleError, Assembled, ExtraFile, Layout, Pro
 use kiln_host::run::OnLine;
 use kiln_host::tools::mmdebstrap;
 use kiln_host::{CmdError, Host};
+use kiln_spec::image::Firmware;
 use kiln_spec::{Arch, Bytes};
 
 use crate::BuildError;
@@ -116,15 +117,11 @@ fn layout(plan: &Plan<'_>, raw: &Path) -> Result<Layout, BuildError> {
     let mut layout = Layout::new(raw.to_owned(), disk.size, plan.seed(), debian::EPOCH);
     layout.esp = disk.esp;
     if let Some(words) = &plan.recipe.kernel_cmdline {
-        layout.cmdline = format!("{} {words}", layout.cmdline);
+        layout.cmdline = layout.cmdline.and(words);
     }
-    match plan.arch {
-        Arch::Amd64 => {}
-        Arch::Arm64 => {
-            layout.arch = assemble::Arch::Aarch64;
-            layout.firmware = vec![assemble::Firmware::Uefi];
-        }
-        other => return Err(BuildError::Arch { wanted: other, host: Arch::native() }),
+    layout.arch = plan.arch;
+    if plan.arch == Arch::Arm64 {
+        layout.firmware = vec![Firmware::Uefi];
     }
     layout.files = plan
         .files

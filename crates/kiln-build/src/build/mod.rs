@@ -15,10 +15,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use kiln_disk::assemble;
 use kiln_host::tools::{mmdebstrap, qemu_img};
 use kiln_host::{CmdError, Host, signal};
-use kiln_spec::image::{self, DiskFormat, Firmware, Made, Manifest, Os};
+use kiln_spec::image::{self, DiskFormat, Made, Manifest};
 use kiln_spec::{Bytes, Recipe};
 
 use crate::digest;
@@ -197,21 +196,13 @@ fn manifest(
         _ => BuildError::io("read", qcow2, error),
     })?;
     let assembled = &made.assembled;
-    let firmware = assembled.firmware.iter().map(|firmware| match firmware {
-        assemble::Firmware::Bios => Firmware::Bios,
-        assemble::Firmware::Uefi => Firmware::Uefi,
-    });
     Ok(Manifest {
         format: image::FORMAT,
         name: plan.recipe.name.to_string(),
         arch: plan.arch,
-        os: Os {
-            id: assembled.os.id.clone(),
-            version: assembled.os.version_id.clone(),
-            pretty_name: assembled.os.pretty_name.clone(),
-        },
+        os: assembled.os.clone(),
         kernel: assembled.kernel.clone(),
-        firmware: firmware.collect(),
+        firmware: assembled.firmware.clone(),
         user: plan.recipe.user.to_string(),
         min_memory: plan.recipe.memory,
         virtual_size: plan.recipe.disk.size,

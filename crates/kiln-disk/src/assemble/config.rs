@@ -52,7 +52,7 @@ fn grub_cfg(layout: &Layout, facts: &Facts<'_>) -> String {
     };
     let initrd =
         kernel.initrd.as_ref().map(|name| format!("\tinitrd /boot/{name}\n")).unwrap_or_default();
-    let name = if found.os.pretty_name.is_empty() { "Linux" } else { &found.os.pretty_name };
+    let name = &found.os.pretty_name;
     let title: String = name.chars().filter(|&c| c != '\'').collect();
     format!(
         "# Written by kiln. update-grub replaces it; /etc/default/grub.d/50-kiln.cfg keeps the\n\

@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use kiln_host::CmdError;
-use kiln_spec::Bytes;
+use kiln_spec::image::Firmware;
+use kiln_spec::{Arch, Bytes};
 
-use super::{Arch, Firmware};
 use crate::boot::BootError;
 use crate::fs::ext::{ExtError, shown};
 use crate::fs::fat::FatError;

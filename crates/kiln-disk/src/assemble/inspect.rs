@@ -3,50 +3,16 @@
 
 use std::cmp::Ordering;
 
-use super::{Arch, AssembleError};
+use kiln_spec::Arch;
+use kiln_spec::image::Os;
+
+use super::AssembleError;
 use crate::fs::ext::{ExtError, ExtFs, Kind, Node};
 
 /// The most bytes of os-release that are read.
 const MOST_OS_RELEASE: u64 = 64 << 10;
 /// Programs that every tree has one of.
 const PROGRAMS: [&[u8]; 4] = [b"/bin/sh", b"/usr/bin/env", b"/sbin/init", b"/bin/busybox"];
-
-/// What os-release(5) says. A key that is not there is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OsRelease {
-    /// `debian`.
-    pub id: String,
-    /// `12`.
-    pub version_id: String,
-    /// `Debian GNU/Linux 12 (bookworm)`.
-    pub pretty_name: String,
-}
-
-impl OsRelease {
-    fn parse(text: &str) -> Self {
-        let get = |key: &str| {
-            let lines = text.lines().filter_map(|line| line.trim().strip_prefix(key));
-            let value = lines.filter_map(|rest| rest.strip_prefix('=')).next_back();
-            unquote(value.unwrap_or_default())
-        };
-        Self { id: get("ID"), version_id: get("VERSION_ID"), pretty_name: get("PRETTY_NAME") }
-    }
-}
-
-/// Takes a shell's quotes off a value.
-fn unquote(value: &str) -> String {
-    let value = value.trim();
-    let inner = ['"', '\'']
-        .iter()
-        .find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote))
-        .unwrap_or(value);
-    let mut text = String::new();
-    let mut chars = inner.chars().filter(|c| !c.is_control());
-    while let Some(c) = chars.next() {
-        if c == '\\' { text.extend(chars.next()) } else { text.push(c) }
-    }
-    text
-}
 
 /// The kernel that is booted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +26,7 @@ pub(super) struct Kernel {
 /// What has come.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    pub(super) os: OsRelease,
+    pub(super) os: Os,
     pub(super) kernel: Kernel,
 }
 
@@ -74,8 +40,8 @@ pub(super) fn inspect(fs: &mut ExtFs, want: Arch) -> Result<Found, AssembleError
         Some(_) => (),
     }
     let package = match want {
-        Arch::X86_64 => "linux-image-amd64",
-        Arch::Aarch64 => "linux-image-arm64",
+        Arch::Amd64 => "linux-image-amd64",
+        Arch::Arm64 => "linux-image-arm64",
     };
     let kernel = kernel(fs).map_err(read)?.ok_or(AssembleError::NoKernel { package })?;
     Ok(Found { os, kernel })
@@ -91,14 +57,14 @@ fn file(fs: &mut ExtFs, path: &[u8]) -> Result<Option<Node>, ExtError> {
     }
 }
 
-fn os_release(fs: &mut ExtFs) -> Result<OsRelease, ExtError> {
+fn os_release(fs: &mut ExtFs) -> Result<Os, ExtError> {
     for path in [&b"/etc/os-release"[..], b"/usr/lib/os-release"] {
         if let Some(node) = file(fs, path)? {
             let bytes = fs.read_file(node, MOST_OS_RELEASE)?;
-            return Ok(OsRelease::parse(&String::from_utf8_lossy(&bytes)));
+            return Ok(Os::from_os_release(&String::from_utf8_lossy(&bytes)));
         }
     }
-    Ok(OsRelease::default())
+    Ok(Os::from_os_release(""))
 }
 
 fn arch(fs: &mut ExtFs) -> Result<Option<Arch>, ExtError> {
@@ -110,8 +76,8 @@ fn arch(fs: &mut ExtFs) -> Result<Option<Arch>, ExtError> {
         }
         // e_machine: EM_X86_64 and EM_AARCH64 of elf(5).
         return Ok(match u16::from_le_bytes([head[18], head[19]]) {
-            62 => Some(Arch::X86_64),
-            183 => Some(Arch::Aarch64),
+            62 => Some(Arch::Amd64),
+            183 => Some(Arch::Arm64),
             _ => None,
         });
     }
@@ -173,20 +139,6 @@ fn cut(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn os_release_is_read_like_a_shell_would() {
-        let text = "# x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID='12'\nID=debian\n\
-                    HOME_URL=x\n";
-        let os = OsRelease {
-            id: "debian".into(),
-            version_id: "12".into(),
-            pretty_name: "Debian GNU/Linux 12 (bookworm)".into(),
-        };
-        assert_eq!(OsRelease::parse(text), os);
-        assert_eq!(unquote("\"a\\\"b\""), "a\"b");
-        assert_eq!(OsRelease::parse(""), OsRelease::default());
-    }
 
     #[test]
     fn newer_versions_are_greater() {

@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use kiln_host::Host;
+use kiln_spec::Arch;
+use kiln_spec::image::Firmware;
 
 use super::config::Facts;
 use super::layout::Plan;
-use super::{Arch, AssembleError, ExtraFile, Firmware, Layout};
+use super::{AssembleError, ExtraFile, Layout};
 use crate::boot::grub_bios::{self, BiosImage};
 use crate::boot::grub_efi::{self, EfiFiles};
 use crate::boot::{BootError, Modules};
@@ -68,8 +70,8 @@ impl Loaders {
         work: &Path,
     ) -> Result<bool, BootError> {
         let names = match arch {
-            Arch::X86_64 => grub_efi::X86_64,
-            Arch::Aarch64 => grub_efi::ARM64,
+            Arch::Amd64 => grub_efi::X86_64,
+            Arch::Arm64 => grub_efi::ARM64,
         };
         let root = facts.plan.root_uuid.to_string();
         self.efi = grub_efi::signed(fs, names, &root, &facts.found.os.id)?;
@@ -125,7 +127,7 @@ impl Loaders {
 fn package(firmware: Firmware, arch: Arch) -> &'static str {
     match (firmware, arch) {
         (Firmware::Bios, _) => "grub-pc-bin",
-        (Firmware::Uefi, Arch::X86_64) => "grub-efi-amd64-bin",
-        (Firmware::Uefi, Arch::Aarch64) => "grub-efi-arm64-bin",
+        (Firmware::Uefi, Arch::Amd64) => "grub-efi-amd64-bin",
+        (Firmware::Uefi, Arch::Arm64) => "grub-efi-arm64-bin",
     }
 }

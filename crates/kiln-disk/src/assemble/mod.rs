@@ -25,12 +25,12 @@ use std::path::{Path, PathBuf};
 
 use kiln_host::Host;
 use kiln_host::tools::mke2fs;
-use kiln_spec::Bytes;
+use kiln_spec::image::{Firmware, Os};
+use kiln_spec::{Arch, Bytes};
 
 pub use self::error::AssembleError;
-pub use self::inspect::OsRelease;
 use self::layout::Plan;
-pub use self::layout::{Arch, DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Firmware, Layout};
+pub use self::layout::{DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Layout};
 use self::loader::Loaders;
 use crate::device::{RawFile, Window};
 use crate::fs::ext::{Access, ExtFs};
@@ -67,7 +67,7 @@ pub struct Assembled {
     /// Version of the kernel that is booted: the newest of the tree.
     pub kernel: String,
     /// The distribution.
-    pub os: OsRelease,
+    pub os: Os,
     /// The firmware that it boots with.
     pub firmware: Vec<Firmware>,
     /// Whether the UEFI loaders are signed, so that Secure Boot works.

@@ -31,7 +31,7 @@ pub use interface::{
 pub use life::{
     AddressSource, Apply, Domain, DomainInfo, GuestInterface, Shutdown, State, XmlKind,
 };
-pub use os::{Arch, ArchError, Firmware};
+pub use os::Firmware;
 pub use serial::{Serial, SerialView};
 pub use spec::DomainSpec;
 pub use view::DomainXml;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a machine is to be, and its XML.
 
-use kiln_spec::Bytes;
+use kiln_spec::{Arch, Bytes};
 use uuid::Uuid;
 
-use super::{Arch, Cpu, Disk, Firmware, Interface, Serial, channel, metadata, os};
+use super::{Cpu, Disk, Firmware, Interface, Serial, channel, metadata, os};
 use crate::connect::VirtType;
 use crate::xml::Element;
 
@@ -38,7 +38,7 @@ pub struct DomainSpec {
     pub virt_type: VirtType,
     /// Its architecture.
     pub arch: Arch,
-    /// Its machine type; [`Arch::machine`] if it is not named.
+    /// Its machine type; q35 or virt if it is not named.
     pub machine: Option<String>,
     /// The processor that the guest sees.
     pub cpu: Cpu,
@@ -68,7 +68,7 @@ impl DomainSpec {
             memory,
             vcpus,
             virt_type,
-            arch: Arch::X86_64,
+            arch: Arch::Amd64,
             machine: None,
             cpu: match virt_type {
                 VirtType::Kvm => Cpu::HostPassthrough,
@@ -89,7 +89,7 @@ impl DomainSpec {
         let text = |name: &str, text: &str| Element::new(name).text(text);
         let metadata = self.metadata.as_ref();
         let metadata = metadata.map(|m| Element::new("metadata").child(metadata::qualified(m)));
-        let machine = self.machine.as_deref().unwrap_or(self.arch.machine());
+        let machine = self.machine.as_deref().unwrap_or(os::machine(self.arch));
         Element::new("domain")
             .attr("type", self.virt_type)
             .child(text("name", &self.name))

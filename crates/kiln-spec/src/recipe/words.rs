@@ -180,8 +180,20 @@ word! {
 word! {
     /// Words for the kernel's command line, separated by spaces.
     KernelWords, "kernel command line",
-    "it is one line without quotes, backslashes, `$` and backquotes",
-    |word| word.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && !"\"'\\$`".contains(c))
+    "it is one line without quotes, backslashes and ``$`;{}|&<>#()!*?``",
+    // What means something to GRUB's language, or to the shell that reads /etc/default/grub.
+    |word| {
+        let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+        word.chars().all(|c| plain(c) && !"\"'\\$`;{}|&<>#()!*?".contains(c))
+    }
+}
+
+impl KernelWords {
+    /// Returns these words, followed by others.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self(format!("{self} {others}"))
+    }
 }
 
 /// The permissions of a file, written in octal: `0644`.
@@ -280,7 +292,7 @@ mod tests {
         taken::<Locale>(&["C.UTF-8", "de_DE.UTF-8", "sr_RS@latin.UTF-8"]);
         taken::<Timezone>(&["UTC", "Etc/GMT+1", "America/Argentina/Buenos_Aires"]);
         taken::<GuestPath>(&["/etc/motd", "/a b/ü", "/..."]);
-        taken::<KernelWords>(&["", "quiet mitigations=off", "console=tty0 x=a,b;c"]);
+        taken::<KernelWords>(&["", "quiet mitigations=off", "console=tty0 x=a,b:c"]);
         taken::<FileMode>(&["0644", "4755"]);
     }
 
@@ -305,7 +317,16 @@ mod tests {
         refused::<Locale>(&["", "C", "de_DE", "de_DE.UTF-8\n", ".UTF-8", "../x.UTF-8"]);
         refused::<Timezone>(&["", "/etc/passwd", "../x", "a//b", "Europe/", "a b"]);
         refused::<GuestPath>(&["", "etc", "/", "/a/", "/a/../b", "/./a", "//a", "/a\nb", "/a\0"]);
-        refused::<KernelWords>(&["a\nb", "a\"b", "$(x)", "`x`", "ü"]);
+        refused::<KernelWords>(&[
+            "a\nb",
+            "a\"b",
+            "$(x)",
+            "`x`",
+            "ü",
+            "quiet; reboot",
+            "a#b",
+            "x=*",
+        ]);
         refused::<FileMode>(&["", "8", "0888", "rw", "-644", "+644", "07777777"]);
     }
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln restart`.
 
-use std::time::Duration;
-
 use clap::Args;
 
-use super::duration;
+use super::stop::How;
 
 /// Stop machines and start them again
 #[derive(Debug, Args)]
@@ -13,10 +11,6 @@ pub(crate) struct Restart {
     /// The machines
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// How long the guest may take before it is switched off
-    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = duration)]
-    pub(crate) timeout: Duration,
-    /// Switch off at once, as if the plug was pulled
-    #[arg(long)]
-    pub(crate) hard: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
 }

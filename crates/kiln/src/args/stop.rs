@@ -13,6 +13,13 @@ pub(crate) struct Stop {
     /// The machines
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How machines are to be stopped.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct How {
     /// How long the guest may take before it is switched off
     #[arg(long, value_name = "TIME", default_value = "90s", value_parser = duration)]
     pub(crate) timeout: Duration,

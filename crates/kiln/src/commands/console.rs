@@ -51,10 +51,7 @@ impl Drop for RawTerminal {
 pub(crate) fn run(ctx: &Context, args: &Console) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machine = Machine::find(&conn, &args.name)?;
-    if !machine.domain.state()?.is_active() {
-        let problem = Problem::new(Class::Object, format!("`{}` is off", machine.name));
-        return Err(problem.hint(format!("`kiln start {}`", machine.name)).into());
-    }
+    machine.expect_running()?;
     let mode = if args.force { ConsoleMode::Force } else { ConsoleMode::Safe };
     let stream = machine.domain.open_console(mode).map_err(|error| {
         // libvirt has no number of its own for a console that is in use.

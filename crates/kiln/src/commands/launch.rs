@@ -109,13 +109,10 @@ fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
     let parsed = UserData::parse(&bytes, &shown).map_err(|error| {
         let excerpt = error.snippet().unwrap_or_default().lines().map(str::to_owned).collect();
         let hint = error.hint();
-        let problem = Problem::new(Class::File, format!("`{shown}` is no valid user-data"))
+        Problem::new(Class::File, format!("`{shown}` is no valid user-data"))
             .because(error)
-            .excerpt(excerpt);
-        match hint {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
+            .excerpt(excerpt)
+            .maybe_hint(hint)
     })?;
     parsed.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
     Ok(Some(parsed))
@@ -360,7 +357,7 @@ fn show(common: &Common<'_>, made: Vec<Made>) -> anyhow::Result<u8> {
             }
             Err(error) if many => {
                 let report = report(&error);
-                code = code.max(report.class.code());
+                code = code.max(report.code);
                 machines.push(failure_json(&one.name, &report));
                 if !ui.json() {
                     ui.failure(&report);

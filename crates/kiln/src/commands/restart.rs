@@ -14,7 +14,7 @@ pub(crate) fn run(ctx: &Context, args: &Restart) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machines = Machine::find_all(&conn, &args.names)?;
     for machine in &machines {
-        let how = machine.stop(ctx, args.timeout, args.hard)?;
+        let how = machine.stop(ctx, args.how)?;
         stop::say(ctx, &machine.name, how);
         machine.start(ctx)?;
         ctx.ui.say(format!("`{}` runs", machine.name));

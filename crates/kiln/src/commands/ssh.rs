@@ -66,10 +66,7 @@ fn split(words: Vec<&str>) -> (Vec<&str>, Vec<&str>) {
 pub(crate) fn route(ctx: &Context, machine: &Machine) -> anyhow::Result<Route> {
     machine.meta()?;
     let name = &machine.name;
-    if !machine.domain.state()?.is_active() {
-        let problem = Problem::new(Class::Object, format!("`{name}` is off"));
-        return Err(problem.hint(format!("`kiln start {name}`")).into());
-    }
+    machine.expect_running()?;
     let route = machine.route(ctx)?;
     let known = route.as_ref().is_some_and(|route| route.verified);
     if !known && machine.agent_connected()? {

@@ -15,7 +15,7 @@ pub(crate) fn run(ctx: &Context, args: &Stop) -> anyhow::Result<u8> {
     let machines = Machine::find_all(&conn, &args.names)?;
     let mut done = Vec::new();
     for machine in &machines {
-        let how = machine.stop(ctx, args.timeout, args.hard)?;
+        let how = machine.stop(ctx, args.how)?;
         say(ctx, &machine.name, how);
         done.push(json!({ "name": machine.name, "how": how.word() }));
     }

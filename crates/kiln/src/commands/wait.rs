@@ -6,7 +6,6 @@ use serde_json::json;
 use super::launch::{ready_json, show_timings, tell_ready};
 use crate::args::wait::{Until, Wait};
 use crate::context::Context;
-use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::timings::Timings;
 use crate::machine::{host, ready};
@@ -21,11 +20,7 @@ pub(crate) fn run(ctx: &Context, args: &Wait) -> anyhow::Result<u8> {
         Until::Agent => machine.await_agent(args.timeout)?,
         Until::Ready => {
             machine.meta()?;
-            if !machine.domain.state()?.is_active() {
-                let what = format!("`{}` is off", machine.name);
-                let hint = format!("`kiln start {}`", machine.name);
-                return Err(Problem::new(Class::Object, what).hint(hint).into());
-            }
+            machine.expect_running()?;
             let task = ctx.ui.task(&machine.name);
             let ready = ready::wait(ctx, &machine, &task, &mut timings, args.timeout)?;
             drop(task);

@@ -5,11 +5,12 @@
 //! data file) never gets past here: whoever made the image could name any file of the host.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use kiln_build::digest;
 use kiln_build::store::{Image, StoreError};
 use kiln_disk::device::RawFile;
 use kiln_disk::format::qcow2::Qcow2File;
@@ -21,9 +22,6 @@ use kiln_spec::image::Manifest;
 
 use crate::context::Context;
 use crate::error::{Class, Problem};
-
-/// Bytes hashed at a time.
-const CHUNK: usize = 1 << 20;
 
 /// Hashing a file of more than 256 MiB takes long enough to be said.
 const WORTH_SAYING: u64 = 256 << 20;
@@ -135,7 +133,7 @@ fn of_path(ctx: &Context, path: &Path, dry_run: bool) -> anyhow::Result<ImageFil
         format,
         virtual_size,
         file_size: Bytes(meta.len()),
-        digest: digest(ctx, path, &file, dry_run)?,
+        digest: digest_of(ctx, path, &file, dry_run)?,
         file: Arc::new(file),
         manifest: None,
     })
@@ -149,12 +147,8 @@ fn look(path: &Path) -> anyhow::Result<(File, String, Bytes)> {
     })?;
     let refused = |error: FormatError| {
         let hint = error.hint();
-        let problem =
-            Problem::new(Class::File, format!("cannot use the image `{shown}`")).because(error);
-        match hint {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
+        let what = format!("cannot use the image `{shown}`");
+        Problem::new(Class::File, what).because(error).maybe_hint(hint)
     };
     let info = format::probe_complete(&mut file, &shown).map_err(refused)?;
     Ok((file, info.format.name().to_owned(), info.virtual_size))
@@ -179,7 +173,7 @@ fn safe_name(name: &str) -> String {
 
 /// Returns the digest of a file. Hashed once: the answer is kept under the file's device, inode,
 /// size and times.
-fn digest(ctx: &Context, path: &Path, file: &File, dry_run: bool) -> anyhow::Result<String> {
+fn digest_of(ctx: &Context, path: &Path, file: &File, dry_run: bool) -> anyhow::Result<String> {
     let meta = file.metadata()?;
     let key = format!(
         "{}-{}-{}-{}.{}-{}.{}",
@@ -200,21 +194,14 @@ fn digest(ctx: &Context, path: &Path, file: &File, dry_run: bool) -> anyhow::Res
     if meta.len() > WORTH_SAYING {
         task.phase("hashing", &path.display().to_string());
     }
-    let mut file = file;
-    file.seek(SeekFrom::Start(0))?;
-    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut buf = vec![0; CHUNK];
-    loop {
-        if signal::interrupted() {
-            return Err(Problem::new(Class::Tool, "stopped by a signal").into());
-        }
-        match file.read(&mut buf)? {
-            0 => break,
-            n => hash.update(&buf[..n]),
-        }
-    }
-    let hex: String = hash.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    let digest = format!("sha256:{hex}");
+    let mut from_start = file;
+    from_start.seek(SeekFrom::Start(0))?;
+    let digest = digest::of_open_file(file, &mut |_| !signal::interrupted());
+    let digest = digest.map_err(|error| match error.kind() {
+        std::io::ErrorKind::Interrupted => anyhow::Error::new(Problem::stopped()),
+        _ => error.into(),
+    })?;
+    let digest = digest.to_string();
     if !dry_run {
         fs::create_dir_all(&folder)?;
         fs::write(&known, &digest)?;

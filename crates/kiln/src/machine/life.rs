@@ -12,6 +12,7 @@ use kiln_spec::Bytes;
 use super::existing::Machine;
 use super::network;
 use super::plan::ssh_forward;
+use crate::args::stop::How;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
@@ -140,22 +141,30 @@ impl Machine {
         Ok(())
     }
 
-    /// Stops the machine: by the agent if it is connected, else by ACPI; after `timeout`, or at
-    /// once with `hard`, it is switched off.
+    /// Returns an error unless the machine runs.
+    ///
+    /// # Errors
+    ///
+    /// It is off (class object), with what starts it.
+    pub(crate) fn expect_running(&self) -> anyhow::Result<()> {
+        if self.domain.state()?.is_active() {
+            return Ok(());
+        }
+        let problem = Problem::new(Class::Object, format!("`{}` is off", self.name));
+        Err(problem.hint(format!("`kiln start {}`", self.name)).into())
+    }
+
+    /// Stops the machine: by the agent if it is connected, else by ACPI; after the time-out, or
+    /// at once if that is wanted, it is switched off.
     ///
     /// # Errors
     ///
     /// What libvirt says; a signal.
-    pub(crate) fn stop(
-        &self,
-        ctx: &Context,
-        timeout: Duration,
-        hard: bool,
-    ) -> anyhow::Result<Stopped> {
+    pub(crate) fn stop(&self, ctx: &Context, how: How) -> anyhow::Result<Stopped> {
         if !self.domain.state()?.is_active() {
             return Ok(Stopped::Already);
         }
-        if hard {
+        if how.hard {
             self.switch_off()?;
             return Ok(Stopped::Hard);
         }
@@ -163,7 +172,7 @@ impl Machine {
         let task = ctx.ui.task(&self.name);
         task.phase("shutting down", "");
         self.ask_to_stop()?;
-        if self.stopped_within(&events, timeout)? {
+        if self.stopped_within(&events, how.timeout)? {
             return Ok(Stopped::ByGuest);
         }
         task.phase("switching off", "");

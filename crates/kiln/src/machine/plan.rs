@@ -214,7 +214,7 @@ impl Wanted<'_> {
         let disk = DiskSource::File(self.path(&meta.disk));
         let seed = DiskSource::File(self.path(&meta.seed));
         let mut domain = DomainSpec::new(name.as_str(), self.virt_type, self.memory, self.cpus);
-        if let Some(Ok(arch)) = Arch::native().map(|arch| arch.qemu().parse()) {
+        if let Some(arch) = Arch::native() {
             domain.arch = arch;
         }
         domain.uuid = Some(meta.instance_id);

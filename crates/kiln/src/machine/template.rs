@@ -124,7 +124,7 @@ fn await_other(pool: &PoolInUse, template: &VolumeRef, task: &Task) -> anyhow::R
             return Ok(false);
         }
         if signal::interrupted() {
-            return Err(Problem::new(Class::Tool, "stopped by a signal").into());
+            return Err(Problem::stopped().into());
         }
         task.phase("template", "another client is uploading it");
         // libvirt has no event for a volume that grows.
@@ -182,7 +182,7 @@ fn send(volume: &Volume, file: &File, image: &ImageFile, task: &Task) -> anyhow:
         }
     })?;
     if signal::interrupted() {
-        return Err(Problem::new(Class::Tool, "stopped by a signal").into());
+        return Err(Problem::stopped().into());
     }
     Ok(())
 }

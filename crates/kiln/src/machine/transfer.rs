@@ -180,10 +180,7 @@ fn until_end(
 ///
 /// The machine is off (class object).
 pub(crate) fn agent(machine: &Machine) -> anyhow::Result<Agent> {
-    if !machine.domain.state()?.is_active() {
-        let problem = Problem::new(Class::Object, format!("`{}` is off", machine.name));
-        return Err(problem.hint(format!("`kiln start {}`", machine.name)).into());
-    }
+    machine.expect_running()?;
     Ok(machine.domain.agent(ANSWER))
 }
 

@@ -166,25 +166,33 @@ pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result
         job.before(Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() })?;
     }
     job.before(Undo::Running { uri, uuid, name: name.clone() })?;
+    let (left, why) = undo_all(ctx, &machine.conn, &job);
+    let Some(error) = why else {
+        remove_libvirts_log(ctx, machine);
+        return Ok(job.commit()?);
+    };
+    let what = format!("not all of `{name}` could be removed; left: {}", left.join(", "));
+    let problem = Problem::new(Class::Undo, what).hint("the next kiln command tries again");
+    Err(problem.because(error).into())
+}
+
+/// Undoes each step of a job, also after one that fails. Returns what is left, and the first
+/// reason.
+fn undo_all(
+    ctx: &Context,
+    conn: &Connection,
+    job: &Journal<Undo>,
+) -> (Vec<String>, Option<anyhow::Error>) {
     let mut left = Vec::new();
     let mut why = None;
     for undo in job.to_undo() {
-        if let Err(error) = undo.run(ctx, &machine.conn) {
+        if let Err(error) = undo.run(ctx, conn) {
+            ctx.ui.detail(format!("could not undo {}: {error:#}", undo.left()));
             left.push(undo.left());
             why = why.or(Some(error));
         }
     }
-    match why {
-        None => {
-            remove_libvirts_log(ctx, machine);
-            Ok(job.commit()?)
-        }
-        Some(error) => {
-            let what = format!("not all of `{name}` could be removed; left: {}", left.join(", "));
-            let problem = Problem::new(Class::Undo, what).hint("the next kiln command tries again");
-            Err(problem.because(error).into())
-        }
-    }
+    (left, why)
 }
 
 /// Removes the log that libvirt itself keeps of a domain's QEMU, which undefining leaves behind.
@@ -273,13 +281,7 @@ pub(crate) fn roll_back(
     job: Journal<Undo>,
     cause: anyhow::Error,
 ) -> anyhow::Error {
-    let mut left = Vec::new();
-    for undo in job.to_undo() {
-        if let Err(error) = undo.run(ctx, conn) {
-            ctx.ui.detail(format!("could not undo {}: {error:#}", undo.left()));
-            left.push(undo.left());
-        }
-    }
+    let (left, _) = undo_all(ctx, conn, &job);
     if left.is_empty() {
         if let Err(error) = job.commit() {
             ctx.ui.warn(error.to_string());

@@ -4,9 +4,8 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use kiln_testkit::run;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, POOL, trial};
+use crate::lab::{Lab, POOL, spawn, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -47,19 +46,6 @@ fn phony(lab: &Lab) -> String {
         fs::rename(lab.folder.join("phony.tmp"), &path).expect("renamed");
     }
     path.display().to_string()
-}
-
-fn spawn(lab: &Lab, args: &[&str]) -> Child {
-    #[expect(clippy::disallowed_methods, reason = "the program under test is killed while it runs")]
-    Command::new(env!("CARGO_BIN_EXE_kiln"))
-        .args(args)
-        .env("KILN_HOME", &lab.home)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .expect("started")
 }
 
 /// Kills a launch at fifty moments spread over its whole length, and lets the next command tidy.

@@ -2,13 +2,14 @@
 //! Hosts other than `qemu:///system`: a user's session, and a second machine behind ssh.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kiln_testkit::{Output, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, project, trial, until};
+use crate::lab::{Lab, project, spawn, trial, until};
 
 /// The user without rights whom these tests make.
 pub(crate) const USER: &str = "kiln-e2e";
@@ -99,6 +100,51 @@ fn behind_ssh(lab: &Lab) {
     assert_eq!(kiln(&["list"]).success().stdout, "");
     let left = run(&["virsh", "-q", "-c", uri, "vol-list", "default"]).success().stdout;
     assert!(!left.contains("kt-remote"), "{left}");
+    daemon_stops(lab, &(script, folder), uri);
+}
+
+/// Kills the second host's libvirtd in the middle of a launch: while the template is uploaded,
+/// and while the guest is waited for.
+fn daemon_stops(lab: &Lab, (script, folder): &(String, PathBuf), uri: &str) {
+    let second = |verb: &str| {
+        drop(run(&[script, verb, &folder.display().to_string()]).success());
+    };
+    let again = || {
+        second("again");
+        let answers = || run(&["virsh", "-c", uri, "uri"]).code == 0;
+        assert!(until(Duration::from_secs(30), answers), "libvirtd runs again");
+    };
+    let images = folder.join("fs/var/lib/libvirt/images");
+    let kiln = |args: &[&str]| lab.kiln(&[&["-c", uri], args].concat());
+    let launch = |image: &str| spawn(lab, &["-c", uri, "launch", image, "kt-midway"]);
+
+    let large = lab.folder.join("large.raw").display().to_string();
+    drop(run(&["openssl", "rand", "-out", &large, &(1_u32 << 29).to_string()]).success());
+    let mut child = launch(&large);
+    let begun = || {
+        let files = fs::read_dir(&images).expect("the pool's folder").flatten();
+        files.filter(|f| f.file_name().to_string_lossy().contains("large")).count() > 0
+    };
+    assert!(until(Duration::from_secs(60), begun), "the upload has begun");
+    second("kill");
+    assert_eq!(child.wait().expect("it ends").code(), Some(5));
+    again();
+    let out = kiln(&["list"]);
+    assert_eq!(out.success().stdout, "");
+    assert!(!begun(), "the template that was begun is gone");
+    assert_eq!(lab.journals(), 0);
+
+    // A machine that was made stays, and is found again.
+    let mut child = launch(lab.image());
+    let running = || run(&["virsh", "-c", uri, "domstate", "kt-midway"]).stdout.trim() == "running";
+    assert!(until(Duration::from_secs(120), running), "the guest runs");
+    second("kill");
+    assert_eq!(child.wait().expect("it ends").code(), Some(5));
+    again();
+    assert!(kiln(&["list"]).success().stdout.contains("kt-midway"));
+    drop(kiln(&["rm", "kt-midway"]).success());
+    assert_eq!(lab.journals(), 0);
+    fs::remove_file(large).expect("removed");
 }
 
 /// Stops the second host, whatever became of the test.

@@ -4,7 +4,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -194,4 +196,18 @@ pub(crate) fn leave_clean() -> bool {
     let report = left.join("\n");
     assert!(std::io::Write::write_all(&mut std::io::stderr(), report.as_bytes()).is_ok());
     left.is_empty()
+}
+
+/// Starts the program, in a process group of its own, without waiting for its end.
+pub(crate) fn spawn(lab: &Lab, args: &[&str]) -> Child {
+    #[expect(clippy::disallowed_methods, reason = "the program under test is killed while it runs")]
+    Command::new(env!("CARGO_BIN_EXE_kiln"))
+        .args(args)
+        .env("KILN_HOME", &lab.home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("started")
 }
