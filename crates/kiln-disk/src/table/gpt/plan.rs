@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! GUID partition tables: where each partition lies, and the sectors that say so.
+//! A new table: where each partition lies, and the sectors that say so.
 //!
 //! Sectors are 512 bytes: what KVM's disks have unless told otherwise.
 //!
@@ -26,7 +26,7 @@ const ARRAY: u64 = 32;
 /// Bytes of the header: UEFI 2.10, table 5.5.
 const HEADER: u32 = 92;
 /// The most UTF-16 units of a name.
-const MOST_NAME: usize = 36;
+pub(super) const MOST_NAME: usize = 36;
 
 /// Type of the partition that holds GRUB's core image for BIOS.
 pub const BIOS_BOOT: Uuid = uuid!("21686148-6449-6e6f-744e-656564454649");
