@@ -282,8 +282,12 @@ fn what_another_program_made_can_be_changed() {
     write(&mut fs, gone, "in", b"in");
     let error = fs.unlink(old, b"gone").unwrap_err();
     assert_eq!(error.to_string(), "`gone` is a directory");
+    let error = fs.rmdir(old, b"gone").unwrap_err();
+    assert_eq!(error.to_string(), "the directory `gone` is not empty");
+    let error = fs.rmdir(gone, b"in").unwrap_err();
+    assert_eq!(error.to_string(), "`in` is no directory");
     fs.unlink(gone, b"in").unwrap();
-    fs.unlink(old, b"gone").unwrap();
+    fs.rmdir(old, b"gone").unwrap();
     fs.close().unwrap();
     image.check();
     assert_eq!(image.debugfs("cat /old/new"), "new");

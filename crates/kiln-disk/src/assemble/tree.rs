@@ -133,7 +133,7 @@ impl Unpacker<'_> {
                 return self.update(old, &attrs, entry);
             }
             // The later of two members of a name is the one that counts.
-            self.fs.unlink(parent, name)?;
+            self.fs.remove(parent, name)?;
             self.near = None;
         }
         let new = match &entry.kind {
@@ -229,7 +229,7 @@ fn put_file(fs: &mut ExtFs, file: &ExtraFile, layout: &Layout) -> Result<(), Ext
     let (folder, name) = split(file.path.as_bytes()).ok_or_else(bad)?;
     let parent = folder_at(fs, folder, layout)?;
     if fs.child(parent, name)?.is_some() {
-        fs.unlink(parent, name)?;
+        fs.remove(parent, name)?;
     }
     let contents = Contents { size: len64(&file.bytes), data: &mut file.bytes.as_slice() };
     fs.create_file(parent, name, &ours(file.mode, layout), contents)?;

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::inode::{INDEX_FL, Kind};
-use super::{ExtError, ExtFs, LINK_MAX, Node};
+use super::inode::{INDEX_FL, INLINE_DATA_FL, Kind};
+use super::{ExtError, ExtFs, Node};
 
 /// Bytes of an entry before its name.
 const HEAD: usize = 8;
@@ -35,6 +35,13 @@ pub(super) struct Entry {
     file_type: u8,
 }
 
+impl Entry {
+    /// Returns what the entry says that it names, if it says so.
+    pub(super) fn kind(self) -> Option<Kind> {
+        Kind::from_file_type(self.file_type)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Dir {
     parent: u32,
@@ -47,6 +54,14 @@ impl Dir {
     /// Returns an empty directory that has never been written.
     pub(super) fn new(parent: u32) -> Self {
         Self { parent, entries: BTreeMap::new(), changed: true }
+    }
+
+    pub(super) fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    pub(super) fn set_parent(&mut self, parent: u32) {
+        self.parent = parent;
     }
 
     /// Returns the contents of its blocks.
@@ -168,7 +183,14 @@ impl ExtFs {
         let entry = Entry { inode: ino, file_type: kind.file_type() };
         self.dir_mut(parent.0)?.entries.insert(name.to_vec(), entry);
         self.names += 1;
-        Ok(())
+        self.touch_dir(parent.0, i8::from(kind == Kind::Directory))
+    }
+
+    /// Takes the name of something of this kind out of a directory.
+    pub(super) fn leave(&mut self, parent: Node, name: &[u8], kind: Kind) -> Result<(), ExtError> {
+        self.dir_mut(parent.0)?.entries.remove(name);
+        self.names = self.names.saturating_sub(1);
+        self.touch_dir(parent.0, -i8::from(kind == Kind::Directory))
     }
 
     /// Writes every changed directory.
@@ -186,18 +208,17 @@ impl ExtFs {
         let tail = if self.raw.super32(0x64) & METADATA_CSUM == 0 { 0 } else { TAIL };
         let shape = Shape { block, tail, file_types: self.raw.super32(0x60) & FILETYPE != 0 };
         let mut inode = self.raw.read_inode(ino)?;
+        if inode.flags() & INLINE_DATA_FL != 0 {
+            self.make_blocks_of_inline(ino, &mut inode)?;
+        }
         let block64 = self.raw.block64();
         let had = inode.size() / block64;
         let dir = &self.dirs[&ino];
-        let subdirs = dir.entries.values().filter(|e| e.file_type == Kind::Directory.file_type());
-        // More than can be counted is written as 1 (feature dir_nlink).
-        let links = u16::try_from(subdirs.count() + 2).ok().filter(|&n| n < LINK_MAX);
         let mut blocks = dir.blocks(ino, shape);
         let need = u64::try_from(blocks.len()).expect("a count fits 64 bits");
         if need > had {
             self.raw.allocate(ino, &mut inode, 0, need)?;
         }
-        inode.set_links(links.unwrap_or(1));
         inode.set_flags(inode.flags() & !INDEX_FL);
         let count = need.max(had);
         self.raw.set_size(&mut inode, count * block64)?;

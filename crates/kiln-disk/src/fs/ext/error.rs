@@ -15,6 +15,12 @@ pub enum ExtError {
         /// What their source said.
         source: io::Error,
     },
+    /// What a file's contents were written to failed.
+    #[error("could not write the contents of a file to where they were to go")]
+    Out {
+        /// What it said.
+        source: io::Error,
+    },
     /// The device failed.
     #[error("could not {doing}")]
     Io {
@@ -90,7 +96,27 @@ pub enum ExtError {
         /// The name that was to be added.
         name: Vec<u8>,
     },
-    /// A directory that is to go still has entries, or a hard link to a directory was asked for.
+    /// A directory that is to go still has entries.
+    #[error("the directory `{}` is not empty", shown(name))]
+    NotEmpty {
+        /// The name.
+        name: Vec<u8>,
+    },
+    /// A directory was to be moved below itself.
+    #[error("`{}` cannot be moved into itself", shown(name))]
+    IntoItself {
+        /// Its name.
+        name: Vec<u8>,
+    },
+    /// The file system contradicts itself.
+    #[error("the file system is damaged: inode {inode} is {what}")]
+    Damaged {
+        /// Which inode.
+        inode: u32,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A directory stands where a file must: one that is to go, to be linked or to be replaced.
     #[error("`{}` is a directory", shown(name))]
     IsADirectory {
         /// The name.

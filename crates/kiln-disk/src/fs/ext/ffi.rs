@@ -231,20 +231,6 @@ unsafe extern "C" {
         flags: c_int,
         ino: u32,
     ) -> Code;
-    pub(super) fn ext2fs_file_open(fs: Fs, ino: u32, flags: c_int, out: *mut Handle) -> Code;
-    pub(super) fn ext2fs_file_llseek(
-        file: Handle,
-        offset: u64,
-        whence: c_int,
-        out: *mut u64,
-    ) -> Code;
-    pub(super) fn ext2fs_file_read(
-        file: Handle,
-        buf: *mut c_void,
-        wanted: c_uint,
-        got: *mut c_uint,
-    ) -> Code;
-    pub(super) fn ext2fs_file_close(file: Handle) -> Code;
     pub(super) fn ext2fs_xattrs_open(fs: Fs, ino: u32, out: *mut Handle) -> Code;
     pub(super) fn ext2fs_xattrs_read(handle: Handle) -> Code;
     pub(super) fn ext2fs_xattr_set(
@@ -253,6 +239,7 @@ unsafe extern "C" {
         value: *const c_void,
         len: usize,
     ) -> Code;
+    pub(super) fn ext2fs_xattr_remove(handle: Handle, name: *const c_char) -> Code;
     pub(super) fn ext2fs_xattrs_iterate(
         handle: Handle,
         on_xattr: OnXattr,

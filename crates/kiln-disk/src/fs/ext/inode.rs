@@ -10,6 +10,8 @@ use super::ffi::InodePtr;
 pub(super) const EXTENTS_FL: u32 = 0x8_0000;
 /// `EXT2_INDEX_FL`: a hashed directory.
 pub(super) const INDEX_FL: u32 = 0x1000;
+/// `EXT4_INLINE_DATA_FL`: the contents stand in the inode.
+pub(super) const INLINE_DATA_FL: u32 = 0x1000_0000;
 /// `S_IFMT`.
 const TYPE_MASK: u32 = 0o170_000;
 /// Where the part begins that inodes of 128 bytes lack.
@@ -59,6 +61,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 7] = [
+        Self::File,
+        Self::Directory,
+        Self::Symlink,
+        Self::Char,
+        Self::Block,
+        Self::Fifo,
+        Self::Socket,
+    ];
+
     /// Returns the bits of `st_mode` for this kind.
     pub(super) fn bits(self) -> u32 {
         match self {
@@ -85,18 +97,13 @@ impl Kind {
         }
     }
 
+    /// Returns the kind that a directory entry writes so.
+    pub(super) fn from_file_type(file_type: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.file_type() == file_type)
+    }
+
     fn from_mode(mode: u32) -> Option<Self> {
-        [
-            Self::File,
-            Self::Directory,
-            Self::Symlink,
-            Self::Char,
-            Self::Block,
-            Self::Fifo,
-            Self::Socket,
-        ]
-        .into_iter()
-        .find(|kind| kind.bits() == mode & TYPE_MASK)
+        Self::ALL.into_iter().find(|kind| kind.bits() == mode & TYPE_MASK)
     }
 }
 
@@ -169,13 +176,21 @@ impl Inode {
         self.set32(0x20, flags);
     }
 
-    /// Returns 512-byte sectors that the inode takes, low half; 0 for what lives in the inode.
-    pub(super) fn sectors(&self) -> u32 {
-        self.get32(0x1c)
+    /// Returns whether the 60 bytes of the inode lead to blocks.
+    ///
+    /// Source: `ext2fs_inode_has_valid_blocks2`, `ext2fs_is_fast_symlink` of libext2fs.
+    pub(super) fn has_blocks(&self) -> bool {
+        match self.kind() {
+            _ if self.flags() & INLINE_DATA_FL != 0 => false,
+            Some(Kind::File | Kind::Directory) => true,
+            Some(Kind::Symlink) => self.size() >= 60 || self.flags() & EXTENTS_FL != 0,
+            _ => false,
+        }
     }
 
-    pub(super) fn acl_block(&self) -> u32 {
-        self.get32(0x68)
+    /// Returns the block of extended attributes; 0 for none.
+    pub(super) fn acl_block(&self) -> u64 {
+        u64::from(self.get32(0x68)) | u64::from(self.get16(0x76)) << 32
     }
 
     /// Returns the 60 bytes that hold block numbers, extents or a short link's target.
@@ -217,7 +232,31 @@ impl Inode {
         self.len() > LARGE
     }
 
-    /// Sets type, owner, permissions and the time of change.
+    /// Sets what differs of type, owner, permissions and the time of change.
+    pub(super) fn change_attrs(&mut self, kind: Kind, attrs: &Attrs) {
+        let accessed = (self.get32(0x08), self.has_extra().then(|| self.get32(0x8c)));
+        let same_time = self.attrs().mtime == attrs.mtime;
+        self.set_attrs(kind, attrs);
+        if let (true, (seconds, extra)) = (same_time, accessed) {
+            self.set32(0x08, seconds);
+            if let Some(extra) = extra {
+                self.set32(0x8c, extra);
+            }
+        }
+    }
+
+    /// Sets the time of the inode's change.
+    pub(super) fn set_changed(&mut self, now: Time) {
+        self.set_time(0x0c, 0x84, now);
+    }
+
+    /// Sets the times of the change of the contents and of the inode.
+    pub(super) fn set_modified(&mut self, now: Time) {
+        self.set_time(0x10, 0x88, now);
+        self.set_changed(now);
+    }
+
+    /// Sets type, owner, permissions and the times of change and access.
     pub(super) fn set_attrs(&mut self, kind: Kind, attrs: &Attrs) {
         let mode = kind.bits() | attrs.mode & 0o7777;
         self.set16(0, u16::try_from(mode).expect("16 bits by its masks"));

@@ -22,8 +22,6 @@ use crate::device::Device;
 
 /// Codes below this are errnos: com_err's tables begin at 2^8.
 const FIRST_TABLE: i64 = 256;
-/// Whence of `ext2fs_file_llseek`: from the beginning.
-const SEEK_SET: c_int = 0;
 
 /// An entry of a directory, as `ext2fs_dir_iterate2` finds it.
 #[derive(Debug)]
@@ -48,6 +46,7 @@ pub(super) struct Raw {
     fs: ffi::Fs,
     pub(super) cache: Shared,
     inode_size: usize,
+    write: bool,
 }
 
 impl Raw {
@@ -70,7 +69,7 @@ impl Raw {
             ffi::ext2fs_open2(name, ptr::null(), flags, 0, 0, channel::manager(), &raw mut fs)
         };
         check(&cache, code, "open the ext file system")?;
-        let mut raw = Self { fs, cache, inode_size: 128 };
+        let mut raw = Self { fs, cache, inode_size: 128, write };
         // The revision is at 0x4c; in revision 0 all inodes have 128 bytes.
         if raw.super32(0x4c) > 0 {
             raw.inode_size = usize::from(raw.super16(0x58));
@@ -128,9 +127,35 @@ impl Raw {
 
     /// Returns 4 bytes of the superblock.
     pub(super) fn super32(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.super_bytes(at))
+    }
+
+    /// Returns how many blocks are free.
+    pub(super) fn free_blocks(&self) -> u64 {
+        self.wide(0x0c, 0x158)
+    }
+
+    /// Returns a count of blocks, whose high half only file systems of "64bit" have.
+    pub(super) fn wide(&self, low: usize, high: usize) -> u64 {
+        const FEATURE_64BIT: u32 = 0x80;
+        let high = if self.super32(0x60) & FEATURE_64BIT == 0 { 0 } else { self.super32(high) };
+        u64::from(self.super32(low)) | u64::from(high) << 32
+    }
+
+    /// Returns bytes of the superblock.
+    pub(super) fn super_bytes<const N: usize>(&self, at: usize) -> [u8; N] {
         // SAFETY: the superblock has 1024 bytes; the slice index checks `at`.
-        let bytes = unsafe { (&(*(*self.fs).superblock))[at..at + 4].try_into() };
-        u32::from_le_bytes(bytes.expect("four bytes"))
+        let bytes = unsafe { (&(*(*self.fs).superblock))[at..at + N].try_into() };
+        bytes.expect("as many bytes as were asked for")
+    }
+
+    /// Returns an error unless the file system was opened for writing: without its bitmaps
+    /// libext2fs would follow a null pointer.
+    fn check_write(&self) -> Result<(), ExtError> {
+        if self.write {
+            return Ok(());
+        }
+        Err(ExtError::ReadOnly { why: "it was opened for reading".to_owned() })
     }
 
     /// Returns 2 bytes of the superblock.
@@ -175,6 +200,7 @@ impl Raw {
     }
 
     pub(super) fn write_inode(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
+        self.check_write()?;
         let len = c_int::try_from(inode.len()).expect("an inode is at most a block");
         // SAFETY: the buffer is `len` bytes long and aligned.
         let code = unsafe { ffi::ext2fs_write_inode_full(self.fs, ino, inode.as_mut_ptr(), len) };
@@ -190,6 +216,7 @@ impl Raw {
 
     /// Takes a free inode, near the directory `near`.
     pub(super) fn take_inode(&mut self, near: u32, directory: bool) -> Result<u32, ExtError> {
+        self.check_write()?;
         let mut ino = 0;
         let mode = if directory { 0o040_755 } else { 0o100_644 };
         // SAFETY: `map` may be null (the file system's own map); the rest is live.
@@ -234,6 +261,12 @@ impl Raw {
         start: u64,
         count: u64,
     ) -> Result<(), ExtError> {
+        self.check_write()?;
+        // libext2fs leaves blocks behind that belong to nobody if it runs out of them on the way:
+        // there must be enough, with those of the extent tree (84 extents in a block of 1 KiB).
+        if self.free_blocks() < count.saturating_add(count / 80 + 8) {
+            return Err(ExtError::NoBlocks);
+        }
         // SAFETY: `inode` is that of `ino`, and longer than the 128 bytes used.
         let code = unsafe {
             let (flags, goal) = (ffi::FALLOCATE_FORCE_INIT, u64::MAX);
@@ -242,19 +275,25 @@ impl Raw {
         self.check(code, "take blocks for a file")
     }
 
-    /// Gives back every block of the file.
-    pub(super) fn release(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
+    /// Gives back the blocks of the file from block `start` on. `inode` is written as well.
+    pub(super) fn release(
+        &mut self,
+        ino: u32,
+        inode: &mut Inode,
+        start: u64,
+    ) -> Result<(), ExtError> {
+        self.check_write()?;
         // SAFETY: `block_buf` may be null; `inode` is that of `ino`.
         let code = unsafe {
             let inode = inode.as_mut_ptr();
-            ffi::ext2fs_punch(self.fs, ino, inode, ptr::null_mut(), 0, u64::MAX)
+            ffi::ext2fs_punch(self.fs, ino, inode, ptr::null_mut(), start, u64::MAX)
         };
         self.check(code, "free the blocks of a file")
     }
 
     /// Returns where block `block` of the file lies, and how many more do right after it.
     pub(super) fn map(
-        &mut self,
+        &self,
         ino: u32,
         inode: &mut Inode,
         block: u64,
@@ -323,23 +362,18 @@ impl Raw {
         self.check(code, "write a directory")
     }
 
-    /// Reads from a file at `at`; returns how many bytes, 0 at its end.
-    pub(super) fn read_file(&self, ino: u32, at: u64, buf: &mut [u8]) -> Result<usize, ExtError> {
-        let mut file = ptr::null_mut();
-        let mut got = 0;
-        // SAFETY: the handle is closed below in every case; `buf` is as long as is said.
-        unsafe {
-            let code = ffi::ext2fs_file_open(self.fs, ino, 0, &raw mut file);
-            self.check(code, "open a file")?;
-            let mut code = ffi::ext2fs_file_llseek(file, at, SEEK_SET, ptr::null_mut());
-            if code == 0 {
-                let len = u32::try_from(buf.len()).unwrap_or(1 << 30);
-                code = ffi::ext2fs_file_read(file, buf.as_mut_ptr().cast(), len, &raw mut got);
-            }
-            let closed = ffi::ext2fs_file_close(file);
-            self.check(if code == 0 { closed } else { code }, "read a file")?;
-        }
-        Ok(usize::try_from(got).expect("at most the length of the buffer"))
+    /// Fills `buf` from `into` bytes after the beginning of a block of the device on.
+    pub(super) fn read_blocks(
+        &self,
+        block: u64,
+        into: u64,
+        buf: &mut [u8],
+    ) -> Result<(), ExtError> {
+        let doing = "read a file's contents";
+        let at = block.checked_mul(self.block64()).and_then(|at| at.checked_add(into));
+        let past = || ExtError::Io { doing, source: io::ErrorKind::UnexpectedEof.into() };
+        let read = self.cache.borrow_mut().read(at.ok_or_else(past)?, buf);
+        read.map_err(|source| ExtError::Io { doing, source })
     }
 
     /// Sets extended attributes of an inode that has been written before.
@@ -348,6 +382,7 @@ impl Raw {
         ino: u32,
         xattrs: &[(String, Vec<u8>)],
     ) -> Result<(), ExtError> {
+        self.check_write()?;
         self.with_xattrs(ino, |raw, handle| {
             for (name, value) in xattrs {
                 let name = CString::new(name.as_str())
@@ -358,6 +393,30 @@ impl Raw {
                     ffi::ext2fs_xattr_set(handle, name.as_ptr(), value_at, value.len())
                 };
                 raw.check(code, "write an extended attribute")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes the extended attributes whose names `keep` does not want.
+    pub(super) fn remove_xattrs(
+        &mut self,
+        ino: u32,
+        keep: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), ExtError> {
+        self.check_write()?;
+        self.with_xattrs(ino, |raw, handle| {
+            let mut names: Vec<CString> = Vec::new();
+            // SAFETY: `collect_xattr_name` gets `names`, which lives until the call returns.
+            let code = unsafe {
+                let private = (&raw mut names).cast();
+                ffi::ext2fs_xattrs_iterate(handle, collect_xattr_name, private)
+            };
+            raw.check(code, "list extended attributes")?;
+            for name in names.iter().filter(|name| !keep(name.as_bytes())) {
+                // SAFETY: the name lives until the call returns.
+                let code = unsafe { ffi::ext2fs_xattr_remove(handle, name.as_ptr()) };
+                raw.check(code, "remove an extended attribute")?;
             }
             Ok(())
         })
@@ -390,6 +449,11 @@ impl Raw {
         // SAFETY: nothing uses the handle any more.
         let code = unsafe { ffi::ext2fs_xattrs_close(&raw mut handle) };
         done.and_then(|()| self.check(code, "write extended attributes"))
+    }
+
+    /// Removes all extended attributes, with inodes that hold the values of some.
+    pub(super) fn clear_xattrs(&mut self, ino: u32) -> Result<(), ExtError> {
+        self.remove_xattrs(ino, |_| false)
     }
 
     /// Frees the block of extended attributes that `inode` has.
@@ -462,6 +526,17 @@ unsafe extern "C" fn collect(
         let entry = RawEntry { name: name.to_vec(), inode: (*dirent).inode, file_type };
         all.push(entry);
     }
+    0
+}
+
+unsafe extern "C" fn collect_xattr_name(
+    name: *mut c_char,
+    _: *mut c_char,
+    _: usize,
+    private: *mut c_void,
+) -> c_int {
+    // SAFETY: `private` is the vector of `remove_xattrs`; the name is libext2fs's own copy.
+    unsafe { (*private.cast::<Vec<CString>>()).push(CStr::from_ptr(name).to_owned()) };
     0
 }
 
