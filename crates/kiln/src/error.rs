@@ -7,6 +7,8 @@
 use std::fmt;
 
 use kiln_build::BuildError;
+use kiln_disk::image::ImageError;
+use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
 
 /// Classes of failure. The numbers are public: scripts rely on them.
@@ -214,6 +216,12 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     {
         return (Some(Class::File), None);
     }
+    if let Some(error) = cause.downcast_ref::<ImageError>() {
+        return of_image(error);
+    }
+    if let Some(error) = cause.downcast_ref::<TreeError>() {
+        return (Some(of_tree(error)), None);
+    }
     if cause.is::<kiln_build::store::StoreError>() {
         return (Some(Class::Host), None);
     }
@@ -238,6 +246,25 @@ fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
         (Some(Class::Host), Some(hint.to_owned()))
     } else {
         (Some(Class::Tool), None)
+    }
+}
+
+fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
+    let class = match error {
+        ImageError::Format(_) => Some(Class::File),
+        ImageError::NotAFile { .. } => Some(Class::Object),
+        ImageError::ReadOnly { .. } => Some(Class::Bug),
+        // What the host said is next in the chain, and knows its class.
+        _ => None,
+    };
+    (class, error.hint())
+}
+
+fn of_tree(error: &TreeError) -> Class {
+    match error {
+        TreeError::Backend { .. } => Class::Tool,
+        TreeError::NoSpace { .. } | TreeError::ReadOnly { .. } => Class::File,
+        _ => Class::Object,
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod rm;
+pub(crate) mod target;
 
 use clap::Subcommand;
 

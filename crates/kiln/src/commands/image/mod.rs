@@ -3,6 +3,7 @@
 
 mod info;
 mod list;
+mod open;
 mod rm;
 
 use kiln_build::store;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which image a verb works on: the same words for each.
+
+#![expect(dead_code, reason = "the verbs that look into images and change them are being added")]
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// An image that is looked into.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Source {
+    /// The image: a file, or a name of the store
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+}
+
+/// An image that is changed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// The image: a file; with `--output` also a name of the store
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Leave the image as it is and make a changed copy here
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Do it all, show what would change, and keep nothing of it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+}
+
+/// How an image is opened.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How the image is opened")]
+pub(crate) struct Opening {
+    /// Its format, for a raw disk that begins like something else; else it is found out
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Read the backing files that the image names; only for images that you trust
+    #[arg(long)]
+    pub(crate) follow_backing: bool,
+}
+
+/// Formats that are read in process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// The bytes of the disk
+    Raw,
+    /// QEMU's own
+    Qcow2,
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From what the user calls an image to an open disk, for looking or for changing.
+//!
+//! **Invariant:** an image of the store is never changed: it is known by its digest. A copy that
+//! is being changed has a name of its own until all is done.
+
+#![expect(dead_code, reason = "the verbs that look into images and change them are being added")]
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use kiln_disk::image::{Backing, DiskImage, FormatName, Mode, OpenOptions};
+use kiln_host::copy;
+use tempfile::TempPath;
+
+use crate::args::image::target::{Format, Opening, Source, Target};
+use crate::context::Context;
+use crate::error::{Class, Problem};
+use crate::machine::image::find_in_store;
+
+/// An image that is being changed.
+#[derive(Debug)]
+pub(crate) struct Editing {
+    /// The disk. Nothing is kept of it unless it is committed and [`Editing::keep`] is called.
+    pub(crate) disk: DiskImage,
+    copy: Option<Copy>,
+}
+
+/// The copy that is being changed, until it has its name.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    under_way: TempPath,
+    output: PathBuf,
+}
+
+/// Opens an image for reading.
+///
+/// # Errors
+///
+/// Not there (class object); no image, damaged, or in need of another file (class file).
+pub(crate) fn reading(ctx: &Context, source: &Source) -> anyhow::Result<DiskImage> {
+    let path = match find(ctx, &source.image)? {
+        Found::File(path) | Found::Stored(path) => path,
+    };
+    open(ctx, &path, Mode::Read, &source.opening)
+}
+
+/// Opens an image, or a copy of it, for changing.
+///
+/// # Errors
+///
+/// As [`reading`]; also an image of the store without `--output`, and an output that is there
+/// (class object).
+pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing> {
+    let (path, stored) = match find(ctx, &target.image)? {
+        Found::File(path) => (path, false),
+        Found::Stored(path) => (path, true),
+    };
+    let Some(output) = &target.output else {
+        if stored && !target.dry_run {
+            let what =
+                format!("`{}` is an image of the store, which is never changed", target.image);
+            let hint = "make a changed copy with `--output FILE`";
+            return Err(Problem::new(Class::Object, what).hint(hint).into());
+        }
+        let mode = if target.dry_run { Mode::Scratch } else { Mode::Write };
+        return Ok(Editing { disk: open(ctx, &path, mode, &target.opening)?, copy: None });
+    };
+    if output.symlink_metadata().is_ok() {
+        let what = format!("`{}` is there already", output.display());
+        return Err(Problem::new(Class::Object, what).hint("remove it, or name another").into());
+    }
+    if target.dry_run {
+        let disk = open(ctx, &path, Mode::Scratch, &target.opening)?;
+        return Ok(Editing { disk, copy: None });
+    }
+    // Looked at before it is copied: what is refused is refused at once.
+    drop(open(ctx, &path, Mode::Read, &target.opening)?);
+    let under_way = copied(&path, output)?;
+    let disk = open(ctx, &under_way, Mode::Write, &target.opening)?;
+    Ok(Editing { disk, copy: Some(Copy { under_way, output: output.clone() }) })
+}
+
+impl Editing {
+    /// Splits the disk from the copy that it may be in. The copy is removed unless
+    /// [`Copy::keep`] is called.
+    pub(crate) fn split(self) -> (DiskImage, Option<Copy>) {
+        (self.disk, self.copy)
+    }
+}
+
+impl Copy {
+    /// Gives the changed copy its name.
+    ///
+    /// # Errors
+    ///
+    /// Somebody has made a file of that name meanwhile (class object).
+    pub(crate) fn keep(self) -> anyhow::Result<()> {
+        let output = self.output.display().to_string();
+        self.under_way.persist_noclobber(&self.output).map_err(|error| {
+            let class = match error.error.kind() {
+                std::io::ErrorKind::AlreadyExists => Class::Object,
+                _ => Class::Host,
+            };
+            Problem::new(class, format!("could not make `{output}`")).because(error.error)
+        })?;
+        Ok(())
+    }
+}
+
+enum Found {
+    File(PathBuf),
+    Stored(PathBuf),
+}
+
+/// Finds an image: a path if there is a `/` in it; else a name of the store; else a file here.
+fn find(ctx: &Context, wanted: &str) -> anyhow::Result<Found> {
+    let path = Path::new(wanted);
+    if !wanted.contains('/') {
+        let stored = find_in_store(ctx, wanted);
+        if stored.is_ok() || !path.exists() {
+            return Ok(Found::Stored(stored?.path));
+        }
+    }
+    Ok(Found::File(path.to_owned()))
+}
+
+fn open(ctx: &Context, path: &Path, mode: Mode, opening: &Opening) -> anyhow::Result<DiskImage> {
+    let options = OpenOptions {
+        mode,
+        format: opening.format.map(|format| match format {
+            Format::Raw => FormatName::Raw,
+            Format::Qcow2 => FormatName::Qcow2,
+        }),
+        backing: if opening.follow_backing { Backing::Follow } else { Backing::Refuse },
+        ..OpenOptions::default()
+    };
+    let disk = DiskImage::open(path, &options)?;
+    disk.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
+    Ok(disk)
+}
+
+/// Copies an image to a file of no name yet, in the folder of `output`.
+fn copied(from: &Path, output: &Path) -> anyhow::Result<TempPath> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let shown = output.display();
+    let failed = |source: std::io::Error| {
+        Problem::new(Class::Host, format!("could not make `{shown}`")).because(source)
+    };
+    let file = tempfile::Builder::new()
+        .prefix(".kiln-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    let source = File::open(from).map_err(failed)?;
+    if copy::reflink(&source, file.as_file()).is_err() {
+        copy::sparse(&source, file.as_file()).map_err(failed)?;
+    }
+    Ok(file.into_temp_path())
+}
