@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Hosts other than `qemu:///system`: a user's session, and a second machine behind ssh.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -119,7 +120,12 @@ fn daemon_stops(lab: &Lab, (script, folder): &(String, PathBuf), uri: &str) {
     let launch = |image: &str| spawn(lab, &["-c", uri, "launch", image, "kt-midway"]);
 
     let large = lab.folder.join("large.raw").display().to_string();
+    // Nothing of it can be left out on the way, and it begins like a disk.
     drop(run(&["openssl", "rand", "-out", &large, &(1_u32 << 29).to_string()]).success());
+    let file = File::options().write(true).open(&large).expect("opened");
+    file.write_all_at(&[0xfa, 0xf4, 0xeb, 0xfd], 0).expect("written");
+    file.write_all_at(&[0; 64], 446).expect("written");
+    file.write_all_at(&[0x55, 0xaa], 510).expect("written");
     let mut child = launch(&large);
     let begun = || {
         let files = fs::read_dir(&images).expect("the pool's folder").flatten();
