@@ -3,6 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`backend`] | what can hold a guest's tree of files |
 //! | [`inspect`] | a glance into an image: processor and system |
 //! | [`run`] | running a guest's own programs on its tree |
 //! | [`tree`] | a guest's files, whatever holds them |
@@ -12,6 +13,7 @@
 //! **Invariant:** nothing here touches a disk, the clock or the network: files come in as bytes
 //! and go out as bytes.
 
+pub mod backend;
 pub mod inspect;
 pub mod run;
 pub mod seed;

@@ -5,11 +5,13 @@
 //! the file that `KILN_SKIPS` names, and `make test` ends with the list. With `CI=true` or
 //! `KILN_TEST_REQUIRE` set a missing need is a failure.
 
+mod files;
 mod rng;
 
 use std::io::Write;
 use std::process::Stdio;
 
+pub use files::Files;
 pub use rng::Rng;
 
 /// What a program wrote and how it ended.

@@ -109,6 +109,14 @@ pub enum TreeError {
         /// What reading said.
         source: std::io::Error,
     },
+    /// Contents that were read could not be handed on.
+    #[error("cannot write out the contents of the guest's `{path}`")]
+    Output {
+        /// The path in the guest.
+        path: GuestPath,
+        /// What writing said.
+        source: std::io::Error,
+    },
     /// What holds the tree failed.
     #[error("cannot {what} `{path}` in the guest")]
     Backend {

@@ -48,6 +48,12 @@ impl Node {
     /// The root directory.
     pub const ROOT: Self = Self(2);
 
+    /// Returns the node of an inode's number, as [`Node::number`] gave it.
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Returns the inode's number.
     #[must_use]
     pub fn number(self) -> u32 {

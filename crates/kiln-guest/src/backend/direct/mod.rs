@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A guest's tree held by file systems that are read and written in process: no root, no mount,
+//! no appliance.
+//!
+//! **Invariant:** paths are resolved here, name by name, in the guest's own file systems; nothing
+//! in this module opens a file of the host.
+
+mod ext;
+mod resolve;
+mod tree;
+mod volume;
+
+use kiln_disk::device::Device;
+use kiln_disk::fs::ext::{Access, ExtFs};
+
+use self::ext::Ext;
+use self::resolve::{At, Last};
+use self::volume::{Volume, VolumeError};
+use crate::tree::{GuestPath, Kind, Time, TreeError};
+
+/// One mounted file system.
+#[derive(Debug)]
+struct Mount {
+    volume: Box<dyn Volume>,
+    /// The directory that it lies on; `None` for the root.
+    on: Option<At>,
+    path: GuestPath,
+    source: String,
+    /// Why nothing may be changed, if so.
+    locked: Option<String>,
+}
+
+/// A file system that is ready to be mounted in a [`DirectTree`].
+#[derive(Debug)]
+pub struct Part {
+    volume: Box<dyn Volume>,
+    source: String,
+    locked: Option<String>,
+}
+
+impl Part {
+    /// Opens an ext2, ext3 or ext4 file system to be changed. `source` is what the guest would
+    /// call its partition; `now` is the time of changes.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`] if it cannot be opened, or must not be written to as it is.
+    pub fn ext(device: Box<dyn Device>, source: &str, now: Time) -> Result<Self, TreeError> {
+        Self::open_ext(device, source, Access::Write { now: now.seconds })
+    }
+
+    /// Opens an ext2, ext3 or ext4 file system for reading only.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn ext_read(device: Box<dyn Device>, source: &str) -> Result<Self, TreeError> {
+        let part = Self::open_ext(device, source, Access::Read)?;
+        Ok(Self { locked: Some("it was opened for reading only".to_owned()), ..part })
+    }
+
+    fn open_ext(device: Box<dyn Device>, source: &str, access: Access) -> Result<Self, TreeError> {
+        let fs = ExtFs::open(device, access);
+        let fs = fs.map_err(|e| failed("open", &GuestPath::root(), ext::error(e)))?;
+        Ok(Self { volume: Box::new(Ext::new(fs)), source: source.to_owned(), locked: None })
+    }
+}
+
+/// A guest's files, in the file systems that hold them.
+///
+/// Nothing is on the devices for certain before [`DirectTree::finish`]; a tree that is dropped
+/// without it may leave them damaged.
+#[derive(Debug)]
+pub struct DirectTree {
+    /// The root first.
+    mounts: Vec<Mount>,
+}
+
+impl DirectTree {
+    /// Returns the tree of one root file system.
+    #[must_use]
+    pub fn new(root: Part) -> Self {
+        let Part { volume, source, locked } = root;
+        let path = GuestPath::root();
+        Self { mounts: vec![Mount { volume, on: None, path, source, locked }] }
+    }
+
+    /// Returns the tree of an ext2, ext3 or ext4 file system that fills `device`. `now` is the
+    /// time of changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Part::ext`].
+    pub fn of_ext(device: Box<dyn Device>, now: Time) -> Result<Self, TreeError> {
+        Ok(Self::new(Part::ext(device, "sda", now)?))
+    }
+
+    /// Returns the tree of an ext2, ext3 or ext4 file system, for reading only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Part::ext_read`].
+    pub fn of_ext_read(device: Box<dyn Device>) -> Result<Self, TreeError> {
+        Ok(Self::new(Part::ext_read(device, "sda")?))
+    }
+
+    /// Mounts a file system on a directory of the tree, behind links. What was in the directory
+    /// is hidden.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::NotFound`], [`TreeError::NotADirectory`], [`TreeError::Loop`].
+    pub fn mount(&mut self, path: &GuestPath, part: Part) -> Result<(), TreeError> {
+        let on = self.need(path, Last::Follow)?;
+        if self.kind(on, path)? != Kind::Directory {
+            return Err(TreeError::NotADirectory { path: path.clone() });
+        }
+        let Part { volume, source, locked } = part;
+        self.mounts.push(Mount { volume, on: Some(on), path: path.clone(), source, locked });
+        Ok(())
+    }
+
+    /// Brings all changes onto the devices and closes the file systems.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::NoSpace`], [`TreeError::Backend`]. The file systems that come after the one
+    /// that failed are not written; those that were may be damaged.
+    pub fn finish(self) -> Result<(), TreeError> {
+        for mount in self.mounts {
+            if mount.locked.is_none() {
+                mount.volume.close().map_err(|e| failed("write", &mount.path, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says of which path it was that a file system failed.
+fn failed(what: &'static str, path: &GuestPath, error: VolumeError) -> TreeError {
+    let path = path.clone();
+    match error {
+        VolumeError::Exists => TreeError::Exists { path },
+        VolumeError::NotEmpty => TreeError::NotEmpty { path },
+        VolumeError::NoSpace => TreeError::NoSpace { path },
+        VolumeError::Refused(why) => TreeError::ReadOnly { path, why },
+        VolumeError::Contents(source) => TreeError::Contents { path, source },
+        VolumeError::Failed(source) => TreeError::Backend { what, path, source },
+    }
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What can hold a guest's tree of files.
+
+pub mod direct;
