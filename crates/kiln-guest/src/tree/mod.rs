@@ -2,24 +2,39 @@
 //! A guest's tree of files, whatever holds it: a disk image edited in process, an appliance, a
 //! kernel mount. Inspection, edits and seals are written against [`Tree`] alone.
 //!
+//! Beside the trait there are functions for all trees: [`walk::glob`], [`walk::find`],
+//! [`walk::remove_all`], [`visit`], [`find_all`], [`copy`], [`empty`], [`chown_all`],
+//! [`make_dirs`], [`read_text`], [`edit_bytes`].
+//!
 //! **Invariant:** the tree is hostile. A [`GuestPath`] is taken from the guest's own root: its
 //! symbolic links, absolute ones and `..` included, lead to places of the guest or to nothing,
 //! never to the host.
 
+mod copy;
 mod error;
+mod glob;
 #[cfg(test)]
 pub(crate) mod memory;
+mod owner;
 mod path;
 mod recorder;
+mod text;
+mod visit;
 pub mod walk;
 
 use std::io::{Read, Write};
 
+pub use copy::copy;
 pub use error::TreeError;
 pub use kiln_disk::fs::ext::{Attrs, Kind, Time};
 use kiln_spec::Bytes;
+pub use owner::{chown, chown_all};
 pub use path::GuestPath;
 pub use recorder::{Edit, Edits, How, Recorder};
+pub use text::{
+    MOST_TEXT, edit_bytes, exists, is_dir, is_file, make_dirs, read_bytes, read_text, write_bytes,
+};
+pub use visit::{Found, Step, empty, find_all, visit};
 
 /// What one place of a tree holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

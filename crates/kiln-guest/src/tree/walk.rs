@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Finding and removing many files of a [`Tree`]: patterns, walks, whole folders, links.
+//! Finding and removing many files of a [`Tree`]: walks, whole folders, links.
 //!
 //! **Invariant:** the tree is hostile. Symbolic links below where a walk or a removal begins are
 //! never followed; each directory is entered once, whatever the tree says; what is gathered is
@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+pub use super::glob::{fnmatch, glob};
 use super::{Entry, GuestPath, Kind, Tree, TreeError};
 
 /// The most paths that a pattern or a walk may give.
@@ -14,19 +15,19 @@ const MOST_PATHS: usize = 4 << 20;
 /// The most bytes that these paths may take.
 const MOST_BYTES: usize = 512 << 20;
 /// How many folders may lie in one another.
-const DEEPEST: usize = 2048;
+pub(super) const DEEPEST: usize = 2048;
 /// How many symbolic links a path may lead through, as in Linux.
 const MOST_LINKS: usize = 40;
 
 /// Paths that are gathered, and how many bytes they take.
 #[derive(Default)]
-struct Found {
-    paths: Vec<GuestPath>,
+pub(super) struct Paths {
+    pub(super) paths: Vec<GuestPath>,
     bytes: usize,
 }
 
-impl Found {
-    fn push(&mut self, path: GuestPath) -> Result<(), TreeError> {
+impl Paths {
+    pub(super) fn push(&mut self, path: GuestPath) -> Result<(), TreeError> {
         self.bytes += path.as_bytes().len();
         if self.paths.len() >= MOST_PATHS || self.bytes > MOST_BYTES {
             return Err(TreeError::TooMany { path });
@@ -34,46 +35,6 @@ impl Found {
         self.paths.push(path);
         Ok(())
     }
-}
-
-/// Returns what a shell's pattern names, sorted: `*`, `?` and `[a-z]` stand for parts of one
-/// name, `\` takes their meaning; a name that begins with a dot is only found by a dot. Links on
-/// the way are followed, a link at the end is what is found.
-///
-/// What cannot be entered has nothing in it.
-///
-/// # Errors
-///
-/// [`TreeError::TooMany`], [`TreeError::Backend`].
-pub fn glob(tree: &mut dyn Tree, pattern: impl AsRef<[u8]>) -> Result<Vec<GuestPath>, TreeError> {
-    let pattern = GuestPath::new(pattern)?;
-    let mut places = vec![GuestPath::root()];
-    for part in pattern.names() {
-        let mut next = Found::default();
-        if !is_pattern(part) {
-            let name = unescaped(part);
-            for place in &places {
-                next.push(place.join(&name))?;
-            }
-        } else {
-            for place in &places {
-                for entry in entries(tree, place)? {
-                    if fnmatch(part, &entry.name) {
-                        next.push(place.join(&entry.name))?;
-                    }
-                }
-            }
-        }
-        places = next.paths;
-    }
-    let mut found = Vec::with_capacity(places.len());
-    for place in places {
-        if present(tree.lstat(&place))?.flatten().is_some() {
-            found.push(place);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Returns all paths below `top`, and `top` itself first, that `wanted` takes. Folders come
@@ -87,7 +48,7 @@ pub fn find(
     top: &GuestPath,
     wanted: &mut dyn FnMut(&GuestPath, Kind) -> bool,
 ) -> Result<Vec<GuestPath>, TreeError> {
-    let mut found = Found::default();
+    let mut found = Paths::default();
     let Some(stat) = present(tree.lstat(top))?.flatten() else { return Ok(found.paths) };
     let mut seen = HashSet::new();
     let mut open = vec![(top.clone(), stat.kind, 0)];
@@ -187,14 +148,6 @@ pub fn real_path(
     Ok(at)
 }
 
-/// Returns the names in a directory, behind links; none if it cannot be entered.
-fn entries(tree: &mut dyn Tree, dir: &GuestPath) -> Result<Vec<Entry>, TreeError> {
-    match present(tree.stat(dir))?.flatten() {
-        Some(stat) if stat.kind == Kind::Directory => tree.list(dir),
-        _ => Ok(Vec::new()),
-    }
-}
-
 /// Returns whether a directory has not been entered before.
 fn is_new(
     tree: &mut dyn Tree,
@@ -219,98 +172,6 @@ pub(crate) fn present<T>(result: Result<T, TreeError>) -> Result<Option<T>, Tree
     }
 }
 
-fn is_pattern(part: &[u8]) -> bool {
-    let mut escaped = false;
-    part.iter().any(|&b| {
-        let special = !escaped && matches!(b, b'*' | b'?' | b'[');
-        escaped = !escaped && b == b'\\';
-        special
-    })
-}
-
-fn unescaped(part: &[u8]) -> Vec<u8> {
-    let mut name = Vec::with_capacity(part.len());
-    let mut rest = part.iter();
-    while let Some(&b) = rest.next() {
-        name.push(if b == b'\\' { *rest.next().unwrap_or(&b) } else { b });
-    }
-    name
-}
-
-/// Returns whether one name fits a shell's pattern, as fnmatch(3) with `FNM_PERIOD` has it.
-#[must_use]
-pub fn fnmatch(pattern: &[u8], name: &[u8]) -> bool {
-    if name.starts_with(b".") && !pattern.starts_with(b".") && !pattern.starts_with(b"\\.") {
-        return false;
-    }
-    // Where to go on when the last `*` takes one byte more.
-    let mut back: Option<(usize, usize)> = None;
-    let (mut p, mut n) = (0, 0);
-    loop {
-        match (pattern.get(p), name.get(n)) {
-            (None, None) => return true,
-            (Some(b'*'), _) => {
-                back = Some((p + 1, n));
-                p += 1;
-                continue;
-            }
-            (Some(_), Some(&byte)) => {
-                if let Some(used) = one(&pattern[p..], byte) {
-                    p += used;
-                    n += 1;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        match back {
-            Some((star, from)) if from < name.len() => {
-                back = Some((star, from + 1));
-                (p, n) = (star, from + 1);
-            }
-            _ => return false,
-        }
-    }
-}
-
-/// Returns how many bytes of a pattern's head stand for `byte`; `None` if they do not.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
-    match pattern[0] {
-        b'?' => Some(1),
-        b'\\' if pattern.len() > 1 => (pattern[1] == byte).then_some(2),
-        b'[' => match set(pattern, byte) {
-            Some((true, used)) => Some(used),
-            Some((false, _)) => None,
-            None => (byte == b'[').then_some(1),
-        },
-        literal => (literal == byte).then_some(1),
-    }
-}
-
-/// Reads `[a-z]`, `[!a]`: whether `byte` is in it, and its length; `None` if it has no end.
-fn set(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
-    let not = matches!(pattern.get(1), Some(b'!' | b'^'));
-    let first = 1 + usize::from(not);
-    let mut at = first;
-    let mut hit = false;
-    loop {
-        let low = *pattern.get(at)?;
-        if low == b']' && at > first {
-            return Some((hit != not, at + 1));
-        }
-        match (pattern.get(at + 1), pattern.get(at + 2)) {
-            (Some(b'-'), Some(&high)) if high != b']' => {
-                hit |= (low..=high).contains(&byte);
-                at += 3;
-            }
-            _ => {
-                hit |= low == byte;
-                at += 1;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::memory::MemoryTree;
@@ -318,30 +179,6 @@ mod tests {
 
     fn shown(paths: Vec<GuestPath>) -> Vec<String> {
         paths.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn names_fit_patterns_as_in_a_shell() {
-        for (pattern, name, fits) in [
-            ("*.log*", "a.log.1", true),
-            ("*.log*", "alog", false),
-            ("*", ".hidden", false),
-            (".*", ".hidden", true),
-            ("*_host_*", "ssh_host_rsa_key.pub", true),
-            ("a*b*c", "aXbXbXc", true),
-            ("a?c", "abc", true),
-            ("[a-c]x", "bx", true),
-            ("[!a-c]x", "bx", false),
-            ("[]]", "]", true),
-            ("[", "[", true),
-            ("\\*", "*", true),
-            ("\\*", "a", false),
-            ("", "", true),
-        ] {
-            assert_eq!(fnmatch(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
-        }
-        // Bounded, however many stars.
-        assert!(!fnmatch(&b"*a".repeat(200), &[b'b'; 255]));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the tests of guests share.
-#![expect(clippy::unwrap_used, reason = "a test's own set-up")]
 
 use std::fs::File;
 use std::path::PathBuf;
