@@ -202,3 +202,28 @@ fn file_systems_are_mounted_where_the_guest_has_them() {
     }
     assert_eq!(boot.debugfs("cat /new"), "new");
 }
+
+#[test]
+fn directories_move_and_attributes_go() {
+    let files = Files::new()
+        .file("a/sub/file", "1")
+        .xattr("user.old", "gone")
+        .file("a/other", "2")
+        .dir("b/empty");
+    let Some(image) = small(&files) else { return };
+    let mut tree = image.tree();
+    tree.hard_link(&path("/a/other"), &path("/b/name")).unwrap();
+    tree.write(&path("/b/name"), &mut &b"both"[..], &attrs(0o600)).unwrap();
+    assert_eq!(read(&mut tree, "/a/other"), b"both");
+    let into = tree.rename(&path("/a"), &path("/a/sub/deeper"));
+    assert!(matches!(into, Err(TreeError::ReadOnly { .. })), "{into:?}");
+    tree.rename(&path("/a"), &path("/b/empty")).unwrap();
+    assert_eq!(read(&mut tree, "/b/empty/sub/../sub/file"), b"1");
+    let new = vec![("user.new".to_owned(), b"kept".to_vec())];
+    tree.set_xattrs(&path("/b/empty/sub/file"), &new).unwrap();
+    assert_eq!(tree.xattrs(&path("/b/empty/sub/file")).unwrap(), new);
+    tree.make(&path("/b/socket"), &New::Socket, &attrs(0o600)).unwrap();
+    tree.finish().unwrap();
+    image.check();
+    assert!(image.debugfs("stat /b/socket").contains("Type: socket"));
+}

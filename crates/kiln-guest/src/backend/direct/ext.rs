@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use kiln_disk::fs::ext::{self, Contents, ExtError, ExtFs, Listed};
+use kiln_disk::fs::ext::{self, ExtError, ExtFs, Listed};
 
 use super::volume::{Fill, Node, NodeStat, Place, Volume, VolumeError};
 use crate::tree::{Attrs, Entry, New, Xattrs};
@@ -35,12 +35,13 @@ fn of(node: Node) -> Result<ext::Node, VolumeError> {
 pub(super) fn error(error: ExtError) -> VolumeError {
     match error {
         ExtError::Exists { .. } => VolumeError::Exists,
-        ExtError::IsADirectory { .. } => VolumeError::NotEmpty,
+        ExtError::NotEmpty { .. } => VolumeError::NotEmpty,
         ExtError::NoBlocks | ExtError::NoInodes => VolumeError::NoSpace,
         ExtError::Data { source } => VolumeError::Contents(source),
         ExtError::ReadOnly { why } => VolumeError::Refused(why),
         ExtError::BadName { .. }
         | ExtError::BadTarget { .. }
+        | ExtError::IntoItself { .. }
         | ExtError::TooManyLinks { .. }
         | ExtError::XattrsTooLarge => VolumeError::Refused(error.to_string()),
         other => VolumeError::Failed(Box::new(other)),
@@ -64,7 +65,7 @@ impl Volume for Ext {
     fn stat(&mut self, node: Node) -> Result<NodeStat, VolumeError> {
         let stat = self.fs.stat(of(node)?).map_err(error)?;
         let ext::Stat { kind, attrs, size, links, device } = stat;
-        Ok(NodeStat { kind, attrs, size, links: links.into(), device })
+        Ok(NodeStat { kind, attrs, size, links, device })
     }
 
     fn list(&mut self, dir: Node) -> Result<Vec<Entry>, VolumeError> {
@@ -89,11 +90,8 @@ impl Volume for Ext {
         contents: &mut dyn Read,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
-        let mut bytes = Vec::new();
-        contents.read_to_end(&mut bytes).map_err(VolumeError::Contents)?;
-        let size = u64::try_from(bytes.len()).expect("a slice is shorter than 2^64 bytes");
-        let contents = Contents { size, data: &mut bytes.as_slice() };
-        self.fs.create_file(of(place.dir)?, place.name, attrs, contents).map_err(error)?;
+        let dir = of(place.dir)?;
+        self.fs.create_file_from(dir, place.name, attrs, contents).map_err(error)?;
         Ok(())
     }
 
@@ -104,15 +102,9 @@ impl Volume for Ext {
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let node = self.there(place)?;
-        let stat = self.fs.stat(node).map_err(error)?;
-        if stat.links > 1 {
-            return Err(VolumeError::Refused("it has several names".to_owned()));
-        }
-        let xattrs = self.fs.xattrs(node).map_err(error)?;
-        self.remove(place)?;
-        self.create_file(place, contents, &Attrs { mtime: attrs.mtime, ..stat.attrs })?;
-        let node = self.there(place)?;
-        self.fs.set_xattrs(node, &xattrs).map_err(error)
+        let old = self.fs.stat(node).map_err(error)?.attrs;
+        self.fs.overwrite(node, contents).map_err(error)?;
+        self.fs.set_attrs(node, &Attrs { mtime: attrs.mtime, ..old }).map_err(error)
     }
 
     fn create(&mut self, place: Place<'_>, new: &New, attrs: &Attrs) -> Result<(), VolumeError> {
@@ -122,7 +114,7 @@ impl Volume for Ext {
             New::Char(major, minor) => ext::New::Char(*major, *minor),
             New::Block(major, minor) => ext::New::Block(*major, *minor),
             New::Fifo => ext::New::Fifo,
-            New::Socket => return Err(VolumeError::Refused("it is a socket".to_owned())),
+            New::Socket => ext::New::Socket,
         };
         self.fs.create(of(place.dir)?, place.name, new, attrs).map_err(error)?;
         Ok(())
@@ -133,19 +125,12 @@ impl Volume for Ext {
     }
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<(), VolumeError> {
-        let node = self.there(from)?;
-        if self.fs.is_directory(node).map_err(error)? {
-            return Err(VolumeError::Refused("it is a directory".to_owned()));
-        }
-        if self.child(to)?.is_some() {
-            self.remove(to)?;
-        }
-        self.link(node.number().into(), to)?;
-        self.remove(from)
+        let from = (of(from.dir)?, from.name);
+        self.fs.rename(from, (of(to.dir)?, to.name)).map_err(error)
     }
 
     fn remove(&mut self, place: Place<'_>) -> Result<(), VolumeError> {
-        self.fs.unlink(of(place.dir)?, place.name).map_err(error)
+        self.fs.remove(of(place.dir)?, place.name).map_err(error)
     }
 
     fn set_attrs(&mut self, node: Node, attrs: &Attrs) -> Result<(), VolumeError> {
@@ -157,7 +142,7 @@ impl Volume for Ext {
     }
 
     fn set_xattrs(&mut self, node: Node, xattrs: &Xattrs) -> Result<(), VolumeError> {
-        self.fs.set_xattrs(of(node)?, xattrs).map_err(error)
+        self.fs.replace_xattrs(of(node)?, xattrs).map_err(error)
     }
 
     fn fill(&mut self) -> Fill {
