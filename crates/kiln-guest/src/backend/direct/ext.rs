@@ -145,14 +145,14 @@ impl Volume for Ext {
         self.fs.replace_xattrs(of(node)?, xattrs).map_err(error)
     }
 
-    fn fill(&mut self) -> Fill {
+    fn fill(&mut self) -> Result<Fill, VolumeError> {
         let usage = self.fs.usage();
-        Fill {
+        Ok(Fill {
             size: usage.size.0,
             free: usage.free.0,
             inodes: usage.inodes.into(),
             free_inodes: usage.free_inodes.into(),
-        }
+        })
     }
 
     fn close(self: Box<Self>) -> Result<(), VolumeError> {

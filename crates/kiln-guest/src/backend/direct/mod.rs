@@ -6,17 +6,23 @@
 //! in this module opens a file of the host.
 
 mod ext;
+mod fat;
 mod resolve;
 mod tree;
 mod volume;
 
 use kiln_disk::device::Device;
 use kiln_disk::fs::ext::{Access, ExtFs};
+use kiln_disk::fs::fat::FatFs;
 
 use self::ext::Ext;
+use self::fat::Fat;
 use self::resolve::{At, Last};
 use self::volume::{Volume, VolumeError};
 use crate::tree::{GuestPath, Kind, Time, TreeError};
+
+/// Why nothing is changed in what was opened for reading.
+const READ: &str = "it was opened for reading only";
 
 /// One mounted file system.
 #[derive(Debug)]
@@ -56,7 +62,32 @@ impl Part {
     /// [`TreeError::Backend`].
     pub fn ext_read(device: Box<dyn Device>, source: &str) -> Result<Self, TreeError> {
         let part = Self::open_ext(device, source, Access::Read)?;
-        Ok(Self { locked: Some("it was opened for reading only".to_owned()), ..part })
+        Ok(Self { locked: Some(READ.to_owned()), ..part })
+    }
+
+    /// Opens a FAT file system to be changed.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn fat(device: Box<dyn Device>, source: &str, now: Time) -> Result<Self, TreeError> {
+        Self::open_fat(device, source, Access::Write { now: now.seconds })
+    }
+
+    /// Opens a FAT file system for reading only.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn fat_read(device: Box<dyn Device>, source: &str) -> Result<Self, TreeError> {
+        let part = Self::open_fat(device, source, Access::Read)?;
+        Ok(Self { locked: Some(READ.to_owned()), ..part })
+    }
+
+    fn open_fat(device: Box<dyn Device>, source: &str, access: Access) -> Result<Self, TreeError> {
+        let fs = FatFs::open(device, access);
+        let fs = fs.map_err(|e| failed("open", &GuestPath::root(), fat::error(e)))?;
+        Ok(Self { volume: Box::new(Fat::new(fs)), source: source.to_owned(), locked: None })
     }
 
     fn open_ext(device: Box<dyn Device>, source: &str, access: Access) -> Result<Self, TreeError> {
