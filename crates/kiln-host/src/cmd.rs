@@ -23,6 +23,8 @@ pub enum Tool {
     GrubMkimage,
     /// `qemu-img`: conversion between disk formats.
     QemuImg,
+    /// `qemu-storage-daemon`: images in formats that are not read in process.
+    QemuStorageDaemon,
     /// `ssh`: a shell in a machine.
     Ssh,
     /// `scp`: copies to and from a machine.
@@ -42,6 +44,7 @@ impl Tool {
     pub const ALL: &'static [Self] = &[
         Self::QemuSystem,
         Self::QemuImg,
+        Self::QemuStorageDaemon,
         Self::Passt,
         Self::Ssh,
         Self::Scp,
@@ -62,6 +65,7 @@ impl Tool {
             Self::Mke2fs => "mke2fs",
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
+            Self::QemuStorageDaemon => "qemu-storage-daemon",
             Self::Ssh => "ssh",
             Self::Scp => "scp",
             Self::SshKeygen => "ssh-keygen",
@@ -79,7 +83,7 @@ impl Tool {
             Self::Newuidmap => "uidmap",
             Self::Mke2fs => "e2fsprogs",
             Self::GrubMkimage => "grub-common",
-            Self::QemuImg => "qemu-utils",
+            Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86",
@@ -93,6 +97,7 @@ impl Tool {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
             Self::Newuidmap => "kiln build, without root",
             Self::QemuImg => "images",
+            Self::QemuStorageDaemon => "VMDK, VHDX and other images",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
             Self::Passt => "machines of a session",
