@@ -7,6 +7,8 @@
 //! | [`inspect`] | a glance into an image: processor and system |
 //! | [`run`] | running a guest's own programs on its tree |
 //! | [`tree`] | a guest's files, whatever holds them |
+//! | [`seal`] | taking a machine's identity, secrets and traces out of its tree |
+//! | [`selinux`] | labels of files that an edit has made |
 //! | [`seed`] | the drive that tells a guest at its first boot who it is (NoCloud) |
 //! | [`userdata`] | the user's own cloud-init data: read, checked, merged |
 //!
@@ -16,7 +18,9 @@
 pub mod backend;
 pub mod inspect;
 pub mod run;
+pub mod seal;
 pub mod seed;
+pub mod selinux;
 pub mod tree;
 pub mod userdata;
 mod yaml;
