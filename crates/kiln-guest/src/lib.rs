@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`backend`] | what can hold a guest's tree of files |
+//! | [`guest`] | a guest on a disk image: its systems, its mounts, its changes kept or forgotten |
 //! | [`inspect`] | a glance into an image: processor and system |
 //! | [`run`] | running a guest's own programs on its tree |
 //! | [`tree`] | a guest's files, whatever holds them |
@@ -16,6 +17,7 @@
 //! and go out as bytes.
 
 pub mod backend;
+pub mod guest;
 pub mod inspect;
 pub mod run;
 pub mod seal;

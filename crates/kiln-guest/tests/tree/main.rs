@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test is to panic")]
 
 mod direct;
+mod disks;
+mod guest;
 mod support;
 mod walk;

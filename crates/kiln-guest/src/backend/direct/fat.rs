@@ -20,17 +20,25 @@ pub(super) struct Fat {
     fs: FatFs,
     /// The nodes that were handed out.
     nodes: BTreeMap<Node, fat::Node>,
+    /// Whether anything was changed: if not, nothing is written.
+    changed: bool,
 }
 
 impl Fat {
     pub(super) fn new(fs: FatFs) -> Self {
         let root = fat::Node::ROOT;
-        Self { fs, nodes: BTreeMap::from([(root.number().into(), root)]) }
+        Self { fs, nodes: BTreeMap::from([(root.number().into(), root)]), changed: false }
     }
 
     fn of(&self, node: Node) -> Result<fat::Node, VolumeError> {
         let missing = || VolumeError::Failed("no such file".into());
         self.nodes.get(&node).copied().ok_or_else(missing)
+    }
+
+    /// Returns the file system to be changed.
+    fn change(&mut self) -> &mut FatFs {
+        self.changed = true;
+        &mut self.fs
     }
 
     fn hand_out(&mut self, node: fat::Node) -> Node {
@@ -99,7 +107,7 @@ impl Volume for Fat {
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let dir = self.of(place.dir)?;
-        self.fs.write_file(dir, place.name, contents, attrs).map_err(error)?;
+        self.change().write_file(dir, place.name, contents, attrs).map_err(error)?;
         Ok(())
     }
 
@@ -114,14 +122,15 @@ impl Volume for Fat {
         let node = node.ok_or_else(|| VolumeError::Failed("the name is gone".into()))?;
         let mode = self.fs.stat(node).map_err(error)?.attrs.mode;
         let attrs = Attrs { mode, ..*attrs };
-        self.fs.write_file(dir, place.name, contents, &attrs).map_err(error)?;
+        self.change().write_file(dir, place.name, contents, &attrs).map_err(error)?;
         Ok(())
     }
 
     fn create(&mut self, place: Place<'_>, new: &New, attrs: &Attrs) -> Result<(), VolumeError> {
         match new {
             New::Directory => {
-                self.fs.mkdir(self.of(place.dir)?, place.name, attrs).map_err(error)?;
+                let dir = self.of(place.dir)?;
+                self.change().mkdir(dir, place.name, attrs).map_err(error)?;
                 Ok(())
             }
             New::Symlink(_) => refused("links"),
@@ -136,13 +145,16 @@ impl Volume for Fat {
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<(), VolumeError> {
         let from = (self.of(from.dir)?, from.name);
-        self.fs.rename(from, (self.of(to.dir)?, to.name)).map_err(error)
+        let to = (self.of(to.dir)?, to.name);
+        self.change().rename(from, to).map_err(error)
     }
 
     fn remove(&mut self, place: Place<'_>) -> Result<(), VolumeError> {
         let dir = self.of(place.dir)?;
-        match self.fs.unlink(dir, place.name) {
-            Err(FatError::IsADirectory { .. }) => self.fs.rmdir(dir, place.name).map_err(error),
+        match self.change().unlink(dir, place.name) {
+            Err(FatError::IsADirectory { .. }) => {
+                self.change().rmdir(dir, place.name).map_err(error)
+            }
             done => done.map_err(error),
         }
     }
@@ -156,7 +168,7 @@ impl Volume for Fat {
         if attrs.mode != old.mode && ![WRITABLE, READ_ONLY].contains(&attrs.mode) {
             return refused("permissions but 0755 and 0555");
         }
-        self.fs.set_attrs(node, Some(attrs.mode), Some(attrs.mtime)).map_err(error)
+        self.change().set_attrs(node, Some(attrs.mode), Some(attrs.mtime)).map_err(error)
     }
 
     fn xattrs(&mut self, _node: Node) -> Result<Xattrs, VolumeError> {
@@ -173,6 +185,6 @@ impl Volume for Fat {
     }
 
     fn close(self: Box<Self>) -> Result<(), VolumeError> {
-        self.fs.close().map_err(error)
+        if self.changed { self.fs.close().map_err(error) } else { Ok(()) }
     }
 }
