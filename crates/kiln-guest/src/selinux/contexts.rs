@@ -155,16 +155,26 @@ impl Spec {
     /// Returns whether the whole path fits the expression.
     fn takes(&mut self, path: &[u8]) -> Result<bool, Unclear> {
         if matches!(self.compiled, Compiled::NotYet) {
-            let whole = format!("^(?:{})$", self.text);
-            let mut builder = RegexBuilder::new(&whole);
-            builder.unicode(false).dot_matches_new_line(true).size_limit(MOST_COMPILED);
-            self.compiled = builder.build().map_or(Compiled::No, Compiled::Yes);
+            self.compiled = compiled(&self.text);
         }
         match &self.compiled {
             Compiled::Yes(regex) => Ok(regex.is_match(path)),
             _ => Err(Unclear { text: self.text.clone() }),
         }
     }
+}
+
+/// Compiles an expression. One with alternatives outside brackets is not understood: libselinux
+/// anchors the first of them at its beginning only and the last at its end only, and where the
+/// first begins depends on its version.
+fn compiled(text: &str) -> Compiled {
+    if has_alternatives(text.as_bytes()) {
+        return Compiled::No;
+    }
+    let whole = format!("^(?:{text})$");
+    let mut builder = RegexBuilder::new(&whole);
+    builder.unicode(false).dot_matches_new_line(true).size_limit(MOST_COMPILED);
+    builder.build().map_or(Compiled::No, Compiled::Yes)
 }
 
 fn known(context: &str) -> Option<String> {
@@ -221,12 +231,10 @@ fn literal(expression: &str) -> Option<Vec<u8>> {
     Some(path)
 }
 
-/// Returns what every path begins with that an expression fits.
+/// Returns what every path begins with that an expression fits. With alternatives outside
+/// brackets these are the whole folders before the first wildcard, as in libselinux.
 fn prefix(expression: &str) -> Vec<u8> {
     let bytes = expression.as_bytes();
-    if has_alternatives(bytes) {
-        return Vec::new();
-    }
     let mut prefix = Vec::new();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -248,6 +256,9 @@ fn prefix(expression: &str) -> Vec<u8> {
                 at += 1;
             }
         }
+    }
+    if has_alternatives(bytes) {
+        prefix.truncate(prefix.iter().rposition(|&b| b == b'/').unwrap_or(0));
     }
     prefix
 }
@@ -348,6 +359,7 @@ mod tests {
             ("/usr/bin/c\\+\\+.*", "/usr/bin/c++"),
             ("/dev/s?d", "/dev/"),
             ("/a|/b", ""),
+            ("/a/b|/c", "/a"),
             ("/a(x|y)", "/a"),
             ("/lib+/x", "/lib"),
             ("/x\\d", "/x"),
@@ -360,9 +372,10 @@ mod tests {
 
     #[test]
     fn only_lines_that_may_fit_need_be_understood() {
-        let mut contexts = contexts(&[("", "/.* a\n/odd/(?!x).* b\n/big/(a{999}){999} c\n")]);
+        let mut contexts =
+            contexts(&[("", "/.* a\n/odd/(?!x).* b\n/big/(a{999}){999} c\n/or/x|/y d\n")]);
         assert_eq!(label(&mut contexts, "/etc", Kind::File).as_deref(), Some("a"));
-        for path in ["/odd/x", "/big/x"] {
+        for path in ["/odd/x", "/big/x", "/or/z"] {
             assert!(contexts.lookup(&path.into(), Kind::File).is_err(), "{path}");
         }
     }

@@ -5,5 +5,7 @@
 mod direct;
 mod disks;
 mod guest;
+mod seal;
+mod selinux;
 mod support;
 mod walk;
