@@ -8,6 +8,7 @@
 //! | [`tools`] | one file a tool: how it is called, how its answer is read |
 //! | [`journal`] | what to undo after a kill, on disk |
 //! | [`lock`] | locks between `kiln` processes |
+//! | [`image_lock`] | the locks of disk images that QEMU takes, too |
 //! | [`copy`] | copies that share or skip blocks |
 //! | [`read`] | files that the user names, bounded |
 //! | [`signal`] | Ctrl-C as a value that waits can see |
@@ -16,6 +17,7 @@
 
 pub mod cmd;
 pub mod copy;
+pub mod image_lock;
 pub mod journal;
 pub mod lock;
 pub mod read;
