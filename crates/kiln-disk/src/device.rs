@@ -163,6 +163,11 @@ impl RawFile {
         Self { file, size, durable: true }
     }
 
+    /// Returns the file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Makes [`Device::flush`] do nothing: for an image that is thrown away if it is not
     /// finished.
     #[must_use]

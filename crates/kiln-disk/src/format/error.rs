@@ -57,14 +57,6 @@ pub enum FormatError {
         /// What is wrong.
         what: String,
     },
-    /// An image in another format is damaged, or names a file that it must not.
-    #[error("`{name}` is damaged or refused: {what}")]
-    Foreign {
-        /// The file.
-        name: String,
-        /// What is wrong, or what it names.
-        what: String,
-    },
     /// The end is missing.
     #[error("`{name}` is cut off: at least {missing} are missing at its end")]
     Truncated {
@@ -97,6 +89,16 @@ pub enum FormatError {
         /// The other file, as the header names it; may be empty.
         data: String,
     },
+    /// It is read but not changed.
+    #[error("`{name}` cannot be changed: {why}")]
+    Unchangeable {
+        /// The file.
+        name: String,
+        /// What it has that changes would damage.
+        why: &'static str,
+        /// What can be done, with the command.
+        hint: String,
+    },
     /// It needs a key.
     #[error("`{name}` is encrypted")]
     Encrypted {
@@ -123,7 +125,7 @@ impl FormatError {
     pub fn hint(&self) -> Option<String> {
         let flatten = |name: &str| format!("qemu-img convert -O qcow2 {name} whole.qcow2");
         match self {
-            Self::Unsupported { hint, .. } => Some(hint.clone()),
+            Self::Unsupported { hint, .. } | Self::Unchangeable { hint, .. } => Some(hint.clone()),
             Self::BackingFile { name, .. } | Self::DataFile { name, .. } => {
                 Some(format!("if you trust it, make one image of both: `{}`", flatten(name)))
             }
@@ -139,7 +141,6 @@ impl FormatError {
             Self::Io { .. }
             | Self::NotAnImage { .. }
             | Self::Header { .. }
-            | Self::Foreign { .. }
             | Self::Encrypted { .. } => None,
         }
     }

@@ -3,7 +3,11 @@
 
 use std::io;
 
+use kiln_host::image_lock::Holder;
+use kiln_spec::Bytes;
+
 use crate::format::FormatError;
+use crate::format::qcow2::WriteError;
 
 /// Why an image is not opened or not changed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +38,74 @@ pub enum ImageError {
         /// The file.
         name: String,
     },
+    /// Another program has it open in a way that excludes this one.
+    #[error("`{name}` is in use{}", by(holders))]
+    InUse {
+        /// The file.
+        name: String,
+        /// Who uses it, as far as that can be known.
+        holders: Vec<Holder>,
+    },
+    /// A backing file cannot be opened.
+    #[error("could not open `{backing}`, the backing file of `{name}`")]
+    Backing {
+        /// The file that names it.
+        name: String,
+        /// Its name as it stands there.
+        backing: String,
+        /// Why.
+        source: Box<ImageError>,
+    },
+    /// A backing file is not named as a file, or in no format that is read here.
+    #[error("it is {what}, which is not read here")]
+    BackingKind {
+        /// What it is, with its article.
+        what: String,
+    },
+    /// A header does not say its backing file's format.
+    #[error("the format of `{backing}`, the backing file of `{name}`, is not told")]
+    BackingFormat {
+        /// The file that names it.
+        name: String,
+        /// Its name as it stands there.
+        backing: String,
+    },
+    /// No disk has that size, or this one's is not to be changed.
+    #[error("`{name}` cannot have {} bytes", size.0)]
+    Size {
+        /// The image.
+        name: String,
+        /// The size that was asked for.
+        size: Bytes,
+    },
+    /// A file is its own backing file, through others or not.
+    #[error("`{name}` is its own backing file")]
+    Cycle {
+        /// The file.
+        name: String,
+    },
+    /// There are too many backing files.
+    #[error("there are more than {most} backing files")]
+    TooDeep {
+        /// How many there may be.
+        most: usize,
+    },
+    /// A change that was interrupted cannot be finished.
+    #[error("an interrupted change of `{name}` cannot be finished: {why}")]
+    Unfinished {
+        /// The image.
+        name: String,
+        /// The file with the rest of the change.
+        journal: String,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+/// Names the processes that use an image.
+fn by(holders: &[Holder]) -> String {
+    let named: Vec<String> = holders.iter().map(Holder::to_string).collect();
+    if named.is_empty() { String::new() } else { format!(" by {}", named.join(", ")) }
 }
 
 impl ImageError {
@@ -42,7 +114,23 @@ impl ImageError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Format(error) => error.hint(),
-            Self::Io { .. } | Self::NotAFile { .. } | Self::ReadOnly { .. } => None,
+            Self::Backing { source, .. } => source.hint(),
+            Self::InUse { .. } => {
+                Some("stop the machine that uses it, or wait for the other program".to_owned())
+            }
+            Self::BackingFormat { name, backing } => Some(format!(
+                "if you know it, write it into the header: `qemu-img rebase -u -F FORMAT -b {backing} {name}`"
+            )),
+            Self::Unfinished { journal, .. } => Some(format!(
+                "if the image is good as it is, or you have a copy of it, remove `{journal}`"
+            )),
+            Self::Io { .. }
+            | Self::NotAFile { .. }
+            | Self::ReadOnly { .. }
+            | Self::BackingKind { .. }
+            | Self::Cycle { .. }
+            | Self::Size { .. }
+            | Self::TooDeep { .. } => None,
         }
     }
 
@@ -50,5 +138,13 @@ impl ImageError {
     pub(crate) fn io(what: &'static str, name: &str) -> impl FnOnce(io::Error) -> Self {
         let name = name.to_owned();
         move |source| Self::Io { what, name, source }
+    }
+
+    /// Returns why the file `name` was not written.
+    pub(super) fn write(name: &str) -> impl FnOnce(WriteError) -> Self {
+        move |error| match error {
+            WriteError::Io(source) => Self::io("write", name)(source),
+            WriteError::Format(error) => Self::Format(error),
+        }
     }
 }

@@ -8,14 +8,25 @@
 //! | module | what |
 //! |---|---|
 //! | [`overlay`] | changes over a device that stays as it is |
+//! | `store` | where an overlay's blocks are |
+//! | `layer` | opening files: locks, backing files |
+//! | `commit`, `redo`, `records` | bringing changes in; the journal of a raw image |
 //!
 //! **Invariant:** no file but the one that was named is opened, unless the caller asks for
 //! backing files.
 
+mod base;
+mod commit;
+#[cfg(test)]
+mod crash_tests;
 mod error;
+mod layer;
 mod open;
 pub mod overlay;
+mod records;
+mod redo;
 mod store;
 
 pub use error::ImageError;
-pub use open::{Backing, DiskImage, FormatName, Info, Layer, Mode, OpenOptions, Warning};
+pub use layer::Layer;
+pub use open::{Backing, DiskImage, FormatName, Info, Mode, OpenOptions, Warning};

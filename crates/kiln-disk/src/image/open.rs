@@ -2,20 +2,19 @@
 //! Opening an image, and what is known of it then.
 
 use std::fmt;
-use std::fs::{File, OpenOptions as FileOptions};
-use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kiln_host::image_lock::Holder;
 use kiln_spec::Bytes;
-use rustix::fs::OFlags;
 
-use super::ImageError;
+use super::base::{Base, Kind};
+use super::layer::{Layer, Opening};
 use super::overlay::Overlay;
-use crate::device::{Device, Extent, RawFile, SharedDevice};
-use crate::format::qcow2::{Qcow2File, Qcow2Info};
-use crate::format::{self, Format};
+use super::redo::{self, Place};
+use super::{ImageError, commit};
+use crate::device::{Device, SharedDevice};
+use crate::format::qcow2::Qcow2Info;
 
 /// What an image is opened for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,17 +66,17 @@ pub struct OpenOptions {
     pub format: Option<FormatName>,
     /// Whether files that it names are opened.
     pub backing: Backing,
+    /// Whether the format of a backing file is found out from its content if the header does not
+    /// tell it. A guest can make a raw disk look like another format.
+    pub probe_backing: bool,
     /// Where many changes are kept until they are committed. `None`: the image's folder.
     pub overlay_folder: Option<PathBuf>,
-}
-
-/// One file of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its format.
-    pub format: FormatName,
+    /// Where the journal of a raw image is while changes are committed. `None`: the image's
+    /// folder. A disk of the host needs one.
+    pub journal_folder: Option<PathBuf>,
+    /// Whether a commit does not wait until all is on the disk (fsync(2)). A kill still leaves the
+    /// old image or the new one; a loss of power may not. For images that are thrown away then.
+    pub skip_sync: bool,
 }
 
 /// What is known of an open image.
@@ -105,76 +104,128 @@ pub enum Warning {
         /// The file.
         name: String,
     },
+    /// Another program may change the image while it is read: what is read may not fit together.
+    InUse {
+        /// The file.
+        name: String,
+        /// Who uses it, as far as that can be known.
+        holders: Vec<Holder>,
+    },
+    /// The host cannot tell whether others use it.
+    NoLocks {
+        /// The file.
+        name: String,
+    },
+    /// A change was interrupted. It is read as if it were finished; opening it for writing
+    /// finishes it.
+    Unfinished {
+        /// The file.
+        name: String,
+    },
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Corrupt { name } => write!(f, "`{name}` is marked as corrupt"),
+            Self::InUse { name, holders } => {
+                write!(f, "`{name}` may change while it is read")?;
+                let named: Vec<String> = holders.iter().map(Holder::to_string).collect();
+                if named.is_empty() {
+                    return Ok(());
+                }
+                write!(f, ": it is in use by {}", named.join(", "))
+            }
+            Self::NoLocks { name } => {
+                write!(f, "`{name}` is where files cannot be locked: others may be changing it")
+            }
+            Self::Unfinished { name } => {
+                write!(f, "a change of `{name}` was interrupted; it is read as if it were finished")
+            }
         }
     }
 }
 
 /// An open disk image.
 ///
-/// Dropped without [`DiskImage::commit`], the file stays as it was.
+/// Dropped without [`DiskImage::commit`], the file stays as it was. The file is locked, as QEMU
+/// locks it, until this and all devices of it are dropped.
 #[derive(Debug)]
 pub struct DiskImage {
-    name: String,
-    mode: Mode,
+    pub(super) name: String,
+    pub(super) mode: Mode,
     info: Info,
     warnings: Vec<Warning>,
-    disk: Arc<Mutex<Overlay<Base>>>,
-}
-
-/// What an image's file is read by.
-#[derive(Debug)]
-enum Base {
-    Raw(RawFile),
-    Qcow2(Box<Qcow2File>),
+    pub(super) disk: Arc<Mutex<Overlay<Base>>>,
+    /// Where the journal of a raw image would be.
+    pub(super) journal: Place,
+    pub(super) durable: bool,
+    #[cfg(test)]
+    pub(super) script: Option<crate::format::medium::Script>,
 }
 
 impl DiskImage {
     /// Opens the image at `path`.
     ///
+    /// With [`Mode::Write`] a change of a raw image that was interrupted is finished first; with
+    /// the others it is read as if it were.
+    ///
     /// # Errors
     ///
     /// - [`ImageError::Format`] if it is not taken: damaged, another format, needs another file.
+    /// - [`ImageError::InUse`] if it is to be changed and another program uses it.
+    /// - [`ImageError::Backing`], [`ImageError::BackingFormat`] if a backing file cannot be read.
+    /// - [`ImageError::Unfinished`] if an interrupted change of it cannot be finished.
     /// - [`ImageError::NotAFile`] if it has no bytes.
     /// - [`ImageError::Io`] if the host says no.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, ImageError> {
         let name = path.display().to_string();
-        let (mut file, size) = open_file(path, &name, options.mode == Mode::Write)?;
-        let found = match options.format {
-            Some(format) => format,
-            None => match format::probe(&mut file, &name)?.format {
-                Format::Raw(_) => FormatName::Raw,
-                Format::Qcow2(_) => FormatName::Qcow2,
-            },
-        };
-        let base = match found {
-            FormatName::Raw => Base::Raw(RawFile::with_size(file, size)),
-            FormatName::Qcow2 => Base::Qcow2(Box::new(Qcow2File::open(file, &name)?)),
-        };
-        let qcow2 = match &base {
-            Base::Raw(_) => None,
-            Base::Qcow2(file) => Some(file.info().clone()),
-        };
-        let info = Info {
-            format: found,
-            virtual_size: Bytes(base.size()),
-            file_size: Bytes(size),
-            qcow2,
-            layers: vec![Layer { path: path.to_owned(), format: found }],
-        };
+        let mut opening = Opening::new(options);
+        let mut opened = opening.open(path, &name, options.mode)?;
+        let journal = redo::place(path, &opened.file, options.journal_folder.as_deref())
+            .map_err(ImageError::io("open", &name))?;
+        let unfinished = redo::find(&journal, &opened, &name)?;
+        if options.mode == Mode::Write
+            && let Some(unfinished) = &unfinished
+        {
+            redo::finish(unfinished, &mut opened, &journal, &name)?;
+        }
+        let base = opening.base(path, opened, options.format, options.mode)?;
         let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = options.overlay_folder.as_deref().or(beside).unwrap_or(Path::new("."));
+        let (file_size, qcow2) = match &base.kind {
+            Kind::Qcow2(file) => (file.file_size(), Some(file.info().clone())),
+            Kind::Raw(_) | Kind::Closed(_) => (base.size(), None),
+        };
         let mut overlay = Overlay::new(base, folder.to_owned());
+        if options.mode != Mode::Write
+            && let Some(unfinished) = &unfinished
+        {
+            redo::overlay(unfinished, &mut overlay).map_err(ImageError::io("read", &name))?;
+            opening.warnings.push(Warning::Unfinished { name: name.clone() });
+        }
         if options.mode == Mode::Read {
             overlay.forbid_writing();
         }
-        let disk = Arc::new(Mutex::new(overlay));
-        Ok(Self { name, mode: options.mode, info, warnings: Vec::new(), disk })
+        let format = if qcow2.is_some() { FormatName::Qcow2 } else { FormatName::Raw };
+        let info = Info {
+            format,
+            virtual_size: Bytes(overlay.size()),
+            file_size: Bytes(file_size),
+            qcow2,
+            layers: opening.layers,
+        };
+        Ok(Self {
+            name,
+            mode: options.mode,
+            info,
+            warnings: opening.warnings,
+            disk: Arc::new(Mutex::new(overlay)),
+            journal,
+            durable: !options.skip_sync,
+            #[cfg(test)]
+            script: None,
+        })
     }
 
     /// Returns what is known of the file, as it was when it was opened.
@@ -202,100 +253,54 @@ impl DiskImage {
         self.disk().is_changed()
     }
 
-    fn disk(&self) -> MutexGuard<'_, Overlay<Base>> {
+    /// Makes the disk `size` bytes long, when it is committed. New bytes are zeros; what is beyond
+    /// the new end is lost.
+    ///
+    /// # Errors
+    ///
+    /// - [`ImageError::ReadOnly`] if the image was opened for reading.
+    /// - [`ImageError::Size`] if no disk has that size, or this one's is given by the host.
+    /// - [`ImageError::Io`] if a block that is cut cannot be read.
+    pub fn resize_virtual(&mut self, size: u64) -> Result<(), ImageError> {
+        let name = self.name.clone();
+        if self.mode == Mode::Read {
+            return Err(ImageError::ReadOnly { name });
+        }
+        if size == 0 || !size.is_multiple_of(512) || size > MOST_SIZE || self.journal.is_device {
+            return Err(ImageError::Size { name, size: Bytes(size) });
+        }
+        self.disk().resize(size).map_err(ImageError::io("read", &name))
+    }
+
+    pub(super) fn disk(&self) -> MutexGuard<'_, Overlay<Base>> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings all changes into the file. Devices from [`DiskImage::device`] must not be used any
-    /// more.
+    /// Brings all changes into the file, all or nothing: a kill, an error or a loss of power at
+    /// any moment leaves the old disk or the new one. Returns whether the file changed.
+    ///
+    /// A qcow2 file is the one or the other at once. A raw image is written in place from a
+    /// journal beside it: if that is interrupted, [`DiskImage::open`] finishes it.
+    ///
+    /// Devices from [`DiskImage::device`] no longer work after this.
     ///
     /// # Errors
     ///
     /// - [`ImageError::ReadOnly`] if the image was not opened for writing.
+    /// - [`ImageError::Format`] if the image is damaged or has what changes would damage.
     /// - [`ImageError::Io`] if the host says no.
-    pub fn commit(self) -> Result<(), ImageError> {
+    pub fn commit(self) -> Result<bool, ImageError> {
         if self.mode != Mode::Write {
             return Err(ImageError::ReadOnly { name: self.name });
         }
         let mut disk = self.disk();
-        let write = ImageError::io("write", &self.name);
-        apply(&mut disk).map_err(write)
+        let changed = if disk.is_changed() { commit::commit(&self, &mut disk) } else { Ok(false) };
+        let size = disk.size();
+        disk.base_mut().close(size);
+        disk.clear();
+        changed
     }
 }
 
-/// Writes the changes to the device below.
-fn apply(disk: &mut Overlay<Base>) -> io::Result<()> {
-    let mut at = 0;
-    while let Some(change) = disk.next_change(at) {
-        if change.zeros {
-            disk.base_mut().discard(change.at, change.len)?;
-        } else {
-            let len = usize::try_from(change.len).expect("a run of data has 4 MiB at most");
-            let mut bytes = vec![0; len];
-            disk.read_at(change.at, &mut bytes)?;
-            disk.base_mut().write_at(change.at, &bytes)?;
-        }
-        at = change.at + change.len;
-    }
-    disk.base_mut().flush()
-}
-
-/// Opens a file or a disk of the host and returns its size, too.
-fn open_file(path: &Path, name: &str, write: bool) -> Result<(File, u64), ImageError> {
-    // Without O_NONBLOCK opening a pipe would wait for its other end.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2) is an int");
-    let mut file = FileOptions::new()
-        .read(true)
-        .write(write)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(ImageError::io("open", name))?;
-    let kind = file.metadata().map_err(ImageError::io("open", name))?.file_type();
-    if !kind.is_file() && !kind.is_block_device() {
-        return Err(ImageError::NotAFile { name: name.to_owned() });
-    }
-    let size = file.seek(SeekFrom::End(0)).map_err(ImageError::io("read", name))?;
-    Ok((file, size))
-}
-
-impl Base {
-    fn device(&self) -> &dyn Device {
-        match self {
-            Self::Raw(file) => file,
-            Self::Qcow2(file) => file.as_ref(),
-        }
-    }
-
-    fn device_mut(&mut self) -> &mut dyn Device {
-        match self {
-            Self::Raw(file) => file,
-            Self::Qcow2(file) => file.as_mut(),
-        }
-    }
-}
-
-impl Device for Base {
-    fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.device_mut().read_at(at, buf)
-    }
-
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.device_mut().write_at(at, bytes)
-    }
-
-    fn discard(&mut self, at: u64, len: u64) -> io::Result<()> {
-        self.device_mut().discard(at, len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.device_mut().flush()
-    }
-
-    fn size(&self) -> u64 {
-        self.device().size()
-    }
-
-    fn extent(&mut self, at: u64) -> io::Result<Extent> {
-        self.device_mut().extent(at)
-    }
-}
+/// The most bytes of a disk: 2^63 less a sector, since file offsets have a sign.
+const MOST_SIZE: u64 = (1 << 63) - 512;

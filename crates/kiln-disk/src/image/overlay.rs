@@ -101,13 +101,19 @@ impl<B: Device> Overlay<B> {
     /// run of zeros.
     #[must_use]
     pub fn next_change(&self, from: u64) -> Option<Change> {
+        self.next_change_within(from, MOST_RUN)
+    }
+
+    /// Returns what [`Overlay::next_change`] does, with a run of data of about `most` bytes at
+    /// most, for a caller that does not need to know more.
+    pub(super) fn next_change_within(&self, from: u64, most: u64) -> Option<Change> {
         let block = from / BLOCK64;
         let data = self.data.range(block..).next().map(|(at, _)| *at);
         let zeros = self.zeros.next(block);
         let (start, end, is_zeros) = match (data, zeros) {
             (None, None) => return None,
             (Some(data), zeros) if zeros.is_none_or(|(at, _)| data < at) => {
-                let most = data + MOST_RUN / BLOCK64;
+                let most = data + (most / BLOCK64).max(1);
                 let blocks = self.data.range(data..most).zip(data..);
                 let end = blocks.take_while(|((at, _), next)| *at == next).last();
                 (data, end.map_or(data, |((at, _), _)| *at) + 1, false)
@@ -341,4 +347,4 @@ impl Runs {
 
 #[cfg(test)]
 #[path = "overlay_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -8,7 +8,6 @@
 mod emit;
 mod load;
 mod resolve;
-mod tabs;
 
 pub(crate) use emit::emit;
 pub(crate) use load::load;

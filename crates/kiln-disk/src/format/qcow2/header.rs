@@ -18,10 +18,10 @@ const HEADER_LEN: [u32; 2] = [72, 104];
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
 
 /// The most bytes of the L1 table: `QCOW_MAX_L1_SIZE`.
-const MOST_L1: u64 = 32 << 20;
+pub(super) const MOST_L1: u64 = 32 << 20;
 
 /// The most bytes of the refcount table: `QCOW_MAX_REFTABLE_SIZE`.
-const MOST_REFTABLE: u64 = 8 << 20;
+pub(super) const MOST_REFTABLE: u64 = 8 << 20;
 
 /// The most internal snapshots: `QCOW_MAX_SNAPSHOTS`.
 const MOST_SNAPSHOTS: u32 = 65_536;
@@ -43,6 +43,7 @@ const EXTENDED_L2: u64 = 1 << 4;
 const BACKING_FORMAT: u32 = 0xe279_2aca;
 const FEATURE_NAMES: u32 = 0x6803_f857;
 const DATA_FILE_NAME: u32 = 0x4441_5441;
+const BITMAPS: u32 = 0x2385_2875;
 
 /// The fields of a header as they are. Those of version 3 have their defaults in version 2.
 #[derive(Debug)]
@@ -150,6 +151,7 @@ pub(in super::super) fn parse<F: Read + Seek>(
         compression,
         extended_l2: bit(EXTENDED_L2),
         snapshots: fields.u32(60),
+        bitmaps: extensions.bitmaps,
         tables,
     }))
 }
@@ -211,6 +213,8 @@ fn tables(fields: &Fields<'_>) -> Result<Tables, String> {
         l1_entries,
         refcount_at,
         refcount_entries: refcount_bytes / 8,
+        refcount_order: fields.refcount_order(),
+        snapshots_at,
     })
 }
 
@@ -219,6 +223,7 @@ fn tables(fields: &Fields<'_>) -> Result<Tables, String> {
 struct Extensions {
     backing_format: Option<String>,
     data_file: Option<String>,
+    bitmaps: u32,
     /// Names of incompatible features by their bit.
     names: Vec<(u8, String)>,
 }
@@ -253,6 +258,7 @@ fn extensions<F: Read + Seek>(
         match kind {
             BACKING_FORMAT => out.backing_format = Some(text(data)),
             DATA_FILE_NAME => out.data_file = Some(text(data)),
+            BITMAPS => out.bitmaps = area.u32(at + 8),
             FEATURE_NAMES => {
                 // 48 bytes each: type (0 is incompatible), bit, name.
                 let features = data.chunks_exact(48).filter(|entry| entry[0] == 0);

@@ -6,12 +6,14 @@
 mod check;
 pub(super) mod header;
 mod read;
+mod write;
 
 use kiln_spec::Bytes;
 
 use super::FormatError;
 
 pub use read::Qcow2File;
+pub(crate) use write::{NewDisk, WriteError, check_changeable, write};
 
 /// What the header of a qcow2 file says, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Qcow2Info {
     pub extended_l2: bool,
     /// How many internal snapshots it has.
     pub snapshots: u32,
+    /// How many persistent bitmaps it has, which say what changed since a backup.
+    pub bitmaps: u32,
     tables: Tables,
 }
 
@@ -74,25 +78,35 @@ struct Tables {
     l1_entries: u64,
     refcount_at: u64,
     refcount_entries: u64,
+    /// A reference count has 2 to this power bits.
+    refcount_order: u32,
+    snapshots_at: u64,
 }
 
 impl Qcow2Info {
     /// Checks what [`super::ImageInfo::check_self_contained`] says.
     pub(super) fn check_self_contained(&self, name: &str) -> Result<(), FormatError> {
+        self.check_readable(name)?;
         let name = name.to_owned();
         if let Some(backing) = self.backing_file.clone() {
             return Err(FormatError::BackingFile { name, backing });
         }
-        if let Some(data) = self.data_file.clone() {
-            return Err(FormatError::DataFile { name, data });
-        }
         match self {
-            Self { encryption: Encryption::Aes | Encryption::Luks, .. } => {
-                Err(FormatError::Encrypted { name })
-            }
             Self { corrupt: true, .. } => Err(FormatError::Corrupt { name }),
             Self { dirty: true, .. } => Err(FormatError::Dirty { name }),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that its data is in it and needs no key.
+    fn check_readable(&self, name: &str) -> Result<(), FormatError> {
+        let name = name.to_owned();
+        if let Some(data) = self.data_file.clone() {
+            return Err(FormatError::DataFile { name, data });
+        }
+        if self.encryption != Encryption::None {
+            return Err(FormatError::Encrypted { name });
+        }
+        Ok(())
     }
 }

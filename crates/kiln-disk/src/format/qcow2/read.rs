@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
 use flate2::{Decompress, FlushDecompress};
@@ -12,7 +12,7 @@ use ruzstd::decoding::StreamingDecoder;
 use super::super::{FormatError, probe};
 use super::check::{COMPRESSED, OFFSET};
 use super::{Compression, Qcow2Info};
-use crate::device::Device;
+use crate::device::{Device, Extent, len64, within};
 
 /// The bytes of L2 tables that are kept, at least one table.
 const KEPT_TABLES: u64 = 4 << 20;
@@ -21,12 +21,15 @@ const KEPT_TABLES: u64 = 4 << 20;
 const MOST_WINDOW: u64 = 8 << 20;
 
 /// Set in an L2 entry whose cluster reads as zeros. Version 3, no parts.
-const ZERO: u64 = 1;
+pub(super) const ZERO: u64 = 1;
 
 /// How many parts a cluster has with extended L2 entries.
-const PARTS: u64 = 32;
+pub(super) const PARTS: u64 = 32;
 
-/// A qcow2 file without a backing file, read in process.
+/// The most pieces that one call of [`Device::extent`] puts together.
+const MOST_PIECES: usize = 4096;
+
+/// A qcow2 file, read in process.
 ///
 /// Keeps one L1 table (32 MiB at most), some MiB of L2 tables and one unpacked cluster. Writing
 /// fails with [`ErrorKind::ReadOnlyFilesystem`].
@@ -34,6 +37,8 @@ pub struct Qcow2File {
     file: File,
     info: Qcow2Info,
     file_size: u64,
+    /// What has what this file does not.
+    backing: Option<Box<dyn Device>>,
     l1: Vec<u64>,
     /// L2 tables by where they are in the file, the last used at the end.
     l2: Vec<(u64, Vec<u64>)>,
@@ -52,6 +57,8 @@ impl fmt::Debug for Qcow2File {
 enum Place {
     /// Nowhere: they are zeros.
     Zeros,
+    /// In the backing file, or zeros if there is none.
+    Below,
     /// In the file, from this byte on.
     At(u64),
     /// In the compressed cluster of this entry.
@@ -59,7 +66,7 @@ enum Place {
 }
 
 impl Qcow2File {
-    /// Opens the disk in `file`. `name` is what errors call it.
+    /// Opens the disk in `file`, which needs no other file. `name` is what errors call it.
     ///
     /// # Errors
     ///
@@ -76,11 +83,48 @@ impl Qcow2File {
                 hint,
             });
         };
+        Self::with_backing(file, name, info, None)
+    }
+
+    /// Opens the disk in `file`, whose header is `info`, with what its backing file holds.
+    ///
+    /// # Errors
+    ///
+    /// - [`FormatError::DataFile`] or [`FormatError::Encrypted`] if it cannot be read here.
+    /// - [`FormatError::Io`] if it cannot be read.
+    pub(crate) fn with_backing(
+        file: File,
+        name: &str,
+        info: Qcow2Info,
+        backing: Option<Box<dyn Device>>,
+    ) -> Result<Self, FormatError> {
+        info.check_readable(name)?;
         let (at, count) = (info.tables.l1_at, info.tables.l1_entries);
-        let l1 = read_numbers(&file, at, count)
-            .map_err(|source| FormatError::Io { name: name.to_owned(), source })?;
-        let file_size = found.file_size.0;
-        Ok(Self { file, info, file_size, l1, l2: Vec::new(), unpacked: None })
+        let size = (&file).seek(SeekFrom::End(0));
+        let l1 = size.and_then(|size| Ok((read_numbers(&file, at, count)?, size)));
+        let (l1, file_size) =
+            l1.map_err(|source| FormatError::Io { name: name.to_owned(), source })?;
+        Ok(Self { file, info, file_size, backing, l1, l2: Vec::new(), unpacked: None })
+    }
+
+    /// Returns the file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns the size of the file in bytes.
+    pub(crate) fn file_size(&self) -> u64 {
+        self.file_size
+    }
+
+    /// Returns the L1 table as it is in the file.
+    pub(super) fn l1(&self) -> &[u64] {
+        &self.l1
+    }
+
+    /// Returns the device of the backing file, if there is one.
+    pub(crate) fn backing_mut(&mut self) -> Option<&mut Box<dyn Device>> {
+        self.backing.as_mut()
     }
 
     /// Returns what the header says.
@@ -102,7 +146,8 @@ impl Qcow2File {
         let rest = cluster - within;
         let l2_at = self.l1.get(index(number / per_table)).map_or(0, |entry| entry & OFFSET);
         if l2_at == 0 {
-            return Ok((Place::Zeros, rest));
+            let span = cluster * per_table;
+            return Ok((Place::Below, span - at % span));
         }
         let slot = index(number % per_table * width);
         let extended = self.info.extended_l2;
@@ -113,14 +158,45 @@ impl Qcow2File {
         }
         let host = entry & OFFSET;
         if !extended {
-            let zeros = host == 0 || entry & ZERO != 0;
-            return Ok((if zeros { Place::Zeros } else { Place::At(host + within) }, rest));
+            let place = match (entry & ZERO != 0, host) {
+                (true, _) => Place::Zeros,
+                (false, 0) => Place::Below,
+                (false, host) => Place::At(host + within),
+            };
+            return Ok((place, rest));
         }
         // The lower half of the bitmap says which parts are there, the upper which are zeros.
-        let (bitmap, part) = (table[slot + 1], cluster / PARTS);
-        let there = bitmap >> (within / part) & 1 == 1 && host != 0;
-        let place = if there { Place::At(host + within) } else { Place::Zeros };
-        Ok((place, part - within % part))
+        let (bitmap, size) = (table[slot + 1], cluster / PARTS);
+        let part = within / size;
+        let place = match (bitmap >> part & 1 == 1, bitmap >> (PARTS + part) & 1 == 1) {
+            (true, true) => return Err(bad_table("a part of a cluster is both there and zeros")),
+            (false, true) => Place::Zeros,
+            (false, false) => Place::Below,
+            (true, false) if host == 0 => return Err(bad_table("a part of no cluster is there")),
+            (true, false) => Place::At(host + within),
+        };
+        Ok((place, size - within % size))
+    }
+
+    /// Fills from the backing file, which may be shorter than the disk.
+    fn read_below(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        let Some(backing) = &mut self.backing else {
+            buf.fill(0);
+            return Ok(());
+        };
+        let there = backing.size().saturating_sub(at);
+        let there = usize::try_from(there).map_or(buf.len(), |n| n.min(buf.len()));
+        let (inside, beyond) = buf.split_at_mut(there);
+        beyond.fill(0);
+        if inside.is_empty() { Ok(()) } else { backing.read_at(at, inside) }
+    }
+
+    /// Returns what the backing file says of the bytes from `at` on.
+    fn extent_below(&mut self, at: u64) -> io::Result<Extent> {
+        match &mut self.backing {
+            Some(backing) if at < backing.size() => backing.extent(at),
+            _ => Ok(Extent { len: u64::MAX, zeros: true }),
+        }
     }
 
     fn l2_table(&mut self, at: u64) -> io::Result<&[u64]> {
@@ -172,11 +248,7 @@ impl Qcow2File {
 
 impl Device for Qcow2File {
     fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
-        let len = u64::try_from(buf.len()).expect("a slice is shorter than 2^64 bytes");
-        if at.checked_add(len).is_none_or(|end| end > self.size()) {
-            let text = format!("{len} bytes at {at} of a device of {}", self.size());
-            return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
-        }
+        within(self.size(), at, len64(buf))?;
         let (mut at, mut buf) = (at, buf);
         while !buf.is_empty() {
             let (place, len) = self.find(at)?;
@@ -184,13 +256,14 @@ impl Device for Qcow2File {
             let (now, later) = buf.split_at_mut(len);
             match place {
                 Place::Zeros => now.fill(0),
+                Place::Below => self.read_below(at, now)?,
                 Place::At(host) => self.read_host(host, now)?,
                 Place::Packed(entry) => {
                     let within = index(at % self.cluster());
                     now.copy_from_slice(&self.unpack(entry)?[within..within + len]);
                 }
             }
-            at += u64::try_from(len).expect("a slice is shorter than 2^64 bytes");
+            at += len64(now);
             buf = later;
         }
         Ok(())
@@ -211,16 +284,47 @@ impl Device for Qcow2File {
     fn size(&self) -> u64 {
         self.info.virtual_size.0
     }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        within(self.size(), at, 1)?;
+        let mut found: Option<Extent> = None;
+        let mut next = at;
+        for _ in 0..MOST_PIECES {
+            if next >= self.size() {
+                break;
+            }
+            let (place, len) = self.find(next)?;
+            let piece = match place {
+                Place::Zeros => Extent { len, zeros: true },
+                Place::At(_) | Place::Packed(_) => Extent { len, zeros: false },
+                Place::Below => {
+                    let below = self.extent_below(next)?;
+                    Extent { len: below.len.min(len), ..below }
+                }
+            };
+            if found.is_some_and(|so_far| so_far.zeros != piece.zeros) {
+                break;
+            }
+            next += piece.len;
+            let len = next.min(self.size()) - at;
+            found = Some(Extent { len, zeros: piece.zeros });
+        }
+        found.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+    }
 }
 
 fn index(n: u64) -> usize {
     usize::try_from(n).expect("tables and clusters are some MiB at most")
 }
 
-fn read_numbers(file: &File, at: u64, count: u64) -> io::Result<Vec<u64>> {
+pub(super) fn read_numbers(file: &File, at: u64, count: u64) -> io::Result<Vec<u64>> {
     let mut bytes = vec![0; index(count * 8)];
     file.read_exact_at(&mut bytes, at)?;
     Ok(bytes.as_chunks::<8>().0.iter().map(|number| u64::from_be_bytes(*number)).collect())
+}
+
+fn bad_table(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("a qcow2 table is damaged: {why}"))
 }
 
 fn damaged(why: &str) -> io::Error {

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The files of an image: the one that is named, and the backing files behind it.
+//!
+//! **Invariant:** a backing file is opened only if the caller follows them, each only once, for
+//! reading, and its content never decides that it is raw unless the caller says so.
+
+use std::fs::{File, OpenOptions as FileOptions};
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use kiln_host::image_lock::{self, Access, ImageLock, Locked};
+use rustix::fs::OFlags;
+
+use super::base::{Base, Kind};
+use super::{Backing, FormatName, ImageError, Mode, OpenOptions, Warning};
+use crate::device::{Device, RawFile};
+use crate::format::qcow2::{Qcow2File, Qcow2Info, check_changeable};
+use crate::format::{self, Format, FormatError};
+
+/// The most files of one image.
+const MOST_LAYERS: usize = 200;
+
+/// One file of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: FormatName,
+}
+
+/// What is found out while an image is opened.
+#[derive(Debug)]
+pub(super) struct Opening<'a> {
+    pub(super) options: &'a OpenOptions,
+    pub(super) layers: Vec<Layer>,
+    pub(super) warnings: Vec<Warning>,
+    /// Device and inode numbers of the files so far.
+    seen: Vec<(u64, u64)>,
+}
+
+/// The file that was named, open.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) size: u64,
+    lock: Option<ImageLock>,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn new(options: &'a OpenOptions) -> Self {
+        Self { options, layers: Vec::new(), warnings: Vec::new(), seen: Vec::new() }
+    }
+
+    /// Opens and locks a file or a disk of the host.
+    pub(super) fn open(
+        &mut self,
+        path: &Path,
+        name: &str,
+        mode: Mode,
+    ) -> Result<Opened, ImageError> {
+        // Without O_NONBLOCK opening a pipe would wait for its other end.
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2) is an int");
+        let mut file = FileOptions::new()
+            .read(true)
+            .write(mode == Mode::Write)
+            .custom_flags(flags)
+            .open(path)
+            .map_err(ImageError::io("open", name))?;
+        let meta = file.metadata().map_err(ImageError::io("open", name))?;
+        let kind = meta.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(ImageError::NotAFile { name: name.to_owned() });
+        }
+        let identity = (meta.dev(), meta.ino());
+        if self.seen.contains(&identity) {
+            return Err(ImageError::Cycle { name: name.to_owned() });
+        }
+        if self.seen.len() >= MOST_LAYERS {
+            return Err(ImageError::TooDeep { most: MOST_LAYERS });
+        }
+        self.seen.push(identity);
+        let lock = self.lock(&file, name, mode)?;
+        let size = file.seek(SeekFrom::End(0)).map_err(ImageError::io("read", name))?;
+        Ok(Opened { file, size, lock })
+    }
+
+    fn lock(
+        &mut self,
+        file: &File,
+        name: &str,
+        mode: Mode,
+    ) -> Result<Option<ImageLock>, ImageError> {
+        let writing = mode == Mode::Write;
+        let access = if writing { Access::Write } else { Access::Read };
+        let name = name.to_owned();
+        match (image_lock::lock(file, access), writing) {
+            (Ok(Locked::Yes(lock)), _) => return Ok(Some(lock)),
+            (Ok(Locked::InUse(holders)), true) => return Err(ImageError::InUse { name, holders }),
+            (Ok(Locked::InUse(holders)), false) => {
+                self.warnings.push(Warning::InUse { name, holders });
+            }
+            (Err(source), true) => {
+                return Err(ImageError::Io { what: "lock", name, source });
+            }
+            (Err(_), false) => self.warnings.push(Warning::NoLocks { name }),
+        }
+        Ok(None)
+    }
+
+    /// Returns what an open file is read by. `format` is its format, if that is known.
+    pub(super) fn base(
+        &mut self,
+        path: &Path,
+        opened: Opened,
+        format: Option<FormatName>,
+        mode: Mode,
+    ) -> Result<Base, ImageError> {
+        let name = path.display().to_string();
+        let Opened { mut file, size, lock } = opened;
+        let found = match format {
+            Some(FormatName::Raw) => None,
+            _ => match format::probe(&mut file, &name)?.format {
+                Format::Qcow2(info) => Some(*info),
+                Format::Raw(_) if format.is_some() => {
+                    let what = "not in the qcow2 format";
+                    return Err(FormatError::NotAnImage { name, what }.into());
+                }
+                Format::Raw(_) => None,
+            },
+        };
+        let format = if found.is_some() { FormatName::Qcow2 } else { FormatName::Raw };
+        self.layers.push(Layer { path: path.to_owned(), format });
+        let Some(info) = found else {
+            return Ok(Base::new(Kind::Raw(RawFile::with_size(file, size)), lock));
+        };
+        if mode == Mode::Write {
+            check_changeable(&info, &name)?;
+        } else if info.corrupt {
+            self.warnings.push(Warning::Corrupt { name: name.clone() });
+        }
+        let backing = self.backing(path, &name, &info)?;
+        let file = Qcow2File::with_backing(file, &name, info, backing)?;
+        Ok(Base::new(Kind::Qcow2(Box::new(file)), lock))
+    }
+
+    /// Opens the backing file that a header names.
+    fn backing(
+        &mut self,
+        path: &Path,
+        name: &str,
+        info: &Qcow2Info,
+    ) -> Result<Option<Box<dyn Device>>, ImageError> {
+        let Some(backing) = info.backing_file.as_deref().filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let (name, backing) = (name.to_owned(), backing.to_owned());
+        if self.options.backing == Backing::Refuse {
+            return Err(FormatError::BackingFile { name, backing }.into());
+        }
+        match self.follow(path, &name, &backing, info.backing_format.as_deref()) {
+            Ok(base) => Ok(Some(Box::new(base))),
+            // The file nearest to the fault is the one to be named; the chain is no help.
+            Err(error @ (ImageError::Backing { .. } | ImageError::BackingFormat { .. })) => {
+                Err(error)
+            }
+            Err(source) => Err(ImageError::Backing { name, backing, source: Box::new(source) }),
+        }
+    }
+
+    fn follow(
+        &mut self,
+        path: &Path,
+        name: &str,
+        backing: &str,
+        format: Option<&str>,
+    ) -> Result<Base, ImageError> {
+        let format = match format {
+            Some("raw") => Some(FormatName::Raw),
+            Some("qcow2") => Some(FormatName::Qcow2),
+            Some(other) => {
+                return Err(ImageError::BackingKind { what: format!("in the format `{other}`") });
+            }
+            None if self.options.probe_backing => None,
+            None => {
+                let (name, backing) = (name.to_owned(), backing.to_owned());
+                return Err(ImageError::BackingFormat { name, backing });
+            }
+        };
+        let below = resolve(path, backing)?;
+        let opened = self.open(&below, &below.display().to_string(), Mode::Read)?;
+        self.base(&below, opened, format, Mode::Read)
+    }
+}
+
+/// Returns the path that a backing file's name means, as QEMU takes it: from the folder of the
+/// file that names it.
+fn resolve(path: &Path, backing: &str) -> Result<PathBuf, ImageError> {
+    let plain = backing.strip_prefix("file:").unwrap_or(backing);
+    let protocol = plain.split('/').next().and_then(|first| first.split_once(':'));
+    if let Some((protocol, _)) = protocol {
+        return Err(ImageError::BackingKind { what: format!("reached by `{protocol}`") });
+    }
+    Ok(path.parent().map_or_else(|| PathBuf::from(plain), |folder| folder.join(plain)))
+}
