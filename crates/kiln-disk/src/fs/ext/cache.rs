@@ -40,6 +40,11 @@ impl Cache {
         Self { device, pages: BTreeMap::new(), error: None }
     }
 
+    /// Returns the device. What was not written out is lost.
+    pub(super) fn into_device(self) -> Box<dyn Device> {
+        self.device
+    }
+
     /// Fills `buf` from byte `at` on.
     pub(super) fn read(&mut self, mut at: u64, mut buf: &mut [u8]) -> io::Result<()> {
         while !buf.is_empty() {
@@ -67,18 +72,25 @@ impl Cache {
         while !bytes.is_empty() {
             let (page, from, len) = first_part(at, bytes.len());
             let (part, rest) = bytes.split_at(len);
-            let held = if len == PAGE_LEN && !self.past_end(page) {
-                let fresh = || Page { bytes: vec![0; PAGE_LEN].into(), dirty: true };
-                self.pages.entry(page).or_insert_with(fresh)
-            } else {
-                self.page(page)?
-            };
-            held.bytes[from..from + len].copy_from_slice(part);
-            held.dirty = true;
+            let held = self.page(page)?;
+            // libext2fs writes all bitmaps and group descriptors of which one has changed.
+            if held.bytes[from..from + len] != *part {
+                held.bytes[from..from + len].copy_from_slice(part);
+                held.dirty = true;
+            }
             at += len64(part);
             bytes = rest;
         }
-        if self.pages.len() > MOST_PAGES {
+        Ok(())
+    }
+
+    /// Forgets pages if there are too many: unchanged ones, and all if that is not enough.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.pages.len() < MOST_PAGES {
+            return Ok(());
+        }
+        self.pages.retain(|_, page| page.dirty);
+        if self.pages.len() > MOST_PAGES / 2 {
             self.write_out()?;
             self.pages.clear();
         }
@@ -123,13 +135,10 @@ impl Cache {
         Ok(())
     }
 
-    fn past_end(&self, page: u64) -> bool {
-        (page + 1).checked_mul(PAGE).is_none_or(|end| end > self.device.size())
-    }
-
     /// Returns the page, read from the device if it is not held.
     fn page(&mut self, page: u64) -> io::Result<&mut Page> {
         if !self.pages.contains_key(&page) {
+            self.make_room()?;
             let at = page.checked_mul(PAGE).filter(|&at| at < self.device.size());
             let at = at.ok_or(io::ErrorKind::UnexpectedEof)?;
             let mut bytes = vec![0; PAGE_LEN];

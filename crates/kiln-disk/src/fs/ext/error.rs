@@ -54,6 +54,13 @@ pub enum ExtError {
         /// Why not.
         why: String,
     },
+    /// It was not unmounted, and what its journal holds cannot be brought to its place; a tree
+    /// read without that would not be the true one.
+    #[error("the journal of the file system cannot be replayed: {why}")]
+    Journal {
+        /// Why not.
+        why: &'static str,
+    },
     /// There is no such file.
     #[error("`{}` does not exist", shown(path))]
     NotFound {

@@ -249,6 +249,11 @@ unsafe extern "C" {
     pub(super) fn ext2fs_free_ext_attr(fs: Fs, ino: u32, inode: InodePtr) -> Code;
     pub(super) fn ext2fs_bg_flags_set(fs: Fs, group: u32, flags: u16);
     pub(super) fn ext2fs_group_desc_csum_set(fs: Fs, group: u32);
+    pub(super) fn ext2fs_bg_free_blocks_count(fs: Fs, group: u32) -> u32;
+    pub(super) fn ext2fs_bg_free_inodes_count(fs: Fs, group: u32) -> u32;
+    pub(super) fn ext2fs_test_generic_bmap(map: *mut c_void, number: u64) -> c_int;
+    pub(super) fn ext2fs_crc32c_le(crc: u32, bytes: *const u8, len: usize) -> u32;
+    pub(super) fn ext2fs_crc32_be(crc: u32, bytes: *const u8, len: usize) -> u32;
     pub(super) fn error_message(code: Code) -> *const c_char;
     pub(super) fn initialize_ext2_error_table();
     pub(super) fn set_com_err_hook(hook: OnMessage) -> *const c_void;

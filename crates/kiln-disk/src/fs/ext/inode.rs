@@ -293,6 +293,20 @@ impl Inode {
         }
     }
 
+    /// Returns the time of deletion, which is the next inode in a list of orphans.
+    pub(super) fn deleted(&self) -> u32 {
+        self.get32(0x14)
+    }
+
+    pub(super) fn clear_deleted(&mut self) {
+        self.set32(0x14, 0);
+    }
+
+    /// Returns the number that changes when the inode is used anew.
+    pub(super) fn generation(&self) -> u32 {
+        self.get32(0x64)
+    }
+
     /// Sets the time of deletion, which marks a free inode.
     pub(super) fn set_deleted(&mut self, now: Time) {
         let seconds = now.seconds.clamp(1, i64::from(u32::MAX));

@@ -15,8 +15,10 @@ mod error;
 mod features;
 mod ffi;
 mod inode;
+mod journal;
 mod lookup;
 mod names;
+mod orphan;
 mod path;
 mod raw;
 mod read;
@@ -124,24 +126,34 @@ impl ExtFs {
     ///
     /// With [`Access::Write`] the device is changed by [`ExtFs::close`] and, when much has
     /// gathered, before. If the value is dropped without `close` the file system is left damaged.
+    /// What a crash left in the journal is brought to its place first, and files that it left
+    /// without a name are removed. With [`Access::Read`] the tree is shown as if that had been
+    /// done, and the device is not written to.
     ///
     /// # Errors
     ///
     /// - [`ExtError::Library`] if there is no ext file system, or it has unknown features.
-    /// - [`ExtError::ReadOnly`], for writing only, if its journal has not been replayed, it was
-    ///   not unmounted, errors are noted in it, or it has a feature that libext2fs cannot keep
-    ///   true.
+    /// - [`ExtError::ReadOnly`], for writing only, if errors are noted in it, it has no journal
+    ///   and was not unmounted, or it has a feature that libext2fs cannot keep true.
+    /// - [`ExtError::Journal`] if its journal is needed and damaged.
     /// - [`ExtError::Io`] if the device fails.
     pub fn open(device: Box<dyn Device>, access: Access) -> Result<Self, ExtError> {
-        let mut raw = Raw::open(device, access != Access::Read)?;
+        let write = access != Access::Read;
+        let device = journal::recover(device, write)?;
+        let mut raw = Raw::open(device, write)?;
         if let Access::Write { now } = access {
             if let Some(why) = features::refusal(&raw) {
                 return Err(ExtError::ReadOnly { why });
             }
             raw.set_now(now);
             raw.read_bitmaps()?;
+            features::set_recovered(&mut raw);
         }
-        Ok(Self { raw, dirs: BTreeMap::new(), names: 0, access, new: false })
+        let mut fs = Self { raw, dirs: BTreeMap::new(), names: 0, access, new: false };
+        if write {
+            fs.settle_orphans()?;
+        }
+        Ok(fs)
     }
 
     /// Prepares a file system that `mke2fs` has just made in a new sparse file.
@@ -191,12 +203,13 @@ impl ExtFs {
     #[must_use]
     pub fn usage(&self) -> Usage {
         let block = self.raw.block64();
+        let (free, free_inodes) = self.raw.free_by_groups();
         Usage {
             block: Bytes(block),
             size: Bytes(self.raw.wide(0x04, 0x150).saturating_mul(block)),
-            free: Bytes(self.raw.free_blocks().saturating_mul(block)),
+            free: Bytes(free.saturating_mul(block)),
             inodes: self.raw.super32(0x00),
-            free_inodes: self.raw.super32(0x10),
+            free_inodes,
         }
     }
 

@@ -96,6 +96,18 @@ impl Raw {
         Err(ExtError::Io { doing, source })
     }
 
+    /// Closes the file system, without a write, and returns its device.
+    pub(super) fn into_device(self) -> Result<Box<dyn Device>, ExtError> {
+        let cache = Rc::clone(&self.cache);
+        // libext2fs's channel holds the other one.
+        drop(self);
+        let in_use = || ExtError::Io {
+            doing: "close the file system",
+            source: io::ErrorKind::ResourceBusy.into(),
+        };
+        Ok(Rc::try_unwrap(cache).map_err(|_| in_use())?.into_inner().into_device())
+    }
+
     fn check(&self, code: ffi::Code, doing: &'static str) -> Result<(), ExtError> {
         check(&self.cache, code, doing)
     }
@@ -130,9 +142,64 @@ impl Raw {
         u32::from_le_bytes(self.super_bytes(at))
     }
 
+    /// Returns the first inode that is not reserved.
+    pub(super) fn first_inode(&self) -> u32 {
+        // Revision 0 has no such number.
+        if self.super32(0x4c) == 0 { 11 } else { self.super32(0x54) }
+    }
+
+    /// Returns what checksums of metadata begin with: `ext2fs_init_csum_seed`.
+    pub(super) fn checksum_seed(&self) -> u32 {
+        const CSUM_SEED: u32 = 0x2000;
+        if self.super32(0x60) & CSUM_SEED != 0 {
+            return self.super32(0x270);
+        }
+        let uuid: [u8; 16] = self.super_bytes(0x68);
+        crc32c(u32::MAX, &uuid)
+    }
+
+    /// Returns whether an inode is marked as used. The file system must be open for writing.
+    pub(super) fn inode_in_use(&self, ino: u32) -> bool {
+        // SAFETY: the map is there once `read_bitmaps` was called, and null otherwise; the
+        // function checks the number.
+        unsafe {
+            let map = (*self.fs).inode_map;
+            !map.is_null() && ffi::ext2fs_test_generic_bmap(map, u64::from(ino)) != 0
+        }
+    }
+
     /// Returns how many blocks are free.
     pub(super) fn free_blocks(&self) -> u64 {
         self.wide(0x0c, 0x158)
+    }
+
+    /// Returns how many blocks and inodes are free by what the groups say: Linux writes those
+    /// two sums into the superblock only now and then.
+    pub(super) fn free_by_groups(&self) -> (u64, u32) {
+        // s_log_cluster_size and s_log_block_size: groups count clusters.
+        let ratio = self.super32(0x1c).saturating_sub(self.super32(0x18)).min(32);
+        let (mut clusters, mut inodes) = (0_u64, 0_u32);
+        // SAFETY: see the invariant; group numbers are below the count.
+        unsafe {
+            for group in 0..(*self.fs).group_desc_count {
+                let free = u64::from(ffi::ext2fs_bg_free_blocks_count(self.fs, group));
+                clusters = clusters.saturating_add(free);
+                let free = ffi::ext2fs_bg_free_inodes_count(self.fs, group);
+                inodes = inodes.saturating_add(free);
+            }
+        }
+        (clusters.saturating_mul(1 << ratio), inodes)
+    }
+
+    /// Makes the sums in the superblock those of the groups.
+    pub(super) fn sum_groups(&mut self) {
+        let (blocks, inodes) = self.free_by_groups();
+        let low = u32::try_from(blocks & 0xffff_ffff).expect("masked");
+        self.set_super32(0x0c, low);
+        if let (true, Ok(high)) = (self.super32(0x60) & 0x80 != 0, u32::try_from(blocks >> 32)) {
+            self.set_super32(0x158, high);
+        }
+        self.set_super32(0x10, inodes);
     }
 
     /// Returns a count of blocks, whose high half only file systems of "64bit" have.
@@ -376,6 +443,21 @@ impl Raw {
         read.map_err(|source| ExtError::Io { doing, source })
     }
 
+    /// Writes bytes from `into` bytes after the beginning of a block of the device on.
+    pub(super) fn write_block(
+        &mut self,
+        block: u64,
+        into: u64,
+        bytes: &[u8],
+    ) -> Result<(), ExtError> {
+        self.check_write()?;
+        let doing = "write a block";
+        let at = block.checked_mul(self.block64()).and_then(|at| at.checked_add(into));
+        let past = || ExtError::Io { doing, source: io::ErrorKind::UnexpectedEof.into() };
+        let written = self.cache.borrow_mut().write(at.ok_or_else(past)?, bytes);
+        written.map_err(|source| ExtError::Io { doing, source })
+    }
+
     /// Sets extended attributes of an inode that has been written before.
     pub(super) fn set_xattrs(
         &mut self,
@@ -478,6 +560,18 @@ impl Drop for Raw {
         // SAFETY: the only place that frees it. Nothing is written: `ext2fs_free` does not flush.
         unsafe { ffi::ext2fs_free(self.fs) };
     }
+}
+
+/// Returns the CRC-32C of `bytes`, which follow what gave `sum`; nothing is inverted.
+pub(super) fn crc32c(sum: u32, bytes: &[u8]) -> u32 {
+    // SAFETY: the buffer is as long as is said, and only read.
+    unsafe { ffi::ext2fs_crc32c_le(sum, bytes.as_ptr(), bytes.len()) }
+}
+
+/// Returns the CRC-32 of `bytes` in the order of bits that old journals use.
+pub(super) fn crc32_be(sum: u32, bytes: &[u8]) -> u32 {
+    // SAFETY: the buffer is as long as is said, and only read.
+    unsafe { ffi::ext2fs_crc32_be(sum, bytes.as_ptr(), bytes.len()) }
 }
 
 fn check(cache: &Shared, code: ffi::Code, doing: &'static str) -> Result<(), ExtError> {

@@ -139,9 +139,7 @@ impl ExtFs {
         }
         if let Some(mapped) = self.raw.map(ino, inode, len / block)? {
             let rest = vec![0; usize::try_from(block - into).expect("less than a block")];
-            let mut cache = self.raw.cache.borrow_mut();
-            let written = cache.write(mapped.block * block + into, &rest);
-            written.map_err(|source| ExtError::Io { doing: "write a file's contents", source })?;
+            self.raw.write_block(mapped.block, into, &rest)?;
         }
         Ok(())
     }

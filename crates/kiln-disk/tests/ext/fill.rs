@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! ext4 as e2fsprogs reads it: e2fsck, debugfs.
+//! Filling a file system that was just made.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,7 +8,9 @@ use kiln_disk::device::{RawFile, Window};
 use kiln_disk::fs::ext::{Access, Attrs, Contents, ExtError, ExtFs, Kind, New, Node, Time};
 use kiln_host::tools::mke2fs::{Ext4, make};
 use kiln_host::{Host, RealHost};
-use kiln_testkit::{need_program, run};
+use kiln_testkit::run;
+
+use crate::image::tools;
 
 const NOW: i64 = 1_700_000_000;
 const OFFSET: u64 = 1 << 20;
@@ -67,10 +69,6 @@ fn attrs(mode: u32) -> Attrs {
 fn write(fs: &mut ExtFs, dir: Node, name: &str, bytes: &[u8]) -> Node {
     let contents = Contents { size: bytes.len() as u64, data: &mut &*bytes };
     fs.create_file(dir, name.as_bytes(), &attrs(0o644), contents).expect("a new file")
-}
-
-fn tools() -> bool {
-    ["mke2fs", "e2fsck", "debugfs"].into_iter().all(need_program)
 }
 
 #[test]
@@ -335,21 +333,21 @@ fn what_must_not_be_written_to_is_refused() {
     }
     let image = Image::new(64 << 20);
     let refused = |image: &Image| image.open(Access::Write { now: NOW }).unwrap_err().to_string();
-    let _ = run(&["debugfs", "-w", "-R", "feature needs_recovery", &image.name()]).success();
+    let _ = run(&["debugfs", "-w", "-R", "set_super_value state 0", &image.name()]).success();
     assert_eq!(
         refused(&image),
-        "the file system may not be written to: its journal has not been replayed; run e2fsck on \
-         it first"
+        "the file system may not be written to: it has no journal and was not unmounted; `kiln \
+         image check --repair` mends it"
+    );
+    let _ = run(&["debugfs", "-w", "-R", "set_super_value state 3", &image.name()]).success();
+    assert_eq!(
+        refused(&image),
+        "the file system may not be written to: errors are noted in it; `kiln image check \
+         --repair` mends it"
     );
     let mut fs = image.open(Access::Read).unwrap();
     assert!(fs.lookup(b"lost+found").unwrap().is_some());
     drop(fs);
-    let _ = run(&["debugfs", "-w", "-R", "feature -needs_recovery", &image.name()]).success();
-    let _ = run(&["debugfs", "-w", "-R", "set_super_value state 0", &image.name()]).success();
-    assert_eq!(
-        refused(&image),
-        "the file system may not be written to: it was not unmounted cleanly; run e2fsck on it first"
-    );
     let first = Image::new(64 << 20);
     let file = File::options().write(true).open(&first.path).unwrap();
     // s_first_data_block; the feature of checksums is taken away, so that nothing else notices.

@@ -1,60 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Edits of an ext4 file system that is in use already, as e2fsck and debugfs see the result.
 
-use std::fs::File;
-use std::path::PathBuf;
-
-use kiln_disk::device::RawFile;
 use kiln_disk::fs::ext::{Access, Attrs, ExtError, ExtFs, Kind, New, Node, Time};
-use kiln_testkit::{need_program, run};
+
+use crate::image::{Image, NOW, tools};
 
 const MADE: i64 = 1_600_000_000;
-const NOW: i64 = 1_700_000_000;
-
-/// A file system made by `mke2fs` with these options, 48 MiB.
-struct Image {
-    folder: tempfile::TempDir,
-}
-
-impl Image {
-    fn new(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let image = Self { folder };
-        let path = image.path();
-        File::create_new(&path).expect("a file").set_len(48 << 20).expect("a sparse file");
-        let name = path.to_str().expect("text").to_owned();
-        let argv = [&["mke2fs", "-q", "-F"][..], options, &[&name]].concat();
-        let _ = run(&argv).success();
-        image
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("fs.raw")
-    }
-
-    fn open(&self, access: Access) -> ExtFs {
-        let file = File::options().read(true).write(true).open(self.path()).expect("the image");
-        ExtFs::open(Box::new(RawFile::new(file).expect("a device")), access).expect("it opens")
-    }
-
-    fn edit(&self) -> ExtFs {
-        self.open(Access::Write { now: NOW })
-    }
-
-    #[track_caller]
-    fn check(&self) {
-        let out = run(&["e2fsck", "-fn", self.path().to_str().expect("text")]);
-        assert_eq!(out.code, 0, "{}{}", out.stdout, out.stderr);
-    }
-
-    fn debugfs(&self, command: &str) -> String {
-        run(&["debugfs", "-R", command, self.path().to_str().expect("text")]).success().stdout
-    }
-}
-
-fn tools() -> bool {
-    ["mke2fs", "e2fsck", "debugfs"].into_iter().all(need_program)
-}
 
 fn attrs(mode: u32) -> Attrs {
     Attrs { mode, uid: 10, gid: 20, mtime: Time { seconds: MADE, nanos: 7 } }
