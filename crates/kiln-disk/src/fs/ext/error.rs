@@ -61,6 +61,12 @@ pub enum ExtError {
         /// Why not.
         why: &'static str,
     },
+    /// Its contents and names are encrypted, and the key is not here.
+    #[error("inode {inode} is encrypted")]
+    Encrypted {
+        /// Which inode.
+        inode: u32,
+    },
     /// There is no such file.
     #[error("`{}` does not exist", shown(path))]
     NotFound {

@@ -124,30 +124,10 @@ pub(super) struct Extent {
     pub(super) flags: u32,
 }
 
-/// `struct ext2_dir_entry`, without the name that follows it.
-#[repr(C)]
-pub(super) struct DirEntryHead {
-    pub(super) inode: u32,
-    pub(super) rec_len: u16,
-    /// Length in the low byte, file type in the high one.
-    pub(super) name_len: u16,
-}
-
 pub(super) type Fs = *mut Filsys;
 /// `struct ext2_inode *`; the functions that end in `_full` take the larger one as well.
 pub(super) type InodePtr = *mut u32;
 pub(super) type Handle = *mut c_void;
-
-/// Called by `ext2fs_dir_iterate2` for each entry.
-pub(super) type OnDirEntry = unsafe extern "C" fn(
-    dir: u32,
-    entry: c_int,
-    dirent: *mut DirEntryHead,
-    offset: c_int,
-    blocksize: c_int,
-    buf: *mut c_char,
-    private: *mut c_void,
-) -> c_int;
 
 /// Called by `ext2fs_xattrs_iterate` for each attribute.
 pub(super) type OnXattr = unsafe extern "C" fn(
@@ -216,13 +196,20 @@ unsafe extern "C" {
     pub(super) fn ext2fs_extent_goto(handle: Handle, block: u64) -> Code;
     pub(super) fn ext2fs_extent_get(handle: Handle, op: c_int, extent: *mut Extent) -> Code;
     pub(super) fn ext2fs_extent_free(handle: Handle);
-    pub(super) fn ext2fs_dir_iterate2(
+    pub(super) fn ext2fs_read_dir_block4(
         fs: Fs,
-        dir: u32,
+        block: u64,
+        buf: *mut c_void,
         flags: c_int,
-        block_buf: *mut c_char,
-        on_entry: OnDirEntry,
-        private: *mut c_void,
+        ino: u32,
+    ) -> Code;
+    pub(super) fn ext2fs_dirhash(
+        version: c_int,
+        name: *const c_char,
+        len: c_int,
+        seed: *const u32,
+        hash: *mut u32,
+        minor: *mut u32,
     ) -> Code;
     pub(super) fn ext2fs_write_dir_block4(
         fs: Fs,

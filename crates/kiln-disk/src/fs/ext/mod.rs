@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! ext2, ext3 and ext4 through libext2fs, the code of e2fsprogs itself, on any [`Device`].
 //!
-//! Directories are held in memory and written out by [`ExtFs::close`], so that a directory with
-//! many entries costs as little for each as a small one. They are written unhashed; Linux reads
-//! both, and hashes a directory when it next outgrows a block.
+//! A file system that was not unmounted is one whose journal is replayed first. Directories are
+//! held in memory and written by [`ExtFs::close`], where they were changed; large ones are hashed.
 //!
 //! **Invariant:** `unsafe` is in `ffi`, `channel` and `raw` only; everything else here is built
 //! on the checked calls of `raw`.

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use super::dir::ENCRYPT_FL;
 use super::inode::{INLINE_DATA_FL, Inode, Kind};
 use super::write::SHORT_TARGET;
 use super::xattr::INLINE;
@@ -103,6 +104,9 @@ impl ExtFs {
         mut at: u64,
         mut buf: &mut [u8],
     ) -> Result<(), ExtError> {
+        if inode.flags() & ENCRYPT_FL != 0 {
+            return Err(ExtError::Encrypted { inode: ino });
+        }
         if inode.flags() & INLINE_DATA_FL != 0 {
             let data = self.inline_data(ino, inode)?;
             let start = usize::try_from(at).map_or(data.len(), |at| at.min(data.len()));

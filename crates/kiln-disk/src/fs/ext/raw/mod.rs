@@ -6,8 +6,11 @@
 //! the superblock).
 #![expect(unsafe_code, reason = "the calls into libext2fs")]
 
+mod superblock;
+mod xattr;
+
 use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::ptr;
 use std::rc::Rc;
@@ -15,6 +18,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use super::cache::Cache;
 use super::channel::{self, Shared};
+use super::dir::Hashing;
 use super::error::ExtError;
 use super::ffi;
 use super::inode::{EXTENTS_FL, Inode};
@@ -22,14 +26,6 @@ use crate::device::Device;
 
 /// Codes below this are errnos: com_err's tables begin at 2^8.
 const FIRST_TABLE: i64 = 256;
-
-/// An entry of a directory, as `ext2fs_dir_iterate2` finds it.
-#[derive(Debug)]
-pub(super) struct RawEntry {
-    pub(super) name: Vec<u8>,
-    pub(super) inode: u32,
-    pub(super) file_type: u8,
-}
 
 /// A run of blocks of a file.
 #[derive(Clone, Copy, Debug)]
@@ -125,121 +121,6 @@ impl Raw {
         unsafe { (*self.fs).now = now.max(1) };
     }
 
-    /// Returns the block size in bytes.
-    pub(super) fn block_size(&self) -> usize {
-        // SAFETY: see the invariant.
-        let size = unsafe { (*self.fs).blocksize };
-        usize::try_from(size).expect("a block has at most 64 KiB")
-    }
-
-    /// Returns the block size in bytes, as file offsets have it.
-    pub(super) fn block64(&self) -> u64 {
-        u64::try_from(self.block_size()).expect("a block has at most 64 KiB")
-    }
-
-    /// Returns 4 bytes of the superblock.
-    pub(super) fn super32(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.super_bytes(at))
-    }
-
-    /// Returns the first inode that is not reserved.
-    pub(super) fn first_inode(&self) -> u32 {
-        // Revision 0 has no such number.
-        if self.super32(0x4c) == 0 { 11 } else { self.super32(0x54) }
-    }
-
-    /// Returns what checksums of metadata begin with: `ext2fs_init_csum_seed`.
-    pub(super) fn checksum_seed(&self) -> u32 {
-        const CSUM_SEED: u32 = 0x2000;
-        if self.super32(0x60) & CSUM_SEED != 0 {
-            return self.super32(0x270);
-        }
-        let uuid: [u8; 16] = self.super_bytes(0x68);
-        crc32c(u32::MAX, &uuid)
-    }
-
-    /// Returns whether an inode is marked as used. The file system must be open for writing.
-    pub(super) fn inode_in_use(&self, ino: u32) -> bool {
-        // SAFETY: the map is there once `read_bitmaps` was called, and null otherwise; the
-        // function checks the number.
-        unsafe {
-            let map = (*self.fs).inode_map;
-            !map.is_null() && ffi::ext2fs_test_generic_bmap(map, u64::from(ino)) != 0
-        }
-    }
-
-    /// Returns how many blocks are free.
-    pub(super) fn free_blocks(&self) -> u64 {
-        self.wide(0x0c, 0x158)
-    }
-
-    /// Returns how many blocks and inodes are free by what the groups say: Linux writes those
-    /// two sums into the superblock only now and then.
-    pub(super) fn free_by_groups(&self) -> (u64, u32) {
-        // s_log_cluster_size and s_log_block_size: groups count clusters.
-        let ratio = self.super32(0x1c).saturating_sub(self.super32(0x18)).min(32);
-        let (mut clusters, mut inodes) = (0_u64, 0_u32);
-        // SAFETY: see the invariant; group numbers are below the count.
-        unsafe {
-            for group in 0..(*self.fs).group_desc_count {
-                let free = u64::from(ffi::ext2fs_bg_free_blocks_count(self.fs, group));
-                clusters = clusters.saturating_add(free);
-                let free = ffi::ext2fs_bg_free_inodes_count(self.fs, group);
-                inodes = inodes.saturating_add(free);
-            }
-        }
-        (clusters.saturating_mul(1 << ratio), inodes)
-    }
-
-    /// Makes the sums in the superblock those of the groups.
-    pub(super) fn sum_groups(&mut self) {
-        let (blocks, inodes) = self.free_by_groups();
-        let low = u32::try_from(blocks & 0xffff_ffff).expect("masked");
-        self.set_super32(0x0c, low);
-        if let (true, Ok(high)) = (self.super32(0x60) & 0x80 != 0, u32::try_from(blocks >> 32)) {
-            self.set_super32(0x158, high);
-        }
-        self.set_super32(0x10, inodes);
-    }
-
-    /// Returns a count of blocks, whose high half only file systems of "64bit" have.
-    pub(super) fn wide(&self, low: usize, high: usize) -> u64 {
-        const FEATURE_64BIT: u32 = 0x80;
-        let high = if self.super32(0x60) & FEATURE_64BIT == 0 { 0 } else { self.super32(high) };
-        u64::from(self.super32(low)) | u64::from(high) << 32
-    }
-
-    /// Returns bytes of the superblock.
-    pub(super) fn super_bytes<const N: usize>(&self, at: usize) -> [u8; N] {
-        // SAFETY: the superblock has 1024 bytes; the slice index checks `at`.
-        let bytes = unsafe { (&(*(*self.fs).superblock))[at..at + N].try_into() };
-        bytes.expect("as many bytes as were asked for")
-    }
-
-    /// Returns an error unless the file system was opened for writing: without its bitmaps
-    /// libext2fs would follow a null pointer.
-    fn check_write(&self) -> Result<(), ExtError> {
-        if self.write {
-            return Ok(());
-        }
-        Err(ExtError::ReadOnly { why: "it was opened for reading".to_owned() })
-    }
-
-    /// Returns 2 bytes of the superblock.
-    pub(super) fn super16(&self, at: usize) -> u16 {
-        let bytes = self.super32(at & !3).to_le_bytes();
-        u16::from_le_bytes([bytes[at & 3], bytes[(at & 3) + 1]])
-    }
-
-    /// Sets 4 bytes of the superblock.
-    pub(super) fn set_super32(&mut self, at: usize, value: u32) {
-        // SAFETY: the superblock has 1024 bytes; the slice index checks `at`.
-        unsafe {
-            (&mut (*(*self.fs).superblock))[at..at + 4].copy_from_slice(&value.to_le_bytes());
-            (*self.fs).flags |= ffi::FLAG_DIRTY;
-        }
-    }
-
     /// Tells libext2fs that no inode table needs to be zeroed any more.
     pub(super) fn set_tables_zeroed(&mut self) {
         // SAFETY: see the invariant; group numbers are below the count.
@@ -250,6 +131,15 @@ impl Raw {
             }
             (*self.fs).flags |= ffi::FLAG_DIRTY;
         }
+    }
+
+    /// Returns an error unless the file system was opened for writing: without its bitmaps
+    /// libext2fs would follow a null pointer.
+    fn check_write(&self) -> Result<(), ExtError> {
+        if self.write {
+            return Ok(());
+        }
+        Err(ExtError::ReadOnly { why: "it was opened for reading".to_owned() })
     }
 
     /// Returns an inode of zeros of the right size.
@@ -401,16 +291,31 @@ impl Raw {
         }))
     }
 
-    /// Reads all entries of a directory, `.` and `..` too.
-    pub(super) fn read_dir(&self, ino: u32) -> Result<Vec<RawEntry>, ExtError> {
-        let mut all: Vec<RawEntry> = Vec::new();
-        // SAFETY: `collect` gets `all`, which lives until the call returns.
+    /// Reads one block of a directory, and checks its checksum.
+    pub(super) fn read_dir_block(&self, ino: u32, at: u64) -> Result<Vec<u8>, ExtError> {
+        let mut block = vec![0; self.block_size()];
+        // SAFETY: the buffer is one block long.
         let code = unsafe {
-            let private = (&raw mut all).cast();
-            ffi::ext2fs_dir_iterate2(self.fs, ino, 0, ptr::null_mut(), collect, private)
+            let buf = block.as_mut_ptr().cast();
+            ffi::ext2fs_read_dir_block4(self.fs, at, buf, 0, ino)
         };
         self.check(code, "read a directory")?;
-        Ok(all)
+        Ok(block)
+    }
+
+    /// Returns the hash of a name; its lowest bit is not set.
+    pub(super) fn hash(&self, name: &[u8], hashing: Hashing) -> Result<u32, ExtError> {
+        let (mut hash, mut minor) = (0, 0);
+        // Three more is the same with unsigned bytes.
+        let version = c_int::from(hashing.version) + if hashing.unsigned { 3 } else { 0 };
+        let len = c_int::try_from(name.len()).expect("a name has at most 255 bytes");
+        // SAFETY: name and seed are as long as is said, and only read.
+        let code = unsafe {
+            let (name, seed) = (name.as_ptr().cast(), hashing.seed.as_ptr());
+            ffi::ext2fs_dirhash(version, name, len, seed, &raw mut hash, &raw mut minor)
+        };
+        self.check(code, "hash a name")?;
+        Ok(hash)
     }
 
     /// Writes one block of a directory, with its checksum.
@@ -456,93 +361,6 @@ impl Raw {
         let past = || ExtError::Io { doing, source: io::ErrorKind::UnexpectedEof.into() };
         let written = self.cache.borrow_mut().write(at.ok_or_else(past)?, bytes);
         written.map_err(|source| ExtError::Io { doing, source })
-    }
-
-    /// Sets extended attributes of an inode that has been written before.
-    pub(super) fn set_xattrs(
-        &mut self,
-        ino: u32,
-        xattrs: &[(String, Vec<u8>)],
-    ) -> Result<(), ExtError> {
-        self.check_write()?;
-        self.with_xattrs(ino, |raw, handle| {
-            for (name, value) in xattrs {
-                let name = CString::new(name.as_str())
-                    .map_err(|_| ExtError::BadName { name: name.clone().into_bytes() })?;
-                // SAFETY: name and value live until the call returns, which copies them.
-                let code = unsafe {
-                    let value_at = value.as_ptr().cast();
-                    ffi::ext2fs_xattr_set(handle, name.as_ptr(), value_at, value.len())
-                };
-                raw.check(code, "write an extended attribute")?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Removes the extended attributes whose names `keep` does not want.
-    pub(super) fn remove_xattrs(
-        &mut self,
-        ino: u32,
-        keep: impl Fn(&[u8]) -> bool,
-    ) -> Result<(), ExtError> {
-        self.check_write()?;
-        self.with_xattrs(ino, |raw, handle| {
-            let mut names: Vec<CString> = Vec::new();
-            // SAFETY: `collect_xattr_name` gets `names`, which lives until the call returns.
-            let code = unsafe {
-                let private = (&raw mut names).cast();
-                ffi::ext2fs_xattrs_iterate(handle, collect_xattr_name, private)
-            };
-            raw.check(code, "list extended attributes")?;
-            for name in names.iter().filter(|name| !keep(name.as_bytes())) {
-                // SAFETY: the name lives until the call returns.
-                let code = unsafe { ffi::ext2fs_xattr_remove(handle, name.as_ptr()) };
-                raw.check(code, "remove an extended attribute")?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Returns the extended attributes of an inode.
-    pub(super) fn xattrs(&self, ino: u32) -> Result<Vec<(String, Vec<u8>)>, ExtError> {
-        let mut all: Vec<(String, Vec<u8>)> = Vec::new();
-        self.with_xattrs(ino, |raw, handle| {
-            // SAFETY: `collect_xattr` gets `all`, which lives until the call returns.
-            let code =
-                unsafe { ffi::ext2fs_xattrs_iterate(handle, collect_xattr, (&raw mut all).cast()) };
-            raw.check(code, "list extended attributes")
-        })?;
-        Ok(all)
-    }
-
-    fn with_xattrs(
-        &self,
-        ino: u32,
-        with: impl FnOnce(&Self, ffi::Handle) -> Result<(), ExtError>,
-    ) -> Result<(), ExtError> {
-        let mut handle = ptr::null_mut();
-        // SAFETY: the handle is closed below in every case.
-        let code = unsafe { ffi::ext2fs_xattrs_open(self.fs, ino, &raw mut handle) };
-        self.check(code, "open extended attributes")?;
-        // SAFETY: the handle has just been opened.
-        let code = unsafe { ffi::ext2fs_xattrs_read(handle) };
-        let done = self.check(code, "read extended attributes").and_then(|()| with(self, handle));
-        // SAFETY: nothing uses the handle any more.
-        let code = unsafe { ffi::ext2fs_xattrs_close(&raw mut handle) };
-        done.and_then(|()| self.check(code, "write extended attributes"))
-    }
-
-    /// Removes all extended attributes, with inodes that hold the values of some.
-    pub(super) fn clear_xattrs(&mut self, ino: u32) -> Result<(), ExtError> {
-        self.remove_xattrs(ino, |_| false)
-    }
-
-    /// Frees the block of extended attributes that `inode` has.
-    pub(super) fn free_xattr_block(&mut self, ino: u32, inode: &mut Inode) -> Result<(), ExtError> {
-        // SAFETY: `inode` is that of `ino`, of full size.
-        let code = unsafe { ffi::ext2fs_free_ext_attr(self.fs, ino, inode.as_mut_ptr()) };
-        self.check(code, "free extended attributes")
     }
 
     /// Writes superblock, group descriptors, bitmaps and the cache to the device.
@@ -601,51 +419,3 @@ fn message(code: ffi::Code) -> String {
 
 /// A library does not print; what matters comes back as an error's number.
 unsafe extern "C" fn keep_quiet(_: *const c_char, _: ffi::Code, _: *const c_char, _: *mut c_void) {}
-
-unsafe extern "C" fn collect(
-    _: u32,
-    _: c_int,
-    dirent: *mut ffi::DirEntryHead,
-    _: c_int,
-    _: c_int,
-    _: *mut c_char,
-    private: *mut c_void,
-) -> c_int {
-    // SAFETY: `private` is the vector of `read_dir`; the entry's head is followed by its name,
-    // whose length libext2fs has checked against the entry's.
-    unsafe {
-        let all = &mut *private.cast::<Vec<RawEntry>>();
-        let [len, file_type] = (*dirent).name_len.to_le_bytes();
-        let name = std::slice::from_raw_parts(dirent.add(1).cast::<u8>(), usize::from(len));
-        let entry = RawEntry { name: name.to_vec(), inode: (*dirent).inode, file_type };
-        all.push(entry);
-    }
-    0
-}
-
-unsafe extern "C" fn collect_xattr_name(
-    name: *mut c_char,
-    _: *mut c_char,
-    _: usize,
-    private: *mut c_void,
-) -> c_int {
-    // SAFETY: `private` is the vector of `remove_xattrs`; the name is libext2fs's own copy.
-    unsafe { (*private.cast::<Vec<CString>>()).push(CStr::from_ptr(name).to_owned()) };
-    0
-}
-
-unsafe extern "C" fn collect_xattr(
-    name: *mut c_char,
-    value: *mut c_char,
-    len: usize,
-    private: *mut c_void,
-) -> c_int {
-    // SAFETY: `private` is the vector of `xattrs`; name and value are libext2fs's own copies.
-    unsafe {
-        let all = &mut *private.cast::<Vec<(String, Vec<u8>)>>();
-        let name = CStr::from_ptr(name).to_string_lossy().into_owned();
-        let value = if len == 0 { &[][..] } else { std::slice::from_raw_parts(value.cast(), len) };
-        all.push((name, value.to_vec()));
-    }
-    0
-}
