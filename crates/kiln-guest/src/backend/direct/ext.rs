@@ -70,7 +70,7 @@ impl Volume for Ext {
 
     fn list(&mut self, dir: Node) -> Result<Vec<Entry>, VolumeError> {
         let listed = self.fs.list(of(dir)?).map_err(error)?;
-        let entry = |Listed { name, node }| {
+        let entry = |Listed { name, node, .. }| {
             Ok(Entry { name, kind: self.fs.stat(node).map_err(error)?.kind })
         };
         listed.into_iter().map(entry).collect()
