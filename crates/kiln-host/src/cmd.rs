@@ -17,6 +17,8 @@ pub enum Tool {
     Mmdebstrap,
     /// `newuidmap`: lets a user have user ids of their own; `mmdebstrap` calls it.
     Newuidmap,
+    /// `newgidmap`: the same for groups.
+    Newgidmap,
     /// `mke2fs`: an empty ext4 file system.
     Mke2fs,
     /// `grub-mkimage`: GRUB's core image from its modules.
@@ -49,6 +51,7 @@ impl Tool {
         Self::SshAdd,
         Self::Mmdebstrap,
         Self::Newuidmap,
+        Self::Newgidmap,
         Self::Mke2fs,
         Self::GrubMkimage,
     ];
@@ -59,6 +62,7 @@ impl Tool {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Newuidmap => "newuidmap",
+            Self::Newgidmap => "newgidmap",
             Self::Mke2fs => "mke2fs",
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
@@ -76,7 +80,7 @@ impl Tool {
     pub const fn package(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
-            Self::Newuidmap => "uidmap",
+            Self::Newuidmap | Self::Newgidmap => "uidmap",
             Self::Mke2fs => "e2fsprogs",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg => "qemu-utils",
@@ -91,7 +95,7 @@ impl Tool {
     pub const fn needed_for(self) -> &'static str {
         match self {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
-            Self::Newuidmap => "kiln build, without root",
+            Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
             Self::QemuImg => "images",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",

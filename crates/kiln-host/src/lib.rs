@@ -7,6 +7,7 @@
 //! | [`run`] | running one: deadline, process group, pipes |
 //! | [`tools`] | one file a tool: how it is called, how its answer is read |
 //! | [`journal`] | what to undo after a kill, on disk |
+//! | [`namespace`] | a guest's program on the guest's files, apart from the host |
 //! | [`lock`] | locks between `kiln` processes |
 //! | [`image_lock`] | the locks of disk images that QEMU takes, too |
 //! | [`copy`] | copies that share or skip blocks |
@@ -20,6 +21,7 @@ pub mod copy;
 pub mod image_lock;
 pub mod journal;
 pub mod lock;
+pub mod namespace;
 pub mod read;
 pub mod run;
 pub mod signal;

@@ -3,10 +3,19 @@
 //!
 //! What needs them says what to run as a [`Job`]; a [`Runner`] knows how, and where.
 
+mod apply;
+mod files;
+mod namespace;
+mod processor;
+mod resolvers;
+
 use std::error::Error;
 use std::fmt;
 
-use crate::tree::Tree;
+pub use namespace::{Log, NamespaceRunner};
+pub use resolvers::resolvers;
+
+use crate::tree::{GuestPath, Tree};
 
 /// What to run in a guest, as its root user, from its root directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +26,9 @@ pub struct Job {
     pub program: Program,
     /// Whether it may reach the network.
     pub network: bool,
+    /// Directories that are empty for the program, and afterwards have what they had: where a
+    /// package manager keeps what it downloads. One that the guest lacks is left out.
+    pub aside: Vec<GuestPath>,
 }
 
 /// A program to run in a guest.
@@ -69,7 +81,8 @@ pub trait Runner: fmt::Debug {
     ///
     /// `tree` is the guest's tree with all that was changed in it so far, and has afterwards what
     /// the program changed. What the run itself needs there (a resolver, device nodes, the
-    /// program's file) is put back as it was. What the program writes goes to the log.
+    /// program's file) is put back as it was. What the program writes goes to the log. A program
+    /// that ends with another status than 0 has changed nothing.
     ///
     /// # Errors
     ///

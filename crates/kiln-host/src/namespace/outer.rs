@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The outer stage: has the guest's ids and the caller's own, so that it can prepare the scratch
+//! folder, read what the program changed, and remove it all.
+//!
+//! It is not tied to the life of its starter: when that is gone it ends the program, removes what
+//! only the guest's ids can remove, and ends itself.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::Mode;
+use rustix::thread::UnshareFlags;
+
+use super::middle::{become_root, leave, stage};
+use super::wire::{Message, Wire};
+use super::{Setup, SpaceError, WORK, collect, ids, remove};
+
+/// Is the outer stage, to its end.
+pub(super) fn run() -> Result<(), SpaceError> {
+    let mut starter = Wire::stdin().map_err(SpaceError::system("open the wire"))?;
+    let Message::Setup(setup) = starter.expect()? else { return Err(SpaceError::Lost) };
+    leave(UnshareFlags::NEWUSER)?;
+    starter.send(&Message::Unshared).map_err(SpaceError::system("speak"))?;
+    let Message::Mapped = starter.expect()? else { return Err(SpaceError::Lost) };
+    become_root()?;
+    rustix::process::umask(Mode::empty());
+    let work = setup.scratch.join(WORK);
+    let ended = prepare(&setup).and_then(|()| supervise(&mut starter, *setup));
+    let removed = std::env::set_current_dir("/").and_then(|()| remove::tree(&work));
+    ended?;
+    removed.map_err(SpaceError::system(format!("remove `{}`", work.display())))
+}
+
+/// Makes the folders that the inner stage mounts, and goes into the one that holds them.
+fn prepare(setup: &Setup) -> Result<(), SpaceError> {
+    let work = setup.scratch.join(WORK);
+    let make = || {
+        fs::create_dir(&work)?;
+        std::env::set_current_dir(&work)?;
+        for folder in ["lower", "upper", "work", "root", "aside"] {
+            fs::create_dir(folder)?;
+        }
+        let mode = |bits| std::os::unix::fs::PermissionsExt::from_mode(bits);
+        fs::set_permissions("upper", mode(0o755))?;
+        fs::set_permissions(".", mode(0o700))?;
+        for n in 0..setup.aside.len() {
+            let folder = format!("aside/{n}");
+            fs::create_dir(&folder)?;
+            fs::set_permissions(&folder, mode(0o755))?;
+        }
+        if setup.file {
+            fs::copy(setup.scratch.join(super::PROGRAM_FILE), super::PROGRAM_FILE)?;
+        }
+        Ok(())
+    };
+    make().map_err(SpaceError::system(format!("prepare `{}`", work.display())))
+}
+
+/// Starts the next stages and speaks for them until they end; then hands the changes on, if the
+/// starter wants them.
+fn supervise(starter: &mut Wire, setup: Setup) -> Result<(), SpaceError> {
+    let (ours, theirs) = UnixStream::pair().map_err(SpaceError::system("make a socket"))?;
+    let mut wire = Wire::new(ours);
+    let words: &[&str] = if setup.network { &["network"] } else { &[] };
+    let mut middle = stage("middle", words, Wire::new(theirs))?;
+    let told = guide(starter, &mut wire, &middle, setup);
+    if told.is_err() {
+        middle.kill().ok();
+    }
+    // The end of the inner stage is the end of all processes of the program: pid_namespaces(7).
+    middle.wait().map_err(SpaceError::system("wait"))?;
+    let code = told?;
+    let speak = |e| SpaceError::System { what: "speak".into(), source: e };
+    starter.send(&Message::Ended(code)).map_err(speak)?;
+    match starter.receive().map_err(speak)? {
+        Some(Message::Collect) => collect::send("upper".as_ref(), starter),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the next stages to run the program. Returns its exit status.
+fn guide(
+    starter: &mut Wire,
+    wire: &mut Wire,
+    middle: &Child,
+    setup: Setup,
+) -> Result<i32, SpaceError> {
+    let speak = |e| SpaceError::System { what: "speak".into(), source: e };
+    let Message::Unshared = wire.expect()? else { return Err(SpaceError::Lost) };
+    ids::map_inner(middle.id())?;
+    wire.send(&Message::Mapped).map_err(speak)?;
+    wire.send(&Message::Setup(Box::new(setup))).map_err(speak)?;
+    let Message::Fuse = wire.expect()? else { return Err(SpaceError::Lost) };
+    let fuse = wire.take_fd().ok_or(SpaceError::Lost)?;
+    starter.send_fd(&Message::Fuse, std::os::fd::AsFd::as_fd(&fuse)).map_err(speak)?;
+    drop(fuse);
+    loop {
+        let mut fds = [
+            PollFd::from_borrowed_fd(wire.fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(starter.fd(), PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.map_err(|e| speak(e.into()))?,
+        };
+        let (inner, above) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        if inner {
+            let Message::Ended(code) = wire.expect()? else { return Err(SpaceError::Lost) };
+            return Ok(code);
+        }
+        if above {
+            // The starter says nothing at this time: it is gone, or wants an end.
+            return Err(SpaceError::Lost);
+        }
+    }
+}

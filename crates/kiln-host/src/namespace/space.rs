@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The starter's side: starts the stages, serves the guest's files while the program runs, hears
+//! of the changes.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::change::{Change, ChangeKind};
+use super::collect::Contents;
+use super::wire::{Message, Wire};
+use super::{ENTRY, Exec, Setup, SpaceError, ids};
+use crate::signal;
+
+/// How often a wait looks for a signal, the deadline and the space left.
+const TICK: Duration = Duration::from_millis(100);
+/// Bytes that must stay free in the scratch folder: with less, other programs of the host suffer.
+const RESERVE: u64 = 256 << 20;
+/// The most bytes of a FUSE request, without writes: `FUSE_MIN_READ_BUFFER` of Linux is 8 KiB.
+const REQUEST: usize = 64 << 10;
+/// How long the outer stage may take to remove what the program left, when the run is given up.
+const GRACE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+
+/// What answers for the guest's files, and hears what the program writes.
+pub trait Serve {
+    /// Answers one request of the FUSE protocol; `None` if it wants no answer.
+    fn request(&mut self, request: &[u8]) -> Option<Vec<u8>>;
+
+    /// Gets what the program wrote to its standard output or error.
+    fn output(&mut self, bytes: &[u8]);
+}
+
+/// How far a run may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the program may take; `None` for as long as it likes.
+    pub deadline: Option<Duration>,
+}
+
+/// A program's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit status; 128 + n if signal n ended it.
+    pub code: i32,
+}
+
+/// A program of a guest in its namespaces. Dropped, it is ended, and what it left is removed.
+#[derive(Debug)]
+pub struct Space {
+    outer: Child,
+    wire: Option<Wire>,
+    output: OwnedFd,
+    scratch: PathBuf,
+    fuse: Option<OwnedFd>,
+}
+
+impl Space {
+    /// Starts the stages. The program itself begins when [`Space::serve`] serves its files.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::System`], [`SpaceError::NoIds`], [`SpaceError::Map`] if the host does not
+    /// allow what is needed; [`SpaceError::NoSpace`] if the scratch folder is too full from the
+    /// start.
+    pub fn start(exec: &Exec, setup: &Setup) -> Result<Self, SpaceError> {
+        room(&setup.scratch)?;
+        let (ours, theirs) = UnixStream::pair().map_err(SpaceError::system("make a socket"))?;
+        let pipe = || -> io::Result<_> {
+            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            Ok((read, write.try_clone()?, write))
+        };
+        let (output, out, err) = pipe().map_err(SpaceError::system("make a pipe"))?;
+        #[expect(clippy::disallowed_methods, reason = "Kiln starts itself, as a stage")]
+        let mut command = Command::new(&exec.program);
+        command
+            .args([ENTRY, "outer"])
+            .env_clear()
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::from(out))
+            .stderr(Stdio::from(err));
+        let outer = command
+            .spawn()
+            .map_err(SpaceError::system(format!("start `{}`", exec.program.display())))?;
+        // Its ends of the pipe: with them here the pipe would never end.
+        drop(command);
+        let wire = Wire::new(ours);
+        let scratch = setup.scratch.clone();
+        let mut space = Self { outer, wire: Some(wire), output, scratch, fuse: None };
+        space.begin(setup)?;
+        Ok(space)
+    }
+
+    fn begin(&mut self, setup: &Setup) -> Result<(), SpaceError> {
+        let pid = self.outer.id();
+        let wire = self.wire.as_mut().ok_or(SpaceError::Lost)?;
+        let speak = |e| SpaceError::System { what: "speak".into(), source: e };
+        wire.send(&Message::Setup(Box::new(setup.clone()))).map_err(speak)?;
+        let Message::Unshared = wire.expect()? else { return Err(SpaceError::Lost) };
+        ids::map_outer(pid)?;
+        wire.send(&Message::Mapped).map_err(speak)?;
+        let Message::Fuse = wire.expect()? else { return Err(SpaceError::Lost) };
+        self.fuse = Some(wire.take_fd().ok_or(SpaceError::Lost)?);
+        Ok(())
+    }
+
+    /// Serves the program's files until it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`SpaceError::Deadline`], [`SpaceError::Interrupted`], [`SpaceError::NoSpace`]: the program
+    /// was not at its end; drop the space. [`SpaceError::System`] if a stage could not do its part.
+    pub fn serve(&mut self, serve: &mut dyn Serve, limits: Limits) -> Result<Ended, SpaceError> {
+        let began = Instant::now();
+        let mut looked = began;
+        let mut buffer = vec![0; REQUEST];
+        let fuse = self.fuse.take().ok_or(SpaceError::Lost)?;
+        loop {
+            let (asked, wrote, told) = self.wait(&fuse)?;
+            if asked {
+                answer(&fuse, &mut buffer, serve)?;
+            }
+            if wrote {
+                self.hear(&mut buffer, serve)?;
+            }
+            if told {
+                let wire = self.wire.as_mut().ok_or(SpaceError::Lost)?;
+                let Message::Ended(code) = wire.expect()? else { return Err(SpaceError::Lost) };
+                while self.hear(&mut buffer, serve)? {}
+                return Ok(Ended { code });
+            }
+            if looked.elapsed() >= TICK {
+                looked = Instant::now();
+                room(&self.scratch)?;
+                if signal::interrupted() {
+                    return Err(SpaceError::Interrupted);
+                }
+                match limits.deadline {
+                    Some(allowed) if began.elapsed() > allowed => {
+                        return Err(SpaceError::Deadline { allowed });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Waits for a request, output, a message of the stages, or a tick.
+    fn wait(&self, fuse: &OwnedFd) -> Result<(bool, bool, bool), SpaceError> {
+        let wire = self.wire.as_ref().ok_or(SpaceError::Lost)?;
+        let mut fds = [
+            PollFd::new(fuse, PollFlags::IN),
+            PollFd::new(&self.output, PollFlags::IN),
+            PollFd::from_borrowed_fd(wire.fd(), PollFlags::IN),
+        ];
+        let nanos = i64::from(TICK.subsec_nanos());
+        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: nanos })) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(SpaceError::system("wait")(errno.into())),
+        }
+        let is = |n: usize| fds[n].revents().contains(PollFlags::IN);
+        Ok((is(0), is(1), is(2) || fds[2].revents().contains(PollFlags::HUP)))
+    }
+
+    /// Hands on what the program wrote; returns whether there was something to read at once.
+    fn hear(&mut self, buffer: &mut [u8], serve: &mut dyn Serve) -> Result<bool, SpaceError> {
+        let mut fds = [PollFd::new(&self.output, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if !matches!(poll(&mut fds, Some(&now)), Ok(n) if n > 0) {
+            return Ok(false);
+        }
+        match rustix::io::read(&self.output, &mut *buffer) {
+            Ok(0) => Ok(false),
+            Ok(n) => {
+                serve.output(&buffer[..n]);
+                Ok(true)
+            }
+            Err(Errno::INTR | Errno::AGAIN) => Ok(true),
+            Err(errno) => Err(SpaceError::system("read what the program wrote")(errno.into())),
+        }
+    }
+
+    /// Calls `on` with each change that the program made, directories before what is in them; a
+    /// file's contents can be read to their end, or left.
+    ///
+    /// # Errors
+    ///
+    /// The error of `on`, which ends it; [`SpaceError`] if the changes cannot be read.
+    pub fn changes<E: From<SpaceError>>(
+        &mut self,
+        mut on: impl FnMut(&Change, &mut dyn Read) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let wire = self.wire.as_mut().ok_or(SpaceError::Lost)?;
+        let speak = |e| SpaceError::System { what: "hear of the changes".into(), source: e };
+        wire.send(&Message::Collect).map_err(speak)?;
+        loop {
+            match wire.expect()? {
+                Message::Done => return Ok(()),
+                Message::Change(change) if matches!(change.kind, ChangeKind::File { .. }) => {
+                    let mut contents = Contents::new(wire);
+                    on(&change, &mut contents)?;
+                    contents.finish().map_err(speak)?;
+                }
+                Message::Change(change) => on(&change, &mut io::empty())?,
+                _ => return Err(SpaceError::Lost.into()),
+            }
+            if signal::interrupted() {
+                return Err(SpaceError::Interrupted.into());
+            }
+        }
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        // Without its starter the outer stage ends the program and cleans up.
+        self.fuse = None;
+        self.wire = None;
+        let pid = i32::try_from(self.outer.id()).ok().and_then(Pid::from_raw);
+        let ended = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let gone = ended.is_some_and(|fd| {
+            let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+            matches!(poll(&mut fds, Some(&GRACE)), Ok(n) if n > 0)
+        });
+        if !gone {
+            self.outer.kill().ok();
+        }
+        self.outer.wait().ok();
+    }
+}
+
+/// Reads one request and writes its answer.
+fn answer(fuse: &OwnedFd, buffer: &mut [u8], serve: &mut dyn Serve) -> Result<(), SpaceError> {
+    let length = match rustix::io::read(fuse, &mut *buffer) {
+        Ok(length) => length,
+        // Gone before we saw it: fuse(4). Or unmounted, which the wire will tell of.
+        Err(Errno::NOENT | Errno::INTR | Errno::AGAIN | Errno::NODEV) => return Ok(()),
+        Err(errno) => return Err(SpaceError::system("read a FUSE request")(errno.into())),
+    };
+    let Some(reply) = serve.request(&buffer[..length]) else { return Ok(()) };
+    match rustix::io::write(fuse, &reply) {
+        // Whoever asked is gone.
+        Ok(_) | Err(Errno::NOENT | Errno::NODEV) => Ok(()),
+        Err(errno) => Err(SpaceError::system("answer a FUSE request")(errno.into())),
+    }
+}
+
+fn room(folder: &std::path::Path) -> Result<(), SpaceError> {
+    let stat = rustix::fs::statvfs(folder)
+        .map_err(|e| SpaceError::system(format!("look at `{}`", folder.display()))(e.into()))?;
+    if stat.f_bavail.saturating_mul(stat.f_frsize) < RESERVE {
+        return Err(SpaceError::NoSpace { folder: folder.to_owned() });
+    }
+    Ok(())
+}
