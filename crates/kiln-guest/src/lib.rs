@@ -4,9 +4,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`backend`] | what can hold a guest's tree of files |
+//! | [`guest`] | a guest on a disk image: its systems, its mounts, its changes kept or forgotten |
 //! | [`inspect`] | a glance into an image: processor and system |
 //! | [`run`] | running a guest's own programs on its tree |
 //! | [`tree`] | a guest's files, whatever holds them |
+//! | [`seal`] | taking a machine's identity, secrets and traces out of its tree |
+//! | [`selinux`] | labels of files that an edit has made |
 //! | [`seed`] | the drive that tells a guest at its first boot who it is (NoCloud) |
 //! | [`userdata`] | the user's own cloud-init data: read, checked, merged |
 //!
@@ -14,9 +17,12 @@
 //! and go out as bytes.
 
 pub mod backend;
+pub mod guest;
 pub mod inspect;
 pub mod run;
+pub mod seal;
 pub mod seed;
+pub mod selinux;
 pub mod tree;
 pub mod userdata;
 mod yaml;

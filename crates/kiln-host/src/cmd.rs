@@ -25,6 +25,8 @@ pub enum Tool {
     GrubMkimage,
     /// `qemu-img`: conversion between disk formats.
     QemuImg,
+    /// `qemu-storage-daemon`: images in formats that are not read in process.
+    QemuStorageDaemon,
     /// `ssh`: a shell in a machine.
     Ssh,
     /// `scp`: copies to and from a machine.
@@ -44,6 +46,7 @@ impl Tool {
     pub const ALL: &'static [Self] = &[
         Self::QemuSystem,
         Self::QemuImg,
+        Self::QemuStorageDaemon,
         Self::Passt,
         Self::Ssh,
         Self::Scp,
@@ -66,6 +69,7 @@ impl Tool {
             Self::Mke2fs => "mke2fs",
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
+            Self::QemuStorageDaemon => "qemu-storage-daemon",
             Self::Ssh => "ssh",
             Self::Scp => "scp",
             Self::SshKeygen => "ssh-keygen",
@@ -83,7 +87,7 @@ impl Tool {
             Self::Newuidmap | Self::Newgidmap => "uidmap",
             Self::Mke2fs => "e2fsprogs",
             Self::GrubMkimage => "grub-common",
-            Self::QemuImg => "qemu-utils",
+            Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86",
@@ -97,6 +101,7 @@ impl Tool {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
             Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
             Self::QemuImg => "images",
+            Self::QemuStorageDaemon => "VMDK, VHDX and other images",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
             Self::Passt => "machines of a session",

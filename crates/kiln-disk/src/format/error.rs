@@ -57,6 +57,14 @@ pub enum FormatError {
         /// What is wrong.
         what: String,
     },
+    /// An image in another format is damaged, or names a file that it must not.
+    #[error("`{name}` is damaged or refused: {what}")]
+    Foreign {
+        /// The file.
+        name: String,
+        /// What is wrong, or what it names.
+        what: String,
+    },
     /// The end is missing.
     #[error("`{name}` is cut off: at least {missing} are missing at its end")]
     Truncated {
@@ -141,6 +149,7 @@ impl FormatError {
             Self::Io { .. }
             | Self::NotAnImage { .. }
             | Self::Header { .. }
+            | Self::Foreign { .. }
             | Self::Encrypted { .. } => None,
         }
     }

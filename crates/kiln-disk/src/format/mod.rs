@@ -4,6 +4,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`qcow2`] | the header, the tables, a read-only device |
+//! | [`foreign`] | formats that QEMU reads for us, and what they need |
+//! | [`nbd`] | a device that QEMU serves |
 //! | `raw` | what a raw image begins with, and what is no image at all |
 //!
 //! An image is hostile: its header may name any file of the host as its backing file, may ask
@@ -11,7 +13,9 @@
 //! file, or asks for more than some tens of MiB of memory, whatever the bytes.
 
 mod error;
+pub mod foreign;
 pub(crate) mod medium;
+pub mod nbd;
 pub mod qcow2;
 mod raw;
 mod source;

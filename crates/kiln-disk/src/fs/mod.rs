@@ -3,4 +3,7 @@
 
 pub mod ext;
 pub mod fat;
+pub mod identify;
 pub mod iso9660;
+
+pub use identify::{Content, ContentKind, identify};

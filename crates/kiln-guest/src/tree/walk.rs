@@ -91,9 +91,7 @@ pub fn remove_all(tree: &mut dyn Tree, path: &GuestPath) -> Result<bool, TreeErr
             tree.rmdir(&dir)?;
             continue;
         }
-        if open.len() > DEEPEST * 2 && dir.names().count() > DEEPEST
-            || !is_new(tree, &dir, &mut seen)?
-        {
+        if dir.names().count() > DEEPEST || !is_new(tree, &dir, &mut seen)? {
             return Err(TreeError::TooDeep { path: dir });
         }
         open.push((dir.clone(), true));

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::{How, Node, Scalar, Spot, Type, Value, resolve};
+use super::{How, Node, Scalar, Spot, Type, Value, resolve, tabs};
 
 /// The most nodes of a tree, counted again for each alias. User data of megabytes stays below it.
 const MOST_NODES: usize = 200_000;
@@ -29,11 +29,20 @@ pub(crate) struct Problem {
 /// Returns the one document of a text; nothing at all is a null.
 pub(crate) fn load(text: &str) -> Result<Node, Problem> {
     let mut builder = Builder::default();
+    let mut may_have_tabs = Vec::new();
     let mut options = Options::default();
     options.set_emit_comments(false);
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|e| scan_problem(&e))?;
+        if let Event::Scalar(_, style, ..) = &event
+            && *style != ScalarStyle::Plain
+        {
+            may_have_tabs.push((spot(&span.start), spot(&span.end)));
+        }
         builder.event(event, span)?;
+    }
+    if let Some(spot) = tabs::first(text, &may_have_tabs) {
+        return problem(spot, "a tab stands here, which cloud-init does not take: write spaces");
     }
     Ok(builder.root.unwrap_or_else(|| Node {
         spot: Spot { line: 1, column: 1 },

@@ -8,6 +8,7 @@
 mod emit;
 mod load;
 mod resolve;
+mod tabs;
 
 pub(crate) use emit::emit;
 pub(crate) use load::load;

@@ -2,8 +2,10 @@
 //! Trees in ext file systems that mke2fs made, looked at by debugfs and e2fsck afterwards.
 
 use crate::support::{Image, NOW, attrs, path};
+use kiln_disk::device::RawFile;
+use kiln_guest::backend::direct::{DirectTree, Part};
 use kiln_guest::tree::{Change, GuestPath, Kind, New, Tree, TreeError};
-use kiln_testkit::Files;
+use kiln_testkit::{Files, run};
 
 fn small(files: &Files) -> Option<Image> {
     Image::new(files, "8M", &[])
@@ -151,7 +153,7 @@ fn owners_and_modes_change_behind_links_or_of_links() {
 fn a_file_system_opened_for_reading_is_not_changed() {
     let Some(image) = small(&Files::new().file("file", "x")) else { return };
     let before = std::fs::read(image.path()).unwrap();
-    let mut tree = kiln_guest::backend::direct::DirectTree::of_ext_read(image.device()).unwrap();
+    let mut tree = DirectTree::of_ext_read(image.device()).unwrap();
     assert_eq!(read(&mut tree, "/file"), b"x");
     let file = path("/file");
     let refused: [Result<(), TreeError>; 6] = [
@@ -178,9 +180,7 @@ fn file_systems_are_mounted_where_the_guest_has_them() {
     let images = (small(&root), small(&boot), small(&esp));
     let (Some(root), Some(boot), Some(esp)) = images else { return };
     let mut tree = root.tree();
-    let part = |image: &Image, source| {
-        kiln_guest::backend::direct::Part::ext(image.device(), source, NOW).unwrap()
-    };
+    let part = |image: &Image, source| Part::ext(image.device(), source, NOW).unwrap();
     tree.mount(&path("/boot"), part(&boot, "sda2")).unwrap();
     tree.mount(&path("/boot/efi"), part(&esp, "sda1")).unwrap();
     assert_eq!(read(&mut tree, "/kernel"), b"kernel");
@@ -226,4 +226,47 @@ fn directories_move_and_attributes_go() {
     tree.finish().unwrap();
     image.check();
     assert!(image.debugfs("stat /b/socket").contains("Type: socket"));
+}
+
+#[test]
+fn fat_holds_what_fat_can_hold() {
+    if !["mkfs.vfat", "fsck.vfat", "mtype"].into_iter().all(kiln_testkit::need_program) {
+        return;
+    }
+    let Some(root) = small(&Files::new().dir("efi")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let esp = folder.path().join("esp.raw");
+    let name = esp.display().to_string();
+    drop(run(&["mkfs.vfat", "-C", &name, "8192"]).success());
+    let device = || {
+        let file = std::fs::File::options().read(true).write(true).open(&esp).unwrap();
+        Box::new(RawFile::new(file).unwrap())
+    };
+    let mut tree = root.tree();
+    tree.mount(&path("/efi"), Part::fat(device(), "sda1", NOW).unwrap()).unwrap();
+    tree.make(&path("/efi/EFI"), &New::Directory, &attrs(0o700)).unwrap();
+    tree.write(&path("/efi/EFI/Loader.conf"), &mut &b"timeout 3\n"[..], &attrs(0o600)).unwrap();
+    tree.write(&path("/efi/efi/LOADER.CONF"), &mut &b"timeout 5\n"[..], &attrs(0o600)).unwrap();
+    assert_eq!(tree.list(&path("/efi/EFI")).unwrap().len(), 1);
+    let file = path("/efi/EFI/Loader.conf");
+    let refused = [
+        tree.make(&path("/efi/link"), &New::Symlink(b"x".to_vec()), &attrs(0o777)),
+        tree.make(&path("/efi/null"), &New::Char(1, 3), &attrs(0o777)),
+        tree.hard_link(&file, &path("/efi/other")),
+        tree.change(&file, &Change { uid: Some(1), ..Change::default() }, true),
+        tree.change(&file, &Change { mode: Some(0o600), ..Change::default() }, true),
+        tree.set_xattrs(&file, &vec![("user.x".to_owned(), Vec::new())]),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(TreeError::ReadOnly { .. })), "{refused:?}");
+    }
+    tree.change(&file, &Change { mode: Some(0o555), uid: Some(0), ..Change::default() }, true)
+        .unwrap();
+    assert_eq!(tree.stat(&file).unwrap().unwrap().attrs.mode, 0o555);
+    tree.rename(&file, &path("/efi/moved")).unwrap();
+    tree.rmdir(&path("/efi/EFI")).unwrap();
+    tree.finish().unwrap();
+    root.check();
+    drop(run(&["fsck.vfat", "-n", &name]).success());
+    assert_eq!(run(&["mtype", "-i", &name, "::moved"]).success().stdout, "timeout 5\n");
 }

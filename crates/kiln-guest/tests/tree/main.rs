@@ -3,5 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed test is to panic")]
 
 mod direct;
+mod disks;
+mod guest;
+mod seal;
+mod selinux;
 mod support;
 mod walk;

@@ -5,3 +5,4 @@ pub mod grub_mkimage;
 pub mod mke2fs;
 pub mod mmdebstrap;
 pub mod qemu_img;
+pub mod qemu_storage_daemon;

@@ -3,13 +3,15 @@
 //! that halts.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use kiln_testkit::run;
+use kiln_testkit::{Output, need, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
@@ -28,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("e2e::faults::a_dry_run_changes_nothing", dry_run),
         trial("e2e::faults::a_full_pool_is_told_before_the_upload", full_pool),
         trial("e2e::faults::a_network_that_is_off_is_started_when_asked", inactive_network),
+        trial("e2e::faults::a_pool_of_the_host_that_hangs_is_left_alone", hanging_pool),
         trial("e2e::faults::doctor_finds_this_host_fit", doctor),
     ]
 }
@@ -66,7 +69,7 @@ fn killed(lab: &Lab) {
         let share = (f64::from(n) * 0.618_034).fract();
         let deadline = Instant::now() + whole.mul_f64(share * 1.6);
         while Instant::now() < deadline {
-            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+            thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
         }
         launch.kill().expect("killed");
         let ended = launch.wait().expect("it ends");
@@ -334,9 +337,8 @@ struct Tidy(Vec<Vec<String>>);
 impl Drop for Tidy {
     fn drop(&mut self) {
         for command in &self.0 {
-            let argv: Vec<&str> = command.iter().map(String::as_str).collect();
             // What was not set up cannot be undone.
-            drop(run(&argv));
+            drop(called(command));
         }
     }
 }
@@ -345,9 +347,12 @@ fn virsh(args: &[&str]) -> Vec<String> {
     ["virsh", "-q", "-c", "qemu:///system"].iter().chain(args).map(|s| (*s).to_owned()).collect()
 }
 
+fn called(command: &[String]) -> Output {
+    run(&command.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 fn done(command: &[String]) {
-    let argv: Vec<&str> = command.iter().map(String::as_str).collect();
-    drop(run(&argv).success());
+    drop(called(command).success());
 }
 
 fn full_pool(lab: &Lab) {
@@ -394,6 +399,37 @@ fn inactive_network(lab: &Lab) {
     drop(lab.kiln(&["rm", "kt-netless"]).success());
     let network = run(&["virsh", "-c", "qemu:///system", "net-dumpxml", name]).success().stdout;
     assert!(!network.contains("10.98.76.15"), "{network}");
+}
+
+/// A Ceph pool whose monitor takes connections and never says a word: libvirt waits for it, Kiln
+/// does not.
+fn hanging_pool(lab: &Lab) {
+    let monitor = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = monitor.local_addr().expect("its number").port();
+    let name = "kt-hangs";
+    let file = lab.folder.join("hangs.xml").display().to_string();
+    let xml = format!(
+        "<pool type='rbd'><name>{name}</name><source><name>x</name>\
+         <host name='127.0.0.1' port='{port}'/></source></pool>"
+    );
+    fs::write(&file, xml).expect("written");
+    let _tidy = Tidy(vec![virsh(&["pool-undefine", name])]);
+    if !need(called(&virsh(&["pool-define", &file])).code == 0, "libvirt's storage driver for RBD")
+    {
+        return;
+    }
+    let image = phony(lab);
+    thread::scope(|scope| {
+        let start = scope.spawn(|| called(&virsh(&["pool-start", name])));
+        let (_kept, _) = monitor.accept().expect("libvirt asks the monitor");
+        for verb in [&["list"][..], &["doctor"]] {
+            assert_eq!(lab.kiln(verb).code, 0, "{verb:?}");
+        }
+        drop(lab.launch(&image, "kt-beside", &["--no-wait"]).success());
+        drop(lab.kiln(&["rm", "kt-beside"]).success());
+        assert!(!start.is_finished(), "libvirt waits for the monitor all the time");
+        assert_ne!(start.join().expect("virsh ends").code, 0);
+    });
 }
 
 fn doctor(lab: &Lab) {

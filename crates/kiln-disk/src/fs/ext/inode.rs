@@ -102,7 +102,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.file_type() == file_type)
     }
 
-    fn from_mode(mode: u32) -> Option<Self> {
+    pub(crate) fn from_mode(mode: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.bits() == mode & TYPE_MASK)
     }
 }

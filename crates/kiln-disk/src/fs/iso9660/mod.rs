@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! ISO 9660, written in process, with Rock Ridge (for Linux) and Joliet (for Windows).
+//! ISO 9660: written in process ([`Iso`]), with Rock Ridge (for Linux) and Joliet (for Windows), and
+//! read ([`IsoFs`]).
 //!
-//! Made for the drives that carry a guest's first-boot data: a few small files. Relies on
+//! What is written is made for the drives that carry a guest's first-boot data: a few small files. Relies on
 //! ECMA-119 (the same text as ISO 9660), SUSP 1.10 and RRIP 1.10 (Rock Ridge), and the Joliet
 //! specification of 1995. Deep folders are refused instead of moved (no `RR_MOVED`).
 //!
@@ -12,6 +13,9 @@ mod names;
 mod records;
 mod susp;
 mod tree;
+mod volume;
+
+pub use self::volume::{BootImage, BootPlatform, IsoFs, IsoFsError, IsoNames, Listed, Node, Stat};
 
 /// The bytes of a sector, which is the logical block as well: ECMA-119, 6.1.2.
 pub const SECTOR: usize = 2048;

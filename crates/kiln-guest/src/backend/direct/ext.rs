@@ -3,20 +3,42 @@
 
 use std::io::Read;
 
-use kiln_disk::fs::ext::{self, ExtError, ExtFs, Listed};
+use kiln_disk::device::SharedDevice;
+use kiln_disk::fs::ext::{self, Access, ExtError, ExtFs, Listed};
+use kiln_disk::fs::identify::{ContentKind, identify};
 
 use super::volume::{Fill, Node, NodeStat, Place, Volume, VolumeError};
 use crate::tree::{Attrs, Entry, New, Xattrs};
 
 /// An open ext file system. Its nodes are known by the numbers of their inodes.
+///
+/// It is opened for reading, and anew for writing when something is first changed, so that one
+/// in which nothing changes stays as it is to the byte.
 #[derive(Debug)]
 pub(super) struct Ext {
     fs: ExtFs,
+    kind: &'static str,
+    device: SharedDevice,
+    /// The time of changes. `None` once it is open for writing.
+    now: Option<i64>,
 }
 
 impl Ext {
-    pub(super) fn new(fs: ExtFs) -> Self {
-        Self { fs }
+    pub(super) fn open(device: SharedDevice, now: i64) -> Result<Self, ExtError> {
+        let fs = ExtFs::open(Box::new(device.clone()), Access::Read)?;
+        let content = identify(&mut device.clone());
+        let kind = content.map_or(ContentKind::Ext4, |content| content.kind).name();
+        Ok(Self { fs, kind, device, now: Some(now) })
+    }
+
+    /// Returns the file system to be changed.
+    fn change(&mut self) -> Result<&mut ExtFs, VolumeError> {
+        if let Some(now) = self.now {
+            let device = Box::new(self.device.clone());
+            self.fs = ExtFs::open(device, Access::Write { now }).map_err(error)?;
+            self.now = None;
+        }
+        Ok(&mut self.fs)
     }
 
     fn there(&mut self, place: Place<'_>) -> Result<ext::Node, VolumeError> {
@@ -50,7 +72,7 @@ pub(super) fn error(error: ExtError) -> VolumeError {
 
 impl Volume for Ext {
     fn fs(&self) -> &str {
-        "ext4"
+        self.kind
     }
 
     fn root(&self) -> Node {
@@ -91,7 +113,7 @@ impl Volume for Ext {
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let dir = of(place.dir)?;
-        self.fs.create_file_from(dir, place.name, attrs, contents).map_err(error)?;
+        self.change()?.create_file_from(dir, place.name, attrs, contents).map_err(error)?;
         Ok(())
     }
 
@@ -103,8 +125,8 @@ impl Volume for Ext {
     ) -> Result<(), VolumeError> {
         let node = self.there(place)?;
         let old = self.fs.stat(node).map_err(error)?.attrs;
-        self.fs.overwrite(node, contents).map_err(error)?;
-        self.fs.set_attrs(node, &Attrs { mtime: attrs.mtime, ..old }).map_err(error)
+        self.change()?.overwrite(node, contents).map_err(error)?;
+        self.change()?.set_attrs(node, &Attrs { mtime: attrs.mtime, ..old }).map_err(error)
     }
 
     fn create(&mut self, place: Place<'_>, new: &New, attrs: &Attrs) -> Result<(), VolumeError> {
@@ -116,25 +138,25 @@ impl Volume for Ext {
             New::Fifo => ext::New::Fifo,
             New::Socket => ext::New::Socket,
         };
-        self.fs.create(of(place.dir)?, place.name, new, attrs).map_err(error)?;
+        self.change()?.create(of(place.dir)?, place.name, new, attrs).map_err(error)?;
         Ok(())
     }
 
     fn link(&mut self, file: Node, place: Place<'_>) -> Result<(), VolumeError> {
-        self.fs.link(of(place.dir)?, place.name, of(file)?).map_err(error)
+        self.change()?.link(of(place.dir)?, place.name, of(file)?).map_err(error)
     }
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<(), VolumeError> {
         let from = (of(from.dir)?, from.name);
-        self.fs.rename(from, (of(to.dir)?, to.name)).map_err(error)
+        self.change()?.rename(from, (of(to.dir)?, to.name)).map_err(error)
     }
 
     fn remove(&mut self, place: Place<'_>) -> Result<(), VolumeError> {
-        self.fs.remove(of(place.dir)?, place.name).map_err(error)
+        self.change()?.remove(of(place.dir)?, place.name).map_err(error)
     }
 
     fn set_attrs(&mut self, node: Node, attrs: &Attrs) -> Result<(), VolumeError> {
-        self.fs.set_attrs(of(node)?, attrs).map_err(error)
+        self.change()?.set_attrs(of(node)?, attrs).map_err(error)
     }
 
     fn xattrs(&mut self, node: Node) -> Result<Xattrs, VolumeError> {
@@ -142,20 +164,21 @@ impl Volume for Ext {
     }
 
     fn set_xattrs(&mut self, node: Node, xattrs: &Xattrs) -> Result<(), VolumeError> {
-        self.fs.replace_xattrs(of(node)?, xattrs).map_err(error)
+        self.change()?.replace_xattrs(of(node)?, xattrs).map_err(error)
     }
 
-    fn fill(&mut self) -> Fill {
+    fn fill(&mut self) -> Result<Fill, VolumeError> {
         let usage = self.fs.usage();
-        Fill {
+        Ok(Fill {
             size: usage.size.0,
             free: usage.free.0,
             inodes: usage.inodes.into(),
             free_inodes: usage.free_inodes.into(),
-        }
+        })
     }
 
     fn close(self: Box<Self>) -> Result<(), VolumeError> {
-        self.fs.close().map_err(error)
+        // Nothing was changed in one that was only read.
+        if self.now.is_none() { self.fs.close().map_err(error) } else { Ok(()) }
     }
 }

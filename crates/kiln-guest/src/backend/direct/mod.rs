@@ -6,17 +6,26 @@
 //! in this module opens a file of the host.
 
 mod ext;
+mod fat;
+mod iso;
 mod resolve;
 mod tree;
 mod volume;
 
-use kiln_disk::device::Device;
-use kiln_disk::fs::ext::{Access, ExtFs};
+use kiln_disk::device::{Device, SharedDevice};
+use kiln_disk::fs::ext::Access;
+use kiln_disk::fs::fat::FatFs;
+use kiln_disk::fs::iso9660::IsoFs;
 
 use self::ext::Ext;
+use self::fat::Fat;
+use self::iso::{Closed, Iso};
 use self::resolve::{At, Last};
 use self::volume::{Volume, VolumeError};
 use crate::tree::{GuestPath, Kind, Time, TreeError};
+
+/// Why nothing is changed in what was opened for reading.
+const READ: &str = "it was opened for reading only";
 
 /// One mounted file system.
 #[derive(Debug)]
@@ -40,13 +49,17 @@ pub struct Part {
 
 impl Part {
     /// Opens an ext2, ext3 or ext4 file system to be changed. `source` is what the guest would
-    /// call its partition; `now` is the time of changes.
+    /// call its partition; `now` is the time of changes. Nothing is written before something is
+    /// changed; one that must not be written to says so then.
     ///
     /// # Errors
     ///
-    /// [`TreeError::Backend`] if it cannot be opened, or must not be written to as it is.
+    /// [`TreeError::Backend`] if it cannot be opened.
     pub fn ext(device: Box<dyn Device>, source: &str, now: Time) -> Result<Self, TreeError> {
-        Self::open_ext(device, source, Access::Write { now: now.seconds })
+        let root = GuestPath::root();
+        let ext = Ext::open(SharedDevice::new(device), now.seconds);
+        let ext = ext.map_err(|e| failed("open", &root, ext::error(e)))?;
+        Ok(Self { volume: Box::new(ext), source: source.to_owned(), locked: None })
     }
 
     /// Opens an ext2, ext3 or ext4 file system for reading only.
@@ -55,14 +68,53 @@ impl Part {
     ///
     /// [`TreeError::Backend`].
     pub fn ext_read(device: Box<dyn Device>, source: &str) -> Result<Self, TreeError> {
-        let part = Self::open_ext(device, source, Access::Read)?;
-        Ok(Self { locked: Some("it was opened for reading only".to_owned()), ..part })
+        Ok(Self::ext(device, source, Time::default())?.for_reading())
     }
 
-    fn open_ext(device: Box<dyn Device>, source: &str, access: Access) -> Result<Self, TreeError> {
-        let fs = ExtFs::open(device, access);
-        let fs = fs.map_err(|e| failed("open", &GuestPath::root(), ext::error(e)))?;
-        Ok(Self { volume: Box::new(Ext::new(fs)), source: source.to_owned(), locked: None })
+    /// Opens a FAT file system to be changed.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn fat(device: Box<dyn Device>, source: &str, now: Time) -> Result<Self, TreeError> {
+        Self::open_fat(device, source, Access::Write { now: now.seconds })
+    }
+
+    /// Opens a FAT file system for reading only.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn fat_read(device: Box<dyn Device>, source: &str) -> Result<Self, TreeError> {
+        Ok(Self::open_fat(device, source, Access::Read)?.for_reading())
+    }
+
+    /// Opens an ISO 9660 file system, which is for reading only.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn iso(device: Box<dyn Device>, source: &str) -> Result<Self, TreeError> {
+        let fs = IsoFs::open(device);
+        let fs = fs.map_err(|e| failed("open", &GuestPath::root(), iso::error(e)))?;
+        Ok(Self { volume: Box::new(Iso::new(fs)), source: source.to_owned(), locked: None })
+    }
+
+    /// Returns a part that is known to be there and cannot be looked into: each try says `why`.
+    #[must_use]
+    pub fn closed(source: &str, fs: &str, why: &str) -> Self {
+        let closed = Closed { fs: fs.to_owned(), why: why.to_owned() };
+        Self { volume: Box::new(closed), source: source.to_owned(), locked: None }
+    }
+
+    fn for_reading(self) -> Self {
+        Self { locked: Some(READ.to_owned()), ..self }
+    }
+
+    fn open_fat(device: Box<dyn Device>, source: &str, access: Access) -> Result<Self, TreeError> {
+        let fs = FatFs::open(device, access);
+        let fs = fs.map_err(|e| failed("open", &GuestPath::root(), fat::error(e)))?;
+        Ok(Self { volume: Box::new(Fat::new(fs)), source: source.to_owned(), locked: None })
     }
 }
 

@@ -248,8 +248,8 @@ impl Tree for DirectTree {
 
     fn usage(&mut self) -> Result<Vec<Usage>, TreeError> {
         let usage = |mount: &mut super::Mount| {
-            let fill = mount.volume.fill();
-            Usage {
+            let fill = mount.volume.fill().map_err(|e| failed("read", &mount.path, e))?;
+            Ok(Usage {
                 mounted_on: mount.path.clone(),
                 source: mount.source.clone(),
                 fs: mount.volume.fs().to_owned(),
@@ -257,8 +257,8 @@ impl Tree for DirectTree {
                 free: Bytes(fill.free),
                 inodes: fill.inodes,
                 free_inodes: fill.free_inodes,
-            }
+            })
         };
-        Ok(self.mounts.iter_mut().map(usage).collect())
+        self.mounts.iter_mut().map(usage).collect()
     }
 }

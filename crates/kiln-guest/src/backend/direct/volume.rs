@@ -107,7 +107,7 @@ pub(super) trait Volume: fmt::Debug {
 
     fn set_xattrs(&mut self, node: Node, xattrs: &Xattrs) -> Result<(), VolumeError>;
 
-    fn fill(&mut self) -> Fill;
+    fn fill(&mut self) -> Result<Fill, VolumeError>;
 
     /// Brings everything onto the device.
     fn close(self: Box<Self>) -> Result<(), VolumeError>;

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Why a guest could not be opened or kept.
+
+use std::error::Error;
+use std::io;
+
+use kiln_disk::image::ImageError;
+
+use crate::tree::TreeError;
+
+/// Why a guest could not be opened or kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuestError {
+    /// The disk cannot be read.
+    #[error("cannot read the guest's disk")]
+    Io {
+        /// What it said.
+        source: io::Error,
+    },
+    /// The partition table is damaged.
+    #[error("the guest's partition table is damaged")]
+    Table {
+        /// How.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// There are files that cannot be read or changed in process: something else must hold the
+    /// tree, see [`super::Guest::over`].
+    #[error("the guest cannot be opened in process: {why}")]
+    NeedsAppliance {
+        /// What stands against it.
+        why: String,
+    },
+    /// There is no system, and no single file system to be taken for the whole.
+    #[error("there is no system in the image: {why}")]
+    NoSystem {
+        /// What there is instead.
+        why: String,
+    },
+    /// There are several systems, and none was chosen.
+    #[error("there are several systems in the image: {}", roots.join("; "))]
+    SeveralRoots {
+        /// What they are, in their order: `1: sda2, Debian GNU/Linux 12`.
+        roots: Vec<String>,
+    },
+    /// The one that was chosen is not there.
+    #[error("there is no system {wanted} in the image, which has {count}")]
+    NoSuchRoot {
+        /// The number that was chosen; the first is 1.
+        wanted: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// Its file system cannot be opened.
+    #[error("cannot open the file system of `{place}`")]
+    FileSystem {
+        /// Its partition.
+        place: String,
+        /// Why.
+        source: TreeError,
+    },
+    /// The changes could not be brought into the file systems. The image is as it was.
+    #[error("the changes could not be written to the guest's file systems")]
+    Finish {
+        /// Why.
+        source: TreeError,
+    },
+    /// The changes could not be brought into the image.
+    #[error("the changes could not be written to the image")]
+    Commit {
+        /// Why.
+        source: ImageError,
+    },
+    /// What holds the guest failed.
+    #[error("the {backend} that holds the guest failed")]
+    Backend {
+        /// Which.
+        backend: &'static str,
+        /// What it said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl GuestError {
+    /// Returns what to do about it, if there is one thing.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::SeveralRoots { .. } => Some("choose one with `--root NUMBER`".to_owned()),
+            Self::Commit { source } => source.hint(),
+            _ => None,
+        }
+    }
+}

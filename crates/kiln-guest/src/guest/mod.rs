@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A guest that is not running: the systems on a disk image, the tree of the one that is chosen,
+//! and what is kept of its changes.
+//!
+//! **Invariant:** the image is hostile: nothing in it leads to a file of the host, and its words
+//! (labels, `/etc/fstab`) choose among its own places only.
+
+mod disk;
+mod error;
+mod fstab;
+mod root;
+
+use std::error::Error;
+use std::fmt;
+
+use kiln_disk::image::DiskImage;
+
+pub use self::disk::{Disk, Place};
+pub use self::error::GuestError;
+pub use self::root::Root;
+use crate::backend::direct::DirectTree;
+use crate::tree::{GuestPath, Time, Tree};
+
+/// How a guest is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether it is to be changed. The image must be open for that.
+    pub change: bool,
+    /// Which of several systems; the first is 1. `None`: the only one.
+    pub root: Option<usize>,
+    /// The time of changes.
+    pub now: Time,
+}
+
+/// Something about an open guest that its user should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A file system cannot be read.
+    Unreadable {
+        /// Its partition.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// `/etc/fstab` cannot be read, so nothing is mounted.
+    NoFstab {
+        /// Why.
+        why: String,
+    },
+    /// What is to be mounted is not on this disk.
+    Missing {
+        /// What: `UUID=…`.
+        spec: String,
+        /// Where.
+        at: GuestPath,
+        /// Whether the guest starts without it.
+        nofail: bool,
+    },
+    /// The directory to mount on cannot be found.
+    NoMountPoint {
+        /// Where.
+        at: GuestPath,
+        /// Why.
+        why: String,
+    },
+    /// What is mounted here cannot be read; the rest can.
+    Closed {
+        /// Where.
+        at: GuestPath,
+        /// Why.
+        why: String,
+    },
+    /// There is no system: the only file system is shown.
+    NoSystem {
+        /// Its partition.
+        place: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { place, why } => write!(f, "`{place}` is left out: {why}"),
+            Self::NoFstab { why } => write!(f, "nothing but the root is mounted: {why}"),
+            Self::Missing { spec, at, .. } => {
+                let spec = spec.escape_debug();
+                write!(f, "`{spec}`, to be mounted on `{at}`, is not on this disk")
+            }
+            Self::NoMountPoint { at, why } => write!(f, "nothing is mounted on `{at}`: {why}"),
+            Self::Closed { at, why } => write!(f, "`{at}` cannot be looked into: {why}"),
+            Self::NoSystem { place } => {
+                write!(f, "there is no system in the image; this is the file system of `{place}`")
+            }
+        }
+    }
+}
+
+/// What holds an open guest, and can keep its changes or forget them.
+pub trait Backend: fmt::Debug {
+    /// Returns what it is, for messages: `appliance`.
+    fn name(&self) -> &'static str;
+
+    /// Returns the guest's files.
+    fn tree(&mut self) -> &mut dyn Tree;
+
+    /// Brings all changes into the image. Dropped without it, the image stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// What it says. The image is as it was then.
+    fn commit(self: Box<Self>) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+#[derive(Debug)]
+enum Holder {
+    Direct { tree: Box<DirectTree>, image: Box<DiskImage> },
+    Other(Box<dyn Backend>),
+}
+
+/// A guest that is open, for looking or for changing.
+///
+/// Dropped without [`Guest::commit`], its image stays as it was.
+#[derive(Debug)]
+pub struct Guest {
+    holder: Holder,
+    disk: Option<Disk>,
+    roots: Vec<Root>,
+    chosen: Option<usize>,
+    notes: Vec<Note>,
+}
+
+impl Guest {
+    /// Opens the system on a disk image, in process: finds its root, and mounts into it what its
+    /// `/etc/fstab` says. An image without a system that has one file system shows that.
+    ///
+    /// What cannot be read in process (XFS, LVM, LUKS …) is shown as closed where it is mounted
+    /// if the guest is only looked into.
+    ///
+    /// # Errors
+    ///
+    /// - [`GuestError::NeedsAppliance`] if the root, or to be changed anything that it mounts,
+    ///   cannot be held in process: see [`Guest::over`].
+    /// - [`GuestError::SeveralRoots`], [`GuestError::NoSuchRoot`], [`GuestError::NoSystem`].
+    /// - [`GuestError::FileSystem`], [`GuestError::Table`], [`GuestError::Io`].
+    pub fn open(image: DiskImage, options: &Options) -> Result<Self, GuestError> {
+        let disk = Disk::read(image.device())?;
+        let mut notes = Vec::new();
+        let mut found = root::find(&disk, options, &mut notes)?;
+        let roots: Vec<Root> = found.iter().map(|(root, _)| root.clone()).collect();
+        let chosen = choose(&roots, options.root, &disk)?;
+        let tree = match chosen {
+            Some(index) => {
+                let (_, mut tree) = found.swap_remove(index);
+                root::mount_all(&mut tree, &disk, options, &mut notes)?;
+                tree
+            }
+            None => {
+                let place = only(&disk, &notes)?;
+                notes.push(Note::NoSystem { place: place.name.clone() });
+                DirectTree::new(root::part(&disk, place, options)?)
+            }
+        };
+        let holder = Holder::Direct { tree: Box::new(tree), image: Box::new(image) };
+        Ok(Self { holder, disk: Some(disk), roots, chosen, notes })
+    }
+
+    /// Returns a guest that something else holds.
+    #[must_use]
+    pub fn over(backend: Box<dyn Backend>) -> Self {
+        let holder = Holder::Other(backend);
+        Self { holder, disk: None, roots: Vec::new(), chosen: None, notes: Vec::new() }
+    }
+
+    /// Returns the guest's files.
+    pub fn tree(&mut self) -> &mut dyn Tree {
+        match &mut self.holder {
+            Holder::Direct { tree, .. } => &mut **tree,
+            Holder::Other(backend) => backend.tree(),
+        }
+    }
+
+    /// Returns what holds the guest: `in process`, or a backend's name.
+    #[must_use]
+    pub fn held_by(&self) -> &'static str {
+        match &self.holder {
+            Holder::Direct { .. } => "in process",
+            Holder::Other(backend) => backend.name(),
+        }
+    }
+
+    /// Returns what the disk holds, if the guest is held in process.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
+    /// Returns all systems of the image that can be held in process.
+    #[must_use]
+    pub fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    /// Returns the system that is open; `None` if there is none, or something else holds it.
+    #[must_use]
+    pub fn root(&self) -> Option<&Root> {
+        self.chosen.and_then(|index| self.roots.get(index))
+    }
+
+    /// Returns what its user should know.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Brings all changes into the image, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestError::Finish`], [`GuestError::Commit`], [`GuestError::Backend`]. The image is as it
+    /// was then.
+    pub fn commit(self) -> Result<(), GuestError> {
+        match self.holder {
+            Holder::Direct { tree, image } => {
+                tree.finish().map_err(|source| GuestError::Finish { source })?;
+                drop(self.disk);
+                image.commit().map(drop).map_err(|source| GuestError::Commit { source })
+            }
+            Holder::Other(backend) => {
+                let name = backend.name();
+                let done = backend.commit();
+                done.map_err(|source| GuestError::Backend { backend: name, source })
+            }
+        }
+    }
+}
+
+/// Returns which root is wanted; `None` if there is none at all.
+fn choose(roots: &[Root], wanted: Option<usize>, disk: &Disk) -> Result<Option<usize>, GuestError> {
+    let count = roots.len();
+    match wanted {
+        Some(wanted) if (1..=count).contains(&wanted) => Ok(Some(wanted - 1)),
+        _ if count == 0 && disk.places.iter().any(Place::needs_more) => {
+            let found = disk.places.iter().filter(|place| place.needs_more());
+            let found: Vec<String> = found
+                .map(|place| format!("`{}` holds {}", place.name, place.content.kind))
+                .collect();
+            Err(GuestError::NeedsAppliance { why: found.join(", ") })
+        }
+        Some(wanted) => Err(GuestError::NoSuchRoot { wanted, count }),
+        None if count > 1 => {
+            let roots = (1..).zip(roots).map(|(number, root)| root.shown(number)).collect();
+            Err(GuestError::SeveralRoots { roots })
+        }
+        None => Ok((count == 1).then_some(0)),
+    }
+}
+
+/// Returns the only file system of a disk without a system.
+fn only<'a>(disk: &'a Disk, notes: &[Note]) -> Result<&'a Place, GuestError> {
+    let direct: Vec<&Place> = disk.places.iter().filter(|place| place.is_direct()).collect();
+    if let [place] = direct.as_slice() {
+        return Ok(*place);
+    }
+    let mut why = match direct.as_slice() {
+        [] => "it has no file system that is known".to_owned(),
+        several => {
+            let names: Vec<String> = several.iter().map(|p| format!("`{}`", p.name)).collect();
+            format!("there are file systems without one on {}", names.join(", "))
+        }
+    };
+    for note in notes {
+        why = format!("{why}; {note}");
+    }
+    Err(GuestError::NoSystem { why })
+}

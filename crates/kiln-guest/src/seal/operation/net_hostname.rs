@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `net-hostname`: remove host names from the settings of interfaces.
+
+use super::{Operation, Origin, Run};
+use crate::seal::work::Work;
+use crate::tree::TreeError;
+
+/// What the lines begin with.
+const KEYS: [&[u8]; 2] = [b"HOSTNAME=", b"DHCP_HOSTNAME="];
+
+pub(super) const OPERATION: Operation = Operation {
+    name: "net-hostname",
+    origin: Origin::Sysprep,
+    default: true,
+    heading: "Remove host names from the settings of interfaces",
+    documentation: "HOSTNAME and DHCP_HOSTNAME name this machine to the DHCP server.",
+    notes: "Fedora and Red Hat Enterprise Linux keep these files. A file without such lines is \
+        not touched.",
+    paths: &["/etc/sysconfig/network-scripts/ifcfg-*"],
+    run: Run::Tree(run),
+};
+
+fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
+    let mut unwanted = |line: &[u8]| KEYS.iter().any(|key| line.starts_with(key));
+    work.drop_lines(OPERATION.paths, &mut unwanted).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::seal::cases::sealed;
+    use crate::tree::memory::MemoryTree;
+
+    #[test]
+    fn the_lines_go_and_all_others_stay() {
+        let mut tree = MemoryTree::of(&[
+            "/etc/sysconfig/network-scripts/ifcfg-eth0=DEVICE=eth0\nHOSTNAME=web\nDHCP_HOSTNAME=w\nONBOOT=yes",
+            "/etc/sysconfig/network-scripts/ifcfg-lo=DEVICE=lo",
+            "/etc/sysconfig/network-scripts/ifup=HOSTNAME=x HWADDR=y",
+        ]);
+        let report = sealed(&mut tree, "net-hostname");
+        let file = "/etc/sysconfig/network-scripts/ifcfg-eth0";
+        assert_eq!(tree.text(file), "DEVICE=eth0\nONBOOT=yes");
+        assert_eq!(report.done[0].edits.list.len(), 1);
+    }
+}
