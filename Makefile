@@ -34,5 +34,6 @@ check:            ## what a reviewer would say first: format, lints, documentati
 gen: build        ## write anew what is generated: manual pages, completions
 	@tools/gen $(KILN)
 
-bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 3 minutes)
+bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 8 minutes)
 	@tools/bench $(KILN)
+	@tools/bench-image $(KILN)

@@ -133,14 +133,29 @@ _kiln() {
             kiln__subcmd__help,wait)
                 cmd="kiln__subcmd__help__subcmd__wait"
                 ;;
+            kiln__subcmd__help__subcmd__image,cat)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__cat"
+                ;;
+            kiln__subcmd__help__subcmd__image,df)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__df"
+                ;;
             kiln__subcmd__help__subcmd__image,info)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__info"
                 ;;
             kiln__subcmd__help__subcmd__image,list)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__list"
                 ;;
+            kiln__subcmd__help__subcmd__image,ls)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__ls"
+                ;;
             kiln__subcmd__help__subcmd__image,rm)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__rm"
+                ;;
+            kiln__subcmd__image,cat)
+                cmd="kiln__subcmd__image__subcmd__cat"
+                ;;
+            kiln__subcmd__image,df)
+                cmd="kiln__subcmd__image__subcmd__df"
                 ;;
             kiln__subcmd__image,help)
                 cmd="kiln__subcmd__image__subcmd__help"
@@ -152,10 +167,16 @@ _kiln() {
                 cmd="kiln__subcmd__image__subcmd__list"
                 ;;
             kiln__subcmd__image,ls)
-                cmd="kiln__subcmd__image__subcmd__list"
+                cmd="kiln__subcmd__image__subcmd__ls"
                 ;;
             kiln__subcmd__image,rm)
                 cmd="kiln__subcmd__image__subcmd__rm"
+                ;;
+            kiln__subcmd__image__subcmd__help,cat)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__cat"
+                ;;
+            kiln__subcmd__image__subcmd__help,df)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__df"
                 ;;
             kiln__subcmd__image__subcmd__help,help)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__help"
@@ -165,6 +186,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,list)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__image__subcmd__help,ls)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__ls"
                 ;;
             kiln__subcmd__image__subcmd__help,rm)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__rm"
@@ -450,8 +474,36 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image)
-            opts="list info rm"
+            opts="list info rm ls cat df"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -478,6 +530,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__ls)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -660,7 +726,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list ls info rm help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -681,9 +747,97 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        kiln__subcmd__image__subcmd__help)
-            opts="list info rm help"
+        kiln__subcmd__image__subcmd__cat)
+            opts="-c -q -v -h -V --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__df)
+            opts="-c -q -v -h -V --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help)
+            opts="list info rm ls cat df help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -724,6 +878,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__ls)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -780,6 +948,36 @@ _kiln() {
                 return 0
             fi
             case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__ls)
+            opts="-l -R -c -q -v -h -V --format --follow-backing --root --long --recursive --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

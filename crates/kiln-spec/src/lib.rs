@@ -9,6 +9,7 @@ pub mod image;
 pub mod name;
 pub mod recipe;
 pub mod size;
+pub mod time;
 pub mod yaml;
 
 pub use arch::Arch;

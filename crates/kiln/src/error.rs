@@ -8,6 +8,7 @@ use std::fmt;
 
 use kiln_build::BuildError;
 use kiln_disk::image::ImageError;
+use kiln_guest::guest::GuestError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
 
@@ -219,6 +220,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<ImageError>() {
         return of_image(error);
     }
+    if let Some(error) = cause.downcast_ref::<GuestError>() {
+        return (of_guest(error), error.hint());
+    }
     if let Some(error) = cause.downcast_ref::<TreeError>() {
         return (Some(of_tree(error)), None);
     }
@@ -258,6 +262,19 @@ fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
         _ => None,
     };
     (class, error.hint())
+}
+
+fn of_guest(error: &GuestError) -> Option<Class> {
+    match error {
+        GuestError::NeedsAppliance { .. } => Some(Class::Host),
+        GuestError::SeveralRoots { .. } => Some(Class::Usage),
+        GuestError::NoSuchRoot { .. } => Some(Class::Object),
+        GuestError::NoSystem { .. } | GuestError::Table { .. } | GuestError::FileSystem { .. } => {
+            Some(Class::File)
+        }
+        // What failed is next in the chain, and knows its class.
+        _ => None,
+    }
 }
 
 fn of_tree(error: &TreeError) -> Class {

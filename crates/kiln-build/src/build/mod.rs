@@ -27,7 +27,6 @@ use crate::store::{Image, Store, StoreError, Work};
 mod disk;
 mod host;
 mod plan;
-mod time;
 
 pub use crate::error::BuildError;
 pub use crate::stage::{Event, Stage};
@@ -210,7 +209,7 @@ fn manifest(
         disk_format: DiskFormat::Qcow2,
         digest,
         recipe_digest: Some(plan.digest.clone()),
-        created: time::rfc3339(ctx.now),
+        created: kiln_spec::time::rfc3339(ctx.now),
         made: Made::Recipe { packages: made.packages },
         tools: tools(ctx)?,
     })

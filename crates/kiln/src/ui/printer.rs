@@ -51,6 +51,11 @@ impl Ui {
         writeln!(stdout, "{}", line.as_ref()).ok();
     }
 
+    /// Returns stdout, for a result that is bytes of its own.
+    pub(crate) fn raw(&self) -> io::StdoutLock<'static> {
+        io::stdout().lock()
+    }
+
     /// Writes the result as JSON to stdout.
     pub(crate) fn result(&self, value: &serde_json::Value) {
         self.out(serde_json::to_string_pretty(value).unwrap_or_default());

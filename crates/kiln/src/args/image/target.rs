@@ -41,6 +41,9 @@ pub(crate) struct Opening {
     /// Read the backing files that the image names; only for images that you trust
     #[arg(long)]
     pub(crate) follow_backing: bool,
+    /// Which system, if there are several; `kiln image inspect` lists them
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) root: Option<usize>,
 }
 
 /// Formats that are read in process.

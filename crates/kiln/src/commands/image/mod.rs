@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image`: one file a verb.
 
+mod cat;
+mod df;
 mod info;
 mod list;
+mod ls;
 mod open;
 mod rm;
 
@@ -18,6 +21,9 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::List(_) => list::run(ctx),
         Image::Info(args) => info::run(ctx, args),
         Image::Rm(args) => rm::run(ctx, args),
+        Image::Ls(args) => ls::run(ctx, args),
+        Image::Cat(args) => cat::run(ctx, args),
+        Image::Df(args) => df::run(ctx, args),
     }
 }
 

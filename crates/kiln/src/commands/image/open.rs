@@ -4,19 +4,86 @@
 //! **Invariant:** an image of the store is never changed: it is known by its digest. A copy that
 //! is being changed has a name of its own until all is done.
 
-#![expect(dead_code, reason = "the verbs that look into images and change them are being added")]
+#![expect(dead_code, reason = "the verbs that change images are being added")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use kiln_disk::image::{Backing, DiskImage, FormatName, Mode, OpenOptions};
+use kiln_guest::guest::{Guest, Options};
+use kiln_guest::tree::{GuestPath, Time};
 use kiln_host::copy;
 use tempfile::TempPath;
 
 use crate::args::image::target::{Format, Opening, Source, Target};
-use crate::context::Context;
+use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
 use crate::machine::image::find_in_store;
+
+/// Opens the guest on an image for looking into it.
+///
+/// # Errors
+///
+/// As [`reading`]; no system, or one of several that has to be chosen.
+pub(crate) fn guest_reading(ctx: &Context, source: &Source) -> anyhow::Result<Guest> {
+    guest(ctx, reading(ctx, source)?, &source.opening, false)
+}
+
+/// A guest that is being changed.
+#[derive(Debug)]
+pub(crate) struct Changing {
+    /// The guest.
+    pub(crate) guest: Guest,
+    copy: Option<Copy>,
+    dry_run: bool,
+}
+
+/// Opens the guest on an image, or on a copy of it, for changing it.
+///
+/// # Errors
+///
+/// As [`editing`]; no system, or one of several that has to be chosen.
+pub(crate) fn guest_editing(ctx: &Context, target: &Target) -> anyhow::Result<Changing> {
+    let (disk, copy) = editing(ctx, target)?.split();
+    let guest = guest(ctx, disk, &target.opening, true)?;
+    Ok(Changing { guest, copy, dry_run: target.dry_run })
+}
+
+impl Changing {
+    /// Keeps the changes, all or none; of a dry run none.
+    ///
+    /// # Errors
+    ///
+    /// The guest or the host is full, or fails. The image is as it was then.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        self.guest.commit()?;
+        self.copy.map_or(Ok(()), Copy::keep)
+    }
+}
+
+/// Returns the time of changes: now.
+pub(crate) fn now() -> Time {
+    Time { seconds: i64::try_from(unix_secs()).unwrap_or(i64::MAX), nanos: 0 }
+}
+
+/// Takes a path that the user typed for one of the guest.
+///
+/// # Errors
+///
+/// It is none (class usage).
+pub(crate) fn path(typed: &str) -> anyhow::Result<GuestPath> {
+    Ok(GuestPath::new(typed).map_err(|error| Problem::new(Class::Usage, error.to_string()))?)
+}
+
+fn guest(ctx: &Context, disk: DiskImage, opening: &Opening, change: bool) -> anyhow::Result<Guest> {
+    let guest = Guest::open(disk, &Options { change, root: opening.root, now: now() })?;
+    guest.notes().iter().for_each(|note| ctx.ui.warn(note.to_string()));
+    ctx.ui.detail(format!("the guest's files are held {}", guest.held_by()));
+    Ok(guest)
+}
 
 /// An image that is being changed.
 #[derive(Debug)]

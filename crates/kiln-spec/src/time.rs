@@ -10,7 +10,8 @@ const CYCLE: u64 = 146_097;
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`: the
 /// year begins in March, so that the leap day is its last.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> String {
     let secs = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, secs) = (secs / 86_400, secs % 86_400);
     // Days since 0000-03-01.

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The verbs of `kiln image`, by the program itself, on small disks made by other people's tools.
+
+mod look;
+mod support;
