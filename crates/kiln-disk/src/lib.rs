@@ -7,6 +7,7 @@
 //! | [`device`] | the trait of a block device, raw files, windows |
 //! | [`mod@format`] | formats of disk images |
 //! | [`image`] | images that are read and changed in place, all or nothing |
+//! | [`convert`] | copies of a disk in other formats |
 //! | [`table`] | partition tables |
 //! | [`fs`] | file systems: ext4, FAT, ISO 9660 |
 //! | [`boot`] | boot loaders, put in place by offset |
@@ -18,6 +19,7 @@
 
 pub mod assemble;
 pub mod boot;
+pub mod convert;
 pub mod device;
 pub mod format;
 pub mod fs;

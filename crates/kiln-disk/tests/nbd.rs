@@ -9,7 +9,7 @@ use kiln_disk::device::Device;
 use kiln_disk::format::foreign::{self, Foreign, ForeignFormat};
 use kiln_disk::format::nbd::{NbdDevice, Served, serve};
 use kiln_host::RealHost;
-use kiln_host::tools::qemu_storage_daemon::{Backing, Node, Source};
+use kiln_host::tools::qemu_storage_daemon::{Access, Backing, Node, Source};
 use kiln_testkit::{need_program, run};
 
 const MIB: u64 = 1 << 20;
@@ -33,9 +33,9 @@ fn error(path: &Path, follow: bool) -> String {
     node.expect_err("refused").to_string()
 }
 
-fn open(path: &Path, writable: bool) -> Served {
+fn open(path: &Path, access: Access) -> Served {
     let node = found(path).node(path, false).expect("its files are there");
-    serve(&RealHost, node, writable, text(path)).unwrap_or_else(|error| {
+    serve(&RealHost, node, access, text(path)).unwrap_or_else(|error| {
         panic!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string))
     })
 }
@@ -70,7 +70,7 @@ fn every_format_is_read_and_written() {
     ] {
         let path = folder.path().join(format!("a,{format}{}", options.len()));
         create(&path, format, options, "64M");
-        let mut device = open(&path, true);
+        let mut device = open(&path, Access::Write);
         assert!(device.size() >= 64 * MIB, "{format}");
         // Of others QEMU tells no holes.
         let told = ["vmdk", "vdi", "qed"].contains(&format) && !options.ends_with("Flat");
@@ -94,7 +94,7 @@ fn every_format_is_read_and_written() {
         let mut got = vec![0; 16 << 20];
         File::open(&raw).unwrap().read_exact_at(&mut got, 0).unwrap();
         assert!(got == expected, "{format} {options}");
-        let mut device = open(&path, false);
+        let mut device = open(&path, Access::Read);
         assert!(device.is_read_only());
         device.read_at(0, &mut got).unwrap();
         assert!(got == expected, "{format} {options} read again");
@@ -125,7 +125,7 @@ fn streams_of_vmdk_are_read_only() {
     drop(run(&[&argv[..], &["-f", "raw", text(&raw), text(&path)]].concat()).success());
     assert!(!found(&path).writable);
     let mut got = vec![0; 3 << 20];
-    open(&path, false).read_at(0, &mut got).unwrap();
+    open(&path, Access::Read).read_at(0, &mut got).unwrap();
     assert!(got.iter().all(|&b| b == 7));
 }
 
@@ -147,15 +147,18 @@ fn a_luks_container_opens_with_a_file_for_a_key() {
         backing: Backing::Unknown,
         key: Some(key.to_owned()),
     };
-    let mut device = serve(&RealHost, node(&key), true, "d.luks").unwrap();
+    let mut device = serve(&RealHost, node(&key), Access::Write, "d.luks").unwrap();
     device.write_at(1 << 20, b"hidden").unwrap();
     drop(device);
     let mut got = [0; 6];
-    serve(&RealHost, node(&key), false, "d.luks").unwrap().read_at(1 << 20, &mut got).unwrap();
+    serve(&RealHost, node(&key), Access::Read, "d.luks")
+        .unwrap()
+        .read_at(1 << 20, &mut got)
+        .unwrap();
     assert_eq!(&got, b"hidden");
     assert!(!fs::read(&path).unwrap().windows(6).any(|window| window == b"hidden"));
     fs::write(&key, "wrong").unwrap();
-    let error = serve(&RealHost, node(&key), false, "d.luks").unwrap_err();
+    let error = serve(&RealHost, node(&key), Access::Read, "d.luks").unwrap_err();
     assert_eq!(error.to_string(), "could not open `d.luks` with QEMU");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("qemu-storage-daemon") && !source.contains("correct"), "{source}");
@@ -173,7 +176,7 @@ fn the_daemon_and_its_folder_are_gone_with_the_device() {
         let list = run(&["ps", "-eo", "args"]).success().stdout;
         list.lines().filter(|line| line.contains(text(&path)) && !line.contains("ps -eo")).count()
     };
-    let device = open(&path, false);
+    let device = open(&path, Access::Read);
     assert_eq!(processes(), 1);
     let socket = format!("{device:?}");
     let at = socket.find("kiln-nbd-").expect("the folder's name");
@@ -201,7 +204,7 @@ fn what_names_another_file_is_refused() {
     assert!(refused.starts_with(&format!("`{}` is no image by itself", text(&child))), "{refused}");
     // Followed, it shows what the parent has.
     let node = found(&child).node(&child, true).unwrap();
-    let mut device = serve(&RealHost, node, false, "child").unwrap();
+    let mut device = serve(&RealHost, node, Access::Read, "child").unwrap();
     let mut got = [0; 4096];
     device.read_at(1 << 20, &mut got).unwrap();
     assert_eq!(got, [9; 4096]);
@@ -249,7 +252,7 @@ fn cut_off_images_are_clear_errors() {
                 continue;
             };
             let node = found.node(&cut, false).unwrap();
-            let Ok(mut device) = serve(&RealHost, node, false, "cut") else { continue };
+            let Ok(mut device) = serve(&RealHost, node, Access::Read, "cut") else { continue };
             let mut got = vec![0; 1 << 20];
             let size = device.size();
             device.read_at(0, &mut got[..usize::try_from(size.min(1 << 20)).unwrap()]).ok();

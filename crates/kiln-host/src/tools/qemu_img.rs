@@ -19,6 +19,27 @@ pub fn raw_to_qcow2(from: &Path, to: &Path) -> Cmd {
         .deadline(None)
 }
 
+/// An image to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewImage<'a> {
+    /// QEMU's name of the format.
+    pub format: &'a str,
+    /// Its options: `name=value`.
+    pub options: &'a [&'a str],
+}
+
+/// Returns the command that makes an empty image of `size` bytes at `path`, which is absolute: in
+/// another a colon would end the name of a protocol.
+#[must_use]
+pub fn create(image: &NewImage<'_>, path: &Path, size: u64) -> Cmd {
+    let options = image.options.iter().flat_map(|option| ["-o", option]);
+    Cmd::new(Tool::QemuImg)
+        .args(["create", "-q", "-f", image.format])
+        .args(options)
+        .arg(path)
+        .arg(size.to_string())
+}
+
 /// Returns the command that prints the version.
 #[must_use]
 pub fn version() -> Cmd {
@@ -40,6 +61,15 @@ mod tests {
         assert_eq!(
             raw_to_qcow2(Path::new("a"), Path::new("b")).to_string(),
             "qemu-img convert -q -f raw -O qcow2 -o compat=1.1 a b"
+        );
+    }
+
+    #[test]
+    fn an_image_is_made_with_its_options() {
+        let image = NewImage { format: "vpc", options: &["subformat=dynamic", "force_size=on"] };
+        assert_eq!(
+            create(&image, Path::new("/a:b"), 1024).to_string(),
+            "qemu-img create -q -f vpc -o subformat=dynamic -o force_size=on /a:b 1024"
         );
     }
 

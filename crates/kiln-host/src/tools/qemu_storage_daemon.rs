@@ -74,19 +74,33 @@ pub enum Backing {
 pub struct Export {
     /// The disk.
     pub disk: Node,
-    /// Whether it may be written to.
-    pub writable: bool,
+    /// What may be done with it.
+    pub access: Access,
     /// The socket that is made.
     pub socket: PathBuf,
 }
 
-/// Returns the command that serves a disk until it is ended. One that is only read is not locked:
-/// a machine may be using it.
+/// What may be done with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is read. It is not locked: a machine may be using it.
+    Read,
+    /// It is read and written.
+    Write,
+    /// It is written, each cluster once, and what is written is compressed.
+    WriteCompressed,
+}
+
+/// Returns the command that serves a disk until it is ended.
 #[must_use]
 pub fn serve(export: &Export) -> Cmd {
     let mut cmd = Cmd::new(Tool::QemuStorageDaemon);
     let mut keys = Vec::new();
-    let mut disk = node(&export.disk, export.writable, &mut keys);
+    let writable = export.access != Access::Read;
+    let mut disk = node(&export.disk, writable, &mut keys);
+    if export.access == Access::WriteCompressed {
+        disk = json!({"driver": "compress", "file": disk});
+    }
     disk["node-name"] = json!("disk");
     for (id, path) in keys {
         let object = json!({"qom-type": "secret", "id": id, "file": shown(&path)});
@@ -94,7 +108,7 @@ pub fn serve(export: &Export) -> Cmd {
     }
     let nbd = json!({
         "type": "nbd", "id": "export", "node-name": "disk", "name": EXPORT,
-        "writable": export.writable,
+        "writable": writable,
     });
     // In this option a comma is written twice; the others are JSON.
     cmd.arg("--blockdev")
@@ -184,7 +198,7 @@ mod tests {
             backing: Backing::None,
             key: None,
         };
-        let export = Export { disk, writable: false, socket: "/run/a,b/s".into() };
+        let export = Export { disk, access: Access::Read, socket: "/run/a,b/s".into() };
         let got = arguments(&serve(&export));
         let disk: Value = serde_json::from_str(&got[1]).unwrap();
         assert_eq!(
@@ -213,7 +227,7 @@ mod tests {
             backing: Backing::Unknown,
             key: Some("/run/key".into()),
         };
-        let export = Export { disk, writable: true, socket: "/s".into() };
+        let export = Export { disk, access: Access::Write, socket: "/s".into() };
         let got = arguments(&serve(&export));
         assert_eq!(got[0], "--object");
         let object: Value = serde_json::from_str(&got[1]).unwrap();
@@ -233,7 +247,7 @@ mod tests {
             conf: None,
         };
         let disk = Node { driver: "raw".into(), source, backing: Backing::Unknown, key: None };
-        let got = arguments(&serve(&Export { disk, writable: true, socket: "/s".into() }));
+        let got = arguments(&serve(&Export { disk, access: Access::Write, socket: "/s".into() }));
         let disk: Value = serde_json::from_str(&got[1]).unwrap();
         let file = json!({
             "driver": "rbd", "pool": "vms", "namespace": "team", "image": "web",

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use kiln_host::run::{CmdError, Host, Pipe};
-use kiln_host::tools::qemu_storage_daemon::{EXPORT, Export, Node, serve as command};
+use kiln_host::tools::qemu_storage_daemon::{Access, EXPORT, Export, Node, serve as command};
 use tempfile::TempDir;
 
 use super::device::NbdDevice;
@@ -59,10 +59,10 @@ pub struct Served {
 /// # Errors
 ///
 /// See [`NbdError`].
-pub fn serve(host: &dyn Host, disk: Node, writable: bool, name: &str) -> Result<Served, NbdError> {
+pub fn serve(host: &dyn Host, disk: Node, access: Access, name: &str) -> Result<Served, NbdError> {
     let folder = folder().map_err(|source| NbdError::Folder { source })?;
     let socket = folder.path().join("nbd");
-    let cmd = command(&Export { disk, writable, socket: socket.clone() });
+    let cmd = command(&Export { disk, access, socket: socket.clone() });
     let failed = |source| NbdError::Daemon { name: name.to_owned(), source };
     let pipe = host.pipe(&cmd, Box::new(|_| ())).map_err(failed)?;
     let mut daemon = BufReader::new(pipe);
