@@ -7,6 +7,7 @@
 //! | [`guest`] | a guest on a disk image: its systems, its mounts, its changes kept or forgotten |
 //! | [`inspect`] | a glance into an image: processor and system |
 //! | [`run`] | running a guest's own programs on its tree |
+//! | [`transfer`] | copies and archives out of a guest, differences of two |
 //! | [`tree`] | a guest's files, whatever holds them |
 //! | [`seal`] | taking a machine's identity, secrets and traces out of its tree |
 //! | [`selinux`] | labels of files that an edit has made |
@@ -23,6 +24,7 @@ pub mod run;
 pub mod seal;
 pub mod seed;
 pub mod selinux;
+pub mod transfer;
 pub mod tree;
 pub mod userdata;
 mod yaml;

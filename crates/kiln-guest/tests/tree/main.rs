@@ -8,4 +8,5 @@ mod guest;
 mod seal;
 mod selinux;
 mod support;
+mod transfer;
 mod walk;
