@@ -108,6 +108,23 @@ impl Disk {
         Ok(Self { device, table, places })
     }
 
+    /// Returns the disk's size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.device.size()
+    }
+
+    /// Returns the first `len` bytes of the disk, or fewer if it is smaller.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    pub fn start(&self, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.size()).map_or(len, |size| size.min(len))];
+        self.device.clone().read_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Returns the bytes of a place as a device.
     ///
     /// # Errors

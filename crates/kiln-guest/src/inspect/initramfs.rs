@@ -71,11 +71,7 @@ fn unpacked(bytes: &[u8]) -> Option<Box<dyn Read + '_>> {
 }
 
 /// Reads one archive up to its end.
-fn archive(
-    from: &mut impl Read,
-    wanted: &[&str],
-    found: &mut BTreeSet<String>,
-) -> io::Result<()> {
+fn archive(from: &mut impl Read, wanted: &[&str], found: &mut BTreeSet<String>) -> io::Result<()> {
     loop {
         let mut head = [0; HEAD];
         from.read_exact(&mut head)?;

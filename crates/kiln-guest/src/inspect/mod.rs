@@ -1,118 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A glance into an image: which processor it is for, and which system it holds.
+//! What is on a disk image: a glance for those who are about to start it ([`glance`]), and all
+//! that can be told without starting it ([`inspect_disk`], [`inspect_system`]).
 //!
-//! Only what can be had without booting and without a kernel's driver: ext2/3/4 on a GPT, an MBR
-//! or the whole disk. Anything else is no error, it is just not known.
-//!
-//! **Invariant:** the image is hostile. Nothing in it is believed further than its words are
-//! shown or compared; tables are bounded, links are followed inside the tree only.
+//! **Invariant:** the image is hostile. What is read is bounded, links are followed inside the
+//! tree only, and what cannot be read is noted and taken for absent.
 
+mod accounts;
+mod boot;
+mod find;
+mod glance;
+mod initramfs;
+mod packages;
 mod partitions;
+mod report;
+mod services;
+mod settings;
 
-use kiln_disk::device::{Device, Window};
-use kiln_disk::fs::ext::{Access, ExtFs};
+use kiln_disk::table::DiskId;
 use kiln_spec::arch::Arch;
-use kiln_spec::image::Os;
+
+use self::find::Finder;
+pub use self::glance::{Glance, Processor, glance};
+pub use self::report::{
+    Boot, CloudInit, DiskReport, Driver, Inspection, Kernel, MachineId, MountReport, OsReport,
+    Package, PartReport, Password, Services, System, User,
+};
+use crate::backend::direct::{DirectTree, Part};
+use crate::guest::{Disk, Place};
+use crate::tree::Tree;
 
 /// Programs that every system has, one of which tells the processor.
-const PROGRAMS: &[&[u8]] = &[b"bin/sh", b"usr/bin/env", b"sbin/init", b"bin/busybox"];
-/// The most that is read of a program: the head is all that counts, a whole one is bounded.
-const PROGRAM_HEAD: usize = 64;
-/// The most that is read of `os-release`.
-const RELEASE_MOST: u64 = 64 << 10;
+const PROGRAMS: &[&str] = &["/bin/sh", "/usr/bin/env", "/sbin/init", "/bin/busybox"];
 
-/// What a glance shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glance {
-    /// The processor that its programs are for.
-    pub processor: Option<Processor>,
-    /// Its `os-release`.
-    pub os: Option<Os>,
-}
-
-/// A processor, as ELF tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Processor {
-    /// One that machines can have.
-    Known(Arch),
-    /// Another: ELF's `e_machine`.
-    Other(u16),
-}
-
-/// Looks into the image on `device`. `open` gives the device anew for each file system that is
-/// tried.
-///
-/// # Effects
-///
-/// Reads a few hundred KiB. Nothing is written.
-pub fn glance<D: Device + 'static>(mut open: impl FnMut() -> Option<D>) -> Glance {
-    let Some(mut device) = open() else { return Glance::default() };
-    for (start, length) in partitions::candidates(&mut device) {
-        let window = open().and_then(|device| Window::new(device, start, length).ok());
-        let Some(window) = window else { continue };
-        if let Some(glance) = of_file_system(Box::new(window)) {
-            return glance;
+/// Returns what is known of a disk's parts. `used` says whether file systems are opened for how
+/// full they are.
+#[must_use]
+pub fn inspect_disk(disk: &Disk, used: bool) -> DiskReport {
+    let part = |place: &Place| {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let partition = place.partition.as_ref();
+        let fill = if used { fill(disk, place) } else { None };
+        PartReport {
+            device: place.name.clone(),
+            start: place.start,
+            size: place.len,
+            purpose: partition.map(|partition| partition.kind.to_string()),
+            name: partition.and_then(|partition| given(&partition.name)),
+            partuuid: place.partuuid(disk.table.id),
+            content: place.content.kind.name().to_owned(),
+            label: place.content.label.clone(),
+            uuid: place.content.uuid.clone(),
+            used: fill.map(|(size, free)| size.saturating_sub(free)),
+            free: fill.map(|(_, free)| free),
         }
-    }
-    Glance::default()
-}
-
-/// Looks into one file system; `None` if it is not ext or holds no system.
-fn of_file_system(device: Box<dyn Device>) -> Option<Glance> {
-    let mut fs = ExtFs::open(device, Access::Read).ok()?;
-    let processor = PROGRAMS.iter().find_map(|path| processor_of(&mut fs, path));
-    let os = [&b"etc/os-release"[..], b"usr/lib/os-release"].iter().find_map(|path| {
-        let node = fs.resolve(path).ok()??;
-        let bytes = fs.read_file(node, RELEASE_MOST).ok()?;
-        Some(Os::from_os_release(&String::from_utf8_lossy(&bytes)))
-    });
-    (processor.is_some() || os.is_some()).then_some(Glance { processor, os })
-}
-
-fn processor_of(fs: &mut ExtFs, path: &[u8]) -> Option<Processor> {
-    let node = fs.resolve(path).ok()??;
-    let mut head = [0; PROGRAM_HEAD];
-    let got = fs.read_at(node, 0, &mut head).ok()?;
-    of_elf(head.get(..got)?)
-}
-
-/// Reads the processor off an ELF header. Source: elf(5); `e_machine` is at byte 18, in the byte
-/// order that byte 5 names.
-fn of_elf(head: &[u8]) -> Option<Processor> {
-    const X86_64: u16 = 62;
-    const AARCH64: u16 = 183;
-    if !head.starts_with(b"\x7fELF") {
-        return None;
-    }
-    let bytes: [u8; 2] = head.get(18..20)?.try_into().ok()?;
-    let machine = match head.get(5)? {
-        1 => u16::from_le_bytes(bytes),
-        2 => u16::from_be_bytes(bytes),
-        _ => return None,
     };
-    Some(match machine {
-        X86_64 => Processor::Known(Arch::Amd64),
-        AARCH64 => Processor::Known(Arch::Arm64),
-        other => Processor::Other(other),
-    })
+    DiskReport {
+        size: disk.size(),
+        table: disk.table.kind.map(|kind| kind.name().to_owned()),
+        id: disk.table.id.map(|id| match id {
+            DiskId::Gpt(uuid) => uuid.to_string(),
+            DiskId::Mbr(number) => format!("{number:08x}"),
+        }),
+        parts: disk.places.iter().map(part).collect(),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Returns a file system's size and what is free of it.
+fn fill(disk: &Disk, place: &Place) -> Option<(u64, u64)> {
+    let device = disk.open(place).ok().filter(|_| place.is_direct())?;
+    let part = if place.content.kind.is_ext() {
+        Part::ext_read(device, "")
+    } else if place.content.kind.name() == "vfat" {
+        Part::fat_read(device, "")
+    } else {
+        Part::iso(device, "")
+    };
+    let usage = DirectTree::new(part.ok()?).usage().ok()?;
+    usage.first().map(|usage| (usage.size.0, usage.free.0))
+}
 
-    #[test]
-    fn elf_headers_tell_the_processor() {
-        let mut head = [0; 64];
-        head[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        head[18] = 62;
-        assert_eq!(of_elf(&head), Some(Processor::Known(Arch::Amd64)));
-        head[18] = 183;
-        assert_eq!(of_elf(&head), Some(Processor::Known(Arch::Arm64)));
-        head[5] = 2;
-        head[18..20].copy_from_slice(&[0, 22]);
-        assert_eq!(of_elf(&head), Some(Processor::Other(22)));
-        assert_eq!(of_elf(b"#!/bin/sh"), None);
-        assert_eq!(of_elf(b"\x7fELF"), None);
-    }
+/// Returns what is known of the system whose root `tree` shows, and notes about what cannot be
+/// read. `root` is the part that its root is in, `start` the beginning of its disk: 512 bytes, or
+/// none if it is not known.
+#[must_use]
+pub fn inspect_system(tree: &mut dyn Tree, root: &str, start: &[u8]) -> (System, Vec<String>) {
+    let mounts = tree.usage().unwrap_or_default();
+    let mounts = mounts.into_iter().map(|usage| MountReport {
+        device: usage.source,
+        path: usage.mounted_on.to_string(),
+        kind: usage.fs,
+    });
+    let mounts = mounts.collect();
+    let mut find = Finder { tree, notes: Vec::new() };
+    let find = &mut find;
+    let (package_format, packages) = packages::of(find);
+    let system = System {
+        root: root.to_owned(),
+        os: settings::os(find),
+        architecture: PROGRAMS.iter().find_map(|path| architecture(find, path)),
+        hostname: settings::hostname(find),
+        machine_id: settings::machine_id(find),
+        init: settings::init(find),
+        package_format,
+        kernels: boot::kernels(find),
+        boot: boot::boot(find, start),
+        users: accounts::users(find),
+        services: services::services(find),
+        cloud_init: settings::cloud_init(find, &packages),
+        packages,
+        agents: settings::agents(find),
+        selinux: settings::selinux(find),
+        timezone: settings::timezone(find),
+        locale: settings::locale(find),
+        ssh_host_keys: settings::ssh_host_keys(find),
+        network: settings::network(find),
+        mounts,
+    };
+    (system, std::mem::take(&mut find.notes))
+}
+
+fn architecture(find: &mut Finder<'_>, path: &str) -> Option<String> {
+    Some(match glance::of_elf(&find.head(path, 64)?)? {
+        Processor::Known(Arch::Amd64) => "x86_64".to_owned(),
+        Processor::Known(Arch::Arm64) => "aarch64".to_owned(),
+        // elf(5) and `elf.h`: EM_386, EM_PPC64, EM_S390, EM_ARM, EM_RISCV, EM_LOONGARCH.
+        Processor::Other(3) => "i686".to_owned(),
+        Processor::Other(21) => "ppc64".to_owned(),
+        Processor::Other(22) => "s390x".to_owned(),
+        Processor::Other(40) => "arm".to_owned(),
+        Processor::Other(243) => "riscv64".to_owned(),
+        Processor::Other(258) => "loongarch64".to_owned(),
+        Processor::Other(machine) => format!("elf-{machine}"),
+    })
 }

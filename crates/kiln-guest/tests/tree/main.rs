@@ -5,6 +5,7 @@
 mod direct;
 mod disks;
 mod guest;
+mod inspect;
 mod seal;
 mod selinux;
 mod support;

@@ -13,15 +13,19 @@ const MOST: u64 = 512 << 20;
 /// The most packages.
 const MOST_PACKAGES: usize = 200_000;
 
+type Reader = fn(&mut Finder<'_>) -> Option<Vec<Package>>;
+
+/// Every format.
+const READERS: &[(&str, Reader)] =
+    &[("dpkg", dpkg), ("rpm", rpm), ("apk", apk), ("pacman", pacman)];
+
 /// Returns the format of the packages and what is installed, sorted.
 pub(super) fn of(find: &mut Finder<'_>) -> (Option<String>, Vec<Package>) {
-    let readers: [(&str, fn(&mut Finder<'_>) -> Option<Vec<Package>>); 4] =
-        [("dpkg", dpkg), ("rpm", rpm), ("apk", apk), ("pacman", pacman)];
-    for (format, read) in readers {
+    for (format, read) in READERS {
         if let Some(mut packages) = read(find) {
             packages.truncate(MOST_PACKAGES);
             packages.sort();
-            return (Some(format.to_owned()), packages);
+            return (Some((*format).to_owned()), packages);
         }
     }
     (None, Vec::new())

@@ -49,7 +49,8 @@ mod tests {
         let mut file = vec![0; 2 * PAGE];
         file[..4].copy_from_slice(b"RpmP");
         file[12..16].copy_from_slice(&1_u32.to_le_bytes());
-        let slot = [&b"Slot"[..], &7_u32.to_le_bytes(), &256_u32.to_le_bytes(), &2_u32.to_le_bytes()];
+        let slot =
+            [&b"Slot"[..], &7_u32.to_le_bytes(), &256_u32.to_le_bytes(), &2_u32.to_le_bytes()];
         file[HEAD..HEAD + 16].copy_from_slice(&slot.concat());
         let blob = [&b"BlbS"[..], &7_u32.to_le_bytes(), &[0; 4], &5_u32.to_le_bytes(), b"hello"];
         file[PAGE..PAGE + 21].copy_from_slice(&blob.concat());
