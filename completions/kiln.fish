@@ -201,20 +201,21 @@ complete -c kiln -n "__fish_kiln_using_subcommand build" -s v -l verbose -d 'Tel
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -l json -d 'Print the result as one JSON object'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -s q -l quiet -d 'Print errors and warnings only'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -s v -l verbose -d 'Tell each decision'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "list" -d 'List the images of the store'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "info" -d 'Show an image\'s manifest'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "ls" -d 'List a folder of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "cat" -d 'Print files of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "df" -d 'Show how full the file systems of an image are'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "ls" -d 'List a folder of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "cat" -d 'Print files of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors and warnings only'
@@ -271,12 +272,34 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s o -l output -d 'Leave the image as it is and make a sealed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l operations -l operation -d 'Which operations: names, `-` before those that are not to run, `defaults`, `all`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l enable -d 'Run exactly these operations' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
+long\t'All that there is to say'
+markdown\t'The same, as Markdown'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l remove-user-accounts -d 'With `user-account`: remove only these accounts' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l keep-user-accounts -d 'With `user-account`: keep these accounts' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l script -d 'Refused: a program of the host would need the guest mounted; see `--run` of `customize`' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l dry-run -d 'Show what each operation would change, and keep nothing of it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the images of the store'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "info" -d 'Show an image\'s manifest'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List a folder of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "cat" -d 'Print files of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand doctor" -l json -d 'Print the result as one JSON object'
@@ -324,3 +347,4 @@ complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcomma
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "ls" -d 'List a folder of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "cat" -d 'Print files of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'

@@ -9,6 +9,7 @@ use std::fmt;
 use kiln_build::BuildError;
 use kiln_disk::image::ImageError;
 use kiln_guest::guest::GuestError;
+use kiln_guest::seal::SealError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
 
@@ -226,6 +227,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<TreeError>() {
         return (Some(of_tree(error)), None);
     }
+    if let Some(error) = cause.downcast_ref::<SealError>() {
+        return (of_seal(error), None);
+    }
     if cause.is::<kiln_build::store::StoreError>() {
         return (Some(Class::Host), None);
     }
@@ -282,6 +286,13 @@ fn of_tree(error: &TreeError) -> Class {
         TreeError::Backend { .. } => Class::Tool,
         TreeError::NoSpace { .. } | TreeError::ReadOnly { .. } => Class::File,
         _ => Class::Object,
+    }
+}
+
+fn of_seal(error: &SealError) -> Option<Class> {
+    match error {
+        SealError::Operation { .. } | SealError::Labels(_) => None,
+        _ => Some(Class::Usage),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | module | what |
 //! |---|---|
 //! | `operation` | the records and what they do |
+//! | [`manual`] | what is said of them, made from the records |
 //! | `selection` | which operations run: `--operations`, `--enable` |
 //! | `work` | what operations are given, and the steps that they share |
 //! | `system` | which system it is, as far as operations differ |
@@ -19,6 +20,7 @@
 #[cfg(test)]
 mod cases;
 mod error;
+pub mod manual;
 mod operation;
 mod selection;
 mod system;

@@ -2,4 +2,5 @@
 //! The verbs of `kiln image`, by the program itself, on small disks made by other people's tools.
 
 mod look;
+mod seal;
 mod support;

@@ -85,7 +85,6 @@ impl Lab {
     }
 
     /// Returns the disk's bytes: what must not change.
-    #[expect(dead_code, reason = "for the verbs that change images, which are being added")]
     pub(crate) fn bytes(&self) -> Vec<u8> {
         fs::read(self.disk()).expect("the disk")
     }

@@ -7,6 +7,7 @@ pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod ls;
 pub(crate) mod rm;
+pub(crate) mod seal;
 pub(crate) mod target;
 
 use clap::Subcommand;
@@ -20,4 +21,5 @@ pub(crate) enum Image {
     Ls(ls::Ls),
     Cat(cat::Cat),
     Df(df::Df),
+    Seal(seal::Seal),
 }

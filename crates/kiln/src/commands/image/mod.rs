@@ -3,11 +3,13 @@
 
 mod cat;
 mod df;
+mod edits;
 mod info;
 mod list;
 mod ls;
 mod open;
 mod rm;
+mod seal;
 
 use kiln_build::store;
 use serde_json::json;
@@ -24,6 +26,7 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::Ls(args) => ls::run(ctx, args),
         Image::Cat(args) => cat::run(ctx, args),
         Image::Df(args) => df::run(ctx, args),
+        Image::Seal(args) => seal::run(ctx, args),
     }
 }
 

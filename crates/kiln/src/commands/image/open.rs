@@ -4,8 +4,6 @@
 //! **Invariant:** an image of the store is never changed: it is known by its digest. A copy that
 //! is being changed has a name of its own until all is done.
 
-#![expect(dead_code, reason = "the verbs that change images are being added")]
-
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
