@@ -4,7 +4,8 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 KILN := $(TARGET)/release/kiln
 
-.PHONY: demo test test-e2e check gen bench setup build
+.PHONY: demo test test-e2e check gen bench setup build fuzz
+SECONDS ?= 60
 
 setup:            ## install what is needed; fast when nothing is
 	@tools/setup
@@ -37,3 +38,6 @@ gen: build        ## write anew what is generated: manual pages, completions
 bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 8 minutes)
 	@tools/bench $(KILN)
 	@tools/bench-image $(KILN)
+
+fuzz: setup       ## random changes of valid files for each parser; SECONDS=600 is ten minutes for each
+	@KILN_FUZZ_SECONDS=$(SECONDS) cargo test --release --locked -p kiln-disk --test hostile -- --ignored --exact fuzz --nocapture

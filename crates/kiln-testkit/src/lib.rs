@@ -6,13 +6,13 @@
 //! `KILN_TEST_REQUIRE` set a missing need is a failure.
 
 mod files;
-mod rng;
+pub mod fuzz;
 
 use std::io::Write;
 use std::process::Stdio;
 
 pub use files::Files;
-pub use rng::Rng;
+pub use fuzz::Rng;
 
 /// What a program wrote and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

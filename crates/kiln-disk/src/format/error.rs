@@ -3,6 +3,8 @@
 
 use kiln_spec::Bytes;
 
+use crate::fs::ext::shown;
+
 /// Why a file is not taken as an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -82,7 +84,7 @@ pub enum FormatError {
         size: Bytes,
     },
     /// It takes what it does not hold itself from another file.
-    #[error("`{name}` is no image by itself: it needs its backing file `{backing}`")]
+    #[error("`{name}` is no image by itself: it needs its backing file `{}`", shown(backing.as_bytes()))]
     BackingFile {
         /// The file.
         name: String,
@@ -90,7 +92,7 @@ pub enum FormatError {
         backing: String,
     },
     /// It has its data in another file.
-    #[error("`{name}` is no image by itself: its data is in `{data}`")]
+    #[error("`{name}` is no image by itself: its data is in `{}`", shown(data.as_bytes()))]
     DataFile {
         /// The file.
         name: String,

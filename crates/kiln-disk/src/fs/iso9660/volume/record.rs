@@ -34,11 +34,12 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads the head of a record, which has at least 33 bytes.
+    /// Reads the head of a record; none if the record is shorter than that.
     pub(super) fn parse(b: &[u8]) -> Option<Self> {
-        let date = b.get(18..25)?;
+        let b = b.get(..HEAD)?;
+        let date = &b[18..25];
         // Extended attributes lie before the contents.
-        let skipped = u32::from(*b.get(1)?);
+        let skipped = u32::from(b[1]);
         let block = le32(b, 2).checked_add(skipped)?;
         let extent = Extent { block, len: le32(b, 10) };
         let interleaved = b[26] != 0 || b[27] != 0;
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn wrong_lengths_are_refused() {
-        for len in [1, 33, 255] {
+        for len in [1, 2, 17, 19, 25, 26, 27, 33, 255] {
             let mut sector = [0; 40];
             sector[0] = len;
             sector[32] = 9;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Hostile input: valid seeds, changed at random or on purpose, and given to a parser in a child
+//! process that may use little memory and little time.
+//!
+//! | module | what |
+//! |---|---|
+//! | `rng` | random numbers that a seed decides |
+//! | `case` | one input: a seed and its changes, as one line of text |
+//! | `worker` | the child process that runs cases, and what became of each |
+//!
+//! A test binary with a corpus has a test that calls [`serve`] (the child's side), and others that
+//! start it again with [`Worker::start`] and hand it cases. What a case showed once is kept by its
+//! line of text.
+
+mod case;
+mod rng;
+mod worker;
+
+use std::error::Error;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub use case::{Case, Edit};
+pub use rng::Rng;
+pub use worker::{Verdict, Worker, serve};
+
+/// A valid input.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// Its name, without spaces.
+    pub name: &'static str,
+    /// The input.
+    pub bytes: Vec<u8>,
+    /// Where its tables and headers are: most changes are made there.
+    pub hot: Vec<Range<usize>>,
+    /// Whether its numbers have their big end first.
+    pub big_endian: bool,
+}
+
+/// What a parser made of an input: what it found, or an error that says clearly what is wrong.
+pub type Outcome = Result<String, Box<dyn Error>>;
+
+/// A parser of foreign bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, without spaces.
+    pub name: &'static str,
+    /// Makes the seeds, the same each time. The folder is empty and may be used.
+    pub seeds: fn(&Path) -> Vec<Seed>,
+    /// Makes checksums of a changed input right again, so that a change is not found out by them.
+    pub mend: fn(&mut [u8]),
+    /// Parses an input. The folder may be used; it holds what the last input left there.
+    pub run: fn(&[u8], &Path) -> Outcome,
+}
+
+/// What a long run found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// How many inputs were tried.
+    pub runs: u64,
+    /// How many of them were refused with an error.
+    pub refused: u64,
+    /// Those that the parser did not stand, with what happened.
+    pub failures: Vec<(Case, String)>,
+}
+
+/// Tries random changes of a target's seeds for some time. Ends early after ten failures.
+///
+/// # Panics
+///
+/// If the child cannot be started.
+#[must_use]
+pub fn explore(worker: &mut Worker, target: &Target, time: Duration) -> Found {
+    let seeds = worker.seeds(target);
+    let (start, mut found) = (Instant::now(), Found::default());
+    let first = start_number(target.name);
+    while start.elapsed() < time && found.failures.len() < 10 {
+        let case = Case::random(target.name, &seeds, &mut Rng::new(first + found.runs));
+        found.runs += 1;
+        match worker.run(&case) {
+            Verdict::Right(_) => (),
+            Verdict::Refused(_) => found.refused += 1,
+            Verdict::Failed(how) => found.failures.push((case, how)),
+        }
+    }
+    found
+}
+
+/// Returns the number that a target's random cases begin at: another one each time that
+/// `KILN_FUZZ_FIRST` is.
+fn start_number(target: &str) -> u64 {
+    let given = crate::variable("KILN_FUZZ_FIRST").and_then(|text| text.parse::<u64>().ok());
+    let name = target.bytes().fold(0, |n: u64, b| n.wrapping_mul(31) + u64::from(b));
+    given.unwrap_or(0) + (name << 40)
+}
