@@ -8,6 +8,7 @@ use kiln_spec::Bytes;
 
 use crate::format::FormatError;
 use crate::format::qcow2::WriteError;
+use crate::fs::ext::shown;
 
 /// Why an image is not opened or not changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,7 @@ pub enum ImageError {
         holders: Vec<Holder>,
     },
     /// A backing file cannot be opened.
-    #[error("could not open `{backing}`, the backing file of `{name}`")]
+    #[error("could not open `{}`, the backing file of `{name}`", shown(backing.as_bytes()))]
     Backing {
         /// The file that names it.
         name: String,
@@ -63,7 +64,7 @@ pub enum ImageError {
         what: String,
     },
     /// A header does not say its backing file's format.
-    #[error("the format of `{backing}`, the backing file of `{name}`, is not told")]
+    #[error("the format of `{}`, the backing file of `{name}`, is not told", shown(backing.as_bytes()))]
     BackingFormat {
         /// The file that names it.
         name: String,

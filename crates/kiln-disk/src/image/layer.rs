@@ -17,6 +17,7 @@ use super::{Backing, FormatName, ImageError, Mode, OpenOptions, Warning};
 use crate::device::{Device, RawFile};
 use crate::format::qcow2::{Qcow2File, Qcow2Info, check_changeable};
 use crate::format::{self, Format, FormatError};
+use crate::fs::ext::shown;
 
 /// The most files of one image.
 const MOST_LAYERS: usize = 200;
@@ -180,7 +181,9 @@ impl<'a> Opening<'a> {
             Some("raw") => Some(FormatName::Raw),
             Some("qcow2") => Some(FormatName::Qcow2),
             Some(other) => {
-                return Err(ImageError::BackingKind { what: format!("in the format `{other}`") });
+                return Err(ImageError::BackingKind {
+                    what: format!("in the format `{}`", shown(other.as_bytes())),
+                });
             }
             None if self.options.probe_backing => None,
             None => {
@@ -200,7 +203,13 @@ fn resolve(path: &Path, backing: &str) -> Result<PathBuf, ImageError> {
     let plain = backing.strip_prefix("file:").unwrap_or(backing);
     let protocol = plain.split('/').next().and_then(|first| first.split_once(':'));
     if let Some((protocol, _)) = protocol {
-        return Err(ImageError::BackingKind { what: format!("reached by `{protocol}`") });
+        let what = format!("reached by `{}`", shown(protocol.as_bytes()));
+        return Err(ImageError::BackingKind { what });
+    }
+    // A file may be called so, but an image that says so is up to something.
+    if backing.contains(char::is_control) {
+        let what = "named with control characters".to_owned();
+        return Err(ImageError::BackingKind { what });
     }
     Ok(path.parent().map_or_else(|| PathBuf::from(plain), |folder| folder.join(plain)))
 }

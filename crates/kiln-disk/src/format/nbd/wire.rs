@@ -6,6 +6,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+use crate::fs::ext::shown;
+
 /// First words of the server and of each side's options: `NBDMAGIC`, `IHAVEOPT`.
 const HELLO: u64 = 0x4e42_444d_4147_4943;
 const OPTION: u64 = 0x4948_4156_454f_5054;
@@ -43,6 +45,9 @@ const ALLOCATION: &str = "base:allocation";
 
 /// The most bytes of a reply without data: messages, lists of extents.
 const MOST_REPLY: u32 = 4 << 20;
+
+/// How much of a server's text is shown.
+const MOST_SAID: usize = 200;
 
 /// Flags of an export.
 pub(super) const READ_ONLY: u16 = 1 << 1;
@@ -162,7 +167,7 @@ impl<S: Read + Write> Connection<S> {
                 REP_INFO => {}
                 REP_ACK => return Ok(()),
                 kind => {
-                    let said = String::from_utf8_lossy(&data);
+                    let said = shown(&data[..data.len().min(MOST_SAID)]);
                     return Err(wrong(format!("it does not open the export ({kind:x}): {said}")));
                 }
             }
