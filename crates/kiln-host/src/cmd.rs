@@ -21,6 +21,10 @@ pub enum Tool {
     Newgidmap,
     /// `mke2fs`: an empty ext4 file system.
     Mke2fs,
+    /// `e2fsck`: checks and mends an ext4 file system.
+    E2fsck,
+    /// `resize2fs`: makes an ext4 file system larger or smaller.
+    Resize2fs,
     /// `grub-mkimage`: GRUB's core image from its modules.
     GrubMkimage,
     /// `qemu-img`: conversion between disk formats.
@@ -56,6 +60,8 @@ impl Tool {
         Self::Newuidmap,
         Self::Newgidmap,
         Self::Mke2fs,
+        Self::E2fsck,
+        Self::Resize2fs,
         Self::GrubMkimage,
     ];
 
@@ -67,6 +73,8 @@ impl Tool {
             Self::Newuidmap => "newuidmap",
             Self::Newgidmap => "newgidmap",
             Self::Mke2fs => "mke2fs",
+            Self::E2fsck => "e2fsck",
+            Self::Resize2fs => "resize2fs",
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
             Self::QemuStorageDaemon => "qemu-storage-daemon",
@@ -85,7 +93,7 @@ impl Tool {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Newuidmap | Self::Newgidmap => "uidmap",
-            Self::Mke2fs => "e2fsprogs",
+            Self::Mke2fs | Self::E2fsck | Self::Resize2fs => "e2fsprogs",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
@@ -102,6 +110,8 @@ impl Tool {
             Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
             Self::QemuImg => "images",
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",
+            Self::E2fsck => "kiln image check",
+            Self::Resize2fs => "kiln image resize",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
             Self::Passt => "machines of a session",

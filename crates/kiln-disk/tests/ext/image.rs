@@ -17,10 +17,14 @@ pub(crate) struct Image {
 
 impl Image {
     pub(crate) fn new(options: &[&str]) -> Self {
+        Self::sized(48 << 20, options)
+    }
+
+    pub(crate) fn sized(size: u64, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let image = Self { folder };
         let path = image.path();
-        File::create_new(&path).expect("a file").set_len(48 << 20).expect("a sparse file");
+        File::create_new(&path).expect("a file").set_len(size).expect("a sparse file");
         let argv = [&["mke2fs", "-q", "-F"][..], options, &[text(&path)]].concat();
         let _ = run(&argv).success();
         image
@@ -32,6 +36,10 @@ impl Image {
         let image = Self { folder };
         let _ = run(&["cp", "--sparse=always", text(path), text(&image.path())]).success();
         image
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -53,8 +61,13 @@ impl Image {
 
     #[track_caller]
     pub(crate) fn check(&self) {
+        self.check_as("");
+    }
+
+    #[track_caller]
+    pub(crate) fn check_as(&self, what: &str) {
         let out = run(&["e2fsck", "-fn", text(&self.path())]);
-        assert_eq!(out.code, 0, "{}{}", out.stdout, out.stderr);
+        assert_eq!(out.code, 0, "{what}: {}{}", out.stdout, out.stderr);
     }
 
     pub(crate) fn debugfs(&self, command: &str) -> String {

@@ -4,5 +4,8 @@
 mod dirs;
 mod edit;
 mod fill;
+mod hostile;
 mod image;
 mod journal;
+mod random;
+mod tend;

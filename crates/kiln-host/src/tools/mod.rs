@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One file for each tool: how to call it and how to read what it says.
 
+pub mod e2fsck;
 pub mod grub_mkimage;
 pub mod mke2fs;
 pub mod mmdebstrap;
 pub mod qemu_img;
 pub mod qemu_storage_daemon;
+pub mod resize2fs;

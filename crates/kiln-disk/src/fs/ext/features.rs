@@ -11,7 +11,7 @@ pub(super) fn refusal(raw: &Raw) -> Option<String> {
     // ext2fs/ext2_fs.h: s_feature_incompat at 0x60, s_feature_ro_compat at 0x64, s_state at 0x3a.
     const CANNOT: [(u32, &str); 3] =
         [(0x1_0000, "encrypt"), (0x2_0000, "casefold"), (0x100, "mmp")];
-    const CANNOT_RO: [(u32, &str); 2] = [(0x100, "quota"), (0x200, "bigalloc")];
+    const CANNOT_RO: [(u32, &str); 1] = [(0x100, "quota")];
     const VALID: u16 = 1;
     const ERRORS: u16 = 2;
     let (incompat, ro_compat, state) = (raw.super32(0x60), raw.super32(0x64), raw.super16(0x3a));

@@ -238,6 +238,18 @@ unsafe extern "C" {
     pub(super) fn ext2fs_group_desc_csum_set(fs: Fs, group: u32);
     pub(super) fn ext2fs_bg_free_blocks_count(fs: Fs, group: u32) -> u32;
     pub(super) fn ext2fs_bg_free_inodes_count(fs: Fs, group: u32) -> u32;
+    pub(super) fn ext2fs_find_first_set_generic_bmap(
+        map: *mut c_void,
+        start: u64,
+        end: u64,
+        out: *mut u64,
+    ) -> Code;
+    pub(super) fn ext2fs_find_first_zero_generic_bmap(
+        map: *mut c_void,
+        start: u64,
+        end: u64,
+        out: *mut u64,
+    ) -> Code;
     pub(super) fn ext2fs_test_generic_bmap(map: *mut c_void, number: u64) -> c_int;
     pub(super) fn ext2fs_crc32c_le(crc: u32, bytes: *const u8, len: usize) -> u32;
     pub(super) fn ext2fs_crc32_be(crc: u32, bytes: *const u8, len: usize) -> u32;

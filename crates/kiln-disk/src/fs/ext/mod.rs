@@ -9,6 +9,7 @@
 
 mod cache;
 mod channel;
+pub mod check;
 mod dir;
 mod error;
 mod features;
@@ -21,6 +22,8 @@ mod orphan;
 mod path;
 mod raw;
 mod read;
+pub mod resize;
+mod scratch;
 mod write;
 mod xattr;
 
@@ -35,6 +38,7 @@ pub use self::inode::{Attrs, Kind, Time};
 pub use self::names::New;
 pub(crate) use self::path::{names, shown, split};
 use self::raw::Raw;
+pub use self::scratch::{OnProgress, Progress, TendError};
 pub use self::write::Contents;
 use crate::device::Device;
 

@@ -12,6 +12,7 @@ mod xattr;
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
+use std::ops::Range;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::{Mutex, Once, PoisonError};
@@ -48,6 +49,17 @@ pub(super) struct Raw {
 impl Raw {
     /// Opens the file system that fills `device`.
     pub(super) fn open(device: Box<dyn Device>, write: bool) -> Result<Self, ExtError> {
+        Self::open_cached(&Rc::new(RefCell::new(Cache::new(device))), write)
+    }
+
+    /// Opens it for reading. The cache holds the device, whether that succeeded or not.
+    pub(super) fn open_or_give_back(device: Box<dyn Device>) -> (Shared, Result<Self, ExtError>) {
+        let cache = Rc::new(RefCell::new(Cache::new(device)));
+        let raw = Self::open_cached(&cache, false);
+        (cache, raw)
+    }
+
+    fn open_cached(cache: &Shared, write: bool) -> Result<Self, ExtError> {
         static TABLES: Once = Once::new();
         // SAFETY: adds libext2fs's messages to com_err's list, once, and takes the place of the
         // function that would print to our standard error what is wrong with a damaged image.
@@ -55,8 +67,7 @@ impl Raw {
             ffi::initialize_ext2_error_table();
             ffi::set_com_err_hook(keep_quiet);
         });
-        let cache = Rc::new(RefCell::new(Cache::new(device)));
-        channel::offer(Rc::clone(&cache));
+        channel::offer(Rc::clone(cache));
         let flags = ffi::FLAG_64BITS | if write { ffi::FLAG_RW } else { 0 };
         let mut fs: ffi::Fs = ptr::null_mut();
         // SAFETY: all pointers are to live values; libext2fs keeps only the manager, a static.
@@ -64,14 +75,43 @@ impl Raw {
             let name = c"kiln".as_ptr();
             ffi::ext2fs_open2(name, ptr::null(), flags, 0, 0, channel::manager(), &raw mut fs)
         };
-        check(&cache, code, "open the ext file system")?;
-        let mut raw = Self { fs, cache, inode_size: 128, write };
+        check(cache, code, "open the ext file system")?;
+        let mut raw = Self { fs, cache: Rc::clone(cache), inode_size: 128, write };
         // The revision is at 0x4c; in revision 0 all inodes have 128 bytes.
         if raw.super32(0x4c) > 0 {
             raw.inode_size = usize::from(raw.super16(0x58));
         }
         raw.check_superblock()?;
         Ok(raw)
+    }
+
+    /// Returns which bytes are in use, in order. The bitmaps have been read.
+    pub(super) fn used_bytes(&mut self) -> Result<Vec<Range<u64>>, ExtError> {
+        type Find = unsafe extern "C" fn(*mut c_void, u64, u64, *mut u64) -> ffi::Code;
+        // SAFETY: see the invariant.
+        let map = unsafe { (*self.fs).block_map };
+        let end = self.wide(0x04, 0x150);
+        let find = |from: u64, find: Find| {
+            let mut at = end;
+            // SAFETY: both functions check that the numbers are within the map.
+            let code = unsafe { find(map, from, end - 1, &raw mut at) };
+            let none = code == ffi::Code::from(rustix::io::Errno::NOENT.raw_os_error());
+            if none { Ok(end) } else { self.check(code, "read the block bitmaps").map(|()| at) }
+        };
+        let block = self.block64();
+        // What is before the first block, the boot sector of a file system of 1 KiB blocks, is
+        // nobody's.
+        let mut at = u64::from(self.super32(0x14));
+        let mut used = Vec::new();
+        while at < end {
+            let start = find(at, ffi::ext2fs_find_first_set_generic_bmap)?.max(at);
+            if start >= end {
+                break;
+            }
+            at = find(start, ffi::ext2fs_find_first_zero_generic_bmap)?.max(start + 1).min(end);
+            used.push(start * block..at * block);
+        }
+        Ok(used)
     }
 
     /// Checks what libext2fs 1.47 takes for granted: with another first block it writes past the

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Whether a file system is in order, by the judgement of `e2fsck`, and mending it.
+
+use std::path::Path;
+
+use kiln_host::tools::e2fsck::{self, Outcome};
+use kiln_host::{Cmd, Host};
+
+use super::scratch::{OnProgress, Progress, Scratch, TendError, used, whole};
+use crate::device::Device;
+
+/// Bytes that are kept of what e2fsck says.
+const MOST_REPORT: usize = 64 << 10;
+
+/// What e2fsck found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What state the file system is in.
+    pub outcome: Outcome,
+    /// What e2fsck said, for people.
+    pub report: String,
+}
+
+/// Checks the file system that fills `device`, which is not changed.
+///
+/// # Effects
+///
+/// A copy of what is in use is made in the folder `scratch` and removed again. A journal that has
+/// not been replayed is no damage: the verdict is that of the tree with it.
+///
+/// # Errors
+///
+/// [`TendError`]; that the file system is damaged is none.
+pub fn check(
+    device: Box<dyn Device>,
+    host: &dyn Host,
+    scratch: &Path,
+    on: OnProgress<'_>,
+) -> Result<Checked, TendError> {
+    let (mut device, used) = used(device)?;
+    let copy = Scratch::copy(&mut *device, used.as_ref(), scratch, on)?;
+    on(Progress::Tool);
+    let replayed = run(host, &e2fsck::replay(copy.path()))?;
+    if replayed.outcome == Outcome::Damaged {
+        return Ok(replayed);
+    }
+    run(host, &e2fsck::check(copy.path()))
+}
+
+/// Mends the file system that fills `device`: [`Outcome::Mended`] if something was wrong.
+///
+/// # Effects
+///
+/// A copy of all of it is made in the folder `scratch`; what e2fsck changed there is written back
+/// to the device when it is in order.
+///
+/// # Errors
+///
+/// [`TendError::Unmendable`]: the device is as it was then.
+pub fn repair(
+    mut device: Box<dyn Device>,
+    host: &dyn Host,
+    scratch: &Path,
+    on: OnProgress<'_>,
+) -> Result<Checked, TendError> {
+    let copy = Scratch::copy(&mut *device, None, scratch, on)?;
+    on(Progress::Tool);
+    let mended = run(host, &e2fsck::mend(copy.path()))?;
+    if mended.outcome == Outcome::Clean {
+        return Ok(mended);
+    }
+    // One run may uncover what only another can mend; the last word is that of a check.
+    let again = run(host, &e2fsck::mend(copy.path()))?;
+    if again.outcome == Outcome::Damaged {
+        return Err(TendError::Unmendable { report: again.report });
+    }
+    let last = run(host, &e2fsck::check(copy.path()))?;
+    if last.outcome != Outcome::Clean {
+        return Err(TendError::Unmendable { report: last.report });
+    }
+    let all = whole(device.size());
+    copy.write_back(&mut *device, &all, on)?;
+    Ok(Checked { outcome: Outcome::Mended, report: mended.report })
+}
+
+/// Runs e2fsck.
+pub(super) fn run(host: &dyn Host, cmd: &Cmd) -> Result<Checked, TendError> {
+    let done = host.run(cmd).map_err(|source| TendError::Tool { source })?;
+    let report = &done.stdout[..done.stdout.len().min(MOST_REPORT)];
+    let report = String::from_utf8_lossy(report).into_owned();
+    Ok(Checked { outcome: Outcome::of(done.code), report })
+}
