@@ -8,6 +8,7 @@
 //! | [`mod@format`] | formats of disk images |
 //! | [`image`] | images that are read and changed in place, all or nothing |
 //! | [`convert`] | copies of a disk in other formats |
+//! | [`resize`] | another size for a disk, its last partition and the file system in it |
 //! | [`table`] | partition tables |
 //! | [`fs`] | file systems: ext4, FAT, ISO 9660 |
 //! | [`boot`] | boot loaders, put in place by offset |
@@ -24,5 +25,6 @@ pub mod device;
 pub mod format;
 pub mod fs;
 pub mod image;
+pub mod resize;
 pub mod table;
 pub mod tar;

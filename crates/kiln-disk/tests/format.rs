@@ -341,7 +341,7 @@ fn other_formats_are_named_with_the_way_out() {
             format!("`it` is {what}, which cannot be used as it is"),
             "{format}"
         );
-        assert!(error.hint().unwrap().starts_with("qemu-img convert "), "{format}");
+        assert!(error.hint().unwrap().starts_with("kiln image convert "), "{format}");
     }
     for (program, args, what) in [
         ("gzip", "-k @disk.raw", "a file packed by gzip"),

@@ -37,6 +37,9 @@ pub enum ConvertError {
         /// What the host says.
         source: io::Error,
     },
+    /// Kiln was told to stop.
+    #[error("the copy was stopped, because kiln was")]
+    Interrupted,
     /// `qemu-img` could not make an empty image.
     #[error("could not make `{}`", target.display())]
     Tool {

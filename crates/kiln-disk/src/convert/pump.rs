@@ -94,6 +94,7 @@ impl Pump<'_> {
             }
             Err(Stop::Read { at, source }) => Err(ConvertError::Read { at, source }),
             Err(Stop::Write(error)) => Err(failed(error)),
+            Err(Stop::Interrupted) => Err(ConvertError::Interrupted),
         }
     }
 
@@ -107,6 +108,9 @@ impl Pump<'_> {
         let mut early = BTreeMap::new();
         let mut next = 0;
         for (number, part) in parts {
+            if kiln_host::signal::interrupted() {
+                return Err(Stop::Interrupted);
+            }
             early.insert(number, part?);
             while let Some(part) = early.remove(&next) {
                 place(part.at, &part.bytes, part.prepared).map_err(Stop::Write)?;
@@ -124,6 +128,7 @@ impl Pump<'_> {
 enum Stop {
     Read { at: u64, source: io::Error },
     Write(io::Error),
+    Interrupted,
 }
 
 /// What a worker has in common with the others.

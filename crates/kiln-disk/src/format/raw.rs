@@ -65,7 +65,7 @@ const FORMATS: &[(usize, &[u8], &str, &str)] = &[
 ];
 
 /// How QEMU's other formats become one that is taken.
-const CONVERT: &str = "qemu-img convert -O qcow2 {} image.qcow2";
+const CONVERT: &str = "kiln image convert {} image.qcow2";
 
 /// Beginnings of what is no image of any kind.
 const OTHERS: &[(usize, &[u8], &str)] = &[
@@ -103,7 +103,7 @@ pub(super) fn refuse_other_formats<F: Read + Seek>(
         // OVF 2.1, 7: the description is the archive's first file.
         let first = head[..100].split(|&b| b == 0).next().unwrap_or_default();
         return if first.to_ascii_lowercase().ends_with(b".ovf") {
-            unsupported("an OVA archive", "tar -xf {}, then qemu-img convert its disk")
+            unsupported("an OVA archive", "tar -xf {}, then kiln image convert its disk")
         } else {
             unsupported("a tar archive", "tar -xf {}")
         };
@@ -115,7 +115,7 @@ pub(super) fn refuse_other_formats<F: Read + Seek>(
     if source.size > 512 {
         let tail = source.read(source.size - 512, 512)?;
         if tail.starts_with(b"conectix") {
-            return unsupported("a VHD image", "qemu-img convert -f vpc -O qcow2 {} image.qcow2");
+            return unsupported("a VHD image", CONVERT);
         }
         if tail.starts_with(b"koly") {
             return unsupported("a DMG image", CONVERT);

@@ -5,6 +5,7 @@ use std::io;
 
 use kiln_host::image_lock::ImageLock;
 
+use super::foreign::ForeignFile;
 use crate::device::{Device, Extent, RawFile};
 use crate::format::qcow2::Qcow2File;
 
@@ -24,6 +25,8 @@ pub(super) enum Kind {
     Raw(RawFile),
     /// A qcow2 file and its backing files.
     Qcow2(Box<Qcow2File>),
+    /// An image that QEMU reads for us.
+    Foreign(Box<ForeignFile>),
     /// Nothing any more: the changes were committed. It had this size.
     Closed(u64),
 }
@@ -47,6 +50,7 @@ impl Base {
         match &mut self.kind {
             Kind::Raw(file) => Ok(file),
             Kind::Qcow2(file) => Ok(file.as_mut()),
+            Kind::Foreign(file) => Ok(file.as_mut()),
             Kind::Closed(_) => Err(closed()),
         }
     }
@@ -73,6 +77,7 @@ impl Device for Base {
         match &self.kind {
             Kind::Raw(file) => file.size(),
             Kind::Qcow2(file) => file.size(),
+            Kind::Foreign(file) => file.size(),
             Kind::Closed(size) => *size,
         }
     }

@@ -6,7 +6,7 @@ use std::io;
 
 use super::base::{Base, Kind};
 use super::overlay::Overlay;
-use super::{DiskImage, ImageError, redo};
+use super::{DiskImage, ImageError, foreign, redo};
 use crate::device::Device;
 use crate::format::medium::Medium;
 use crate::format::qcow2::{self, NewDisk, Qcow2File};
@@ -16,6 +16,7 @@ pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool
     let file = match &disk.base().kind {
         Kind::Raw(file) => file.file(),
         Kind::Qcow2(file) => file.file(),
+        Kind::Foreign(_) => return foreign::commit(image, disk),
         Kind::Closed(_) => return Ok(false),
     };
     let file = file.try_clone().map_err(ImageError::io("write", &image.name))?;
@@ -58,7 +59,7 @@ impl NewDisk for Changed<'_> {
     fn old(&mut self) -> &mut Qcow2File {
         match &mut self.disk.base_mut().kind {
             Kind::Qcow2(file) => file,
-            Kind::Raw(_) | Kind::Closed(_) => {
+            Kind::Raw(_) | Kind::Foreign(_) | Kind::Closed(_) => {
                 unreachable!("`commit` makes this for a qcow2 file only")
             }
         }

@@ -7,6 +7,7 @@ use kiln_host::image_lock::Holder;
 use kiln_spec::Bytes;
 
 use crate::format::FormatError;
+use crate::format::nbd::NbdError;
 use crate::format::qcow2::WriteError;
 use crate::fs::ext::shown;
 
@@ -79,6 +80,22 @@ pub enum ImageError {
         /// The size that was asked for.
         size: Bytes,
     },
+    /// It is in a format that is not changed here.
+    #[error("`{name}` is a {format} image that cannot be changed in place")]
+    NotChanged {
+        /// The image.
+        name: String,
+        /// Its format.
+        format: &'static str,
+    },
+    /// QEMU does not open it.
+    #[error("could not read `{name}`, which QEMU has to read")]
+    Served {
+        /// The image.
+        name: String,
+        /// What came of it.
+        source: NbdError,
+    },
     /// A file is its own backing file, through others or not.
     #[error("`{name}` is its own backing file")]
     Cycle {
@@ -125,7 +142,11 @@ impl ImageError {
             Self::Unfinished { journal, .. } => Some(format!(
                 "if the image is good as it is, or you have a copy of it, remove `{journal}`"
             )),
+            Self::NotChanged { name, .. } => {
+                Some(format!("make a qcow2 of it: `kiln image convert {name} image.qcow2`"))
+            }
             Self::Io { .. }
+            | Self::Served { .. }
             | Self::NotAFile { .. }
             | Self::ReadOnly { .. }
             | Self::BackingKind { .. }

@@ -13,10 +13,11 @@ use kiln_host::image_lock::{self, Access, ImageLock, Locked};
 use rustix::fs::OFlags;
 
 use super::base::{Base, Kind};
+use super::foreign::ForeignFile;
 use super::{Backing, FormatName, ImageError, Mode, OpenOptions, Warning};
 use crate::device::{Device, RawFile};
 use crate::format::qcow2::{Qcow2File, Qcow2Info, check_changeable};
-use crate::format::{self, Format, FormatError};
+use crate::format::{self, Format, FormatError, foreign};
 use crate::fs::ext::shown;
 
 /// The most files of one image.
@@ -120,6 +121,15 @@ impl<'a> Opening<'a> {
     ) -> Result<Base, ImageError> {
         let name = path.display().to_string();
         let Opened { mut file, size, lock } = opened;
+        if matches!(format, None | Some(FormatName::Foreign(_)))
+            && let Some(found) = foreign::probe(&mut file, &name)?
+        {
+            let options = OpenOptions { mode, ..self.options.clone() };
+            let file = ForeignFile::open(path, found, size, &options)?;
+            let format = FormatName::Foreign(file.format());
+            self.layers.push(Layer { path: path.to_owned(), format });
+            return Ok(Base::new(Kind::Foreign(Box::new(file)), lock));
+        }
         let found = match format {
             Some(FormatName::Raw) => None,
             _ => match format::probe(&mut file, &name)?.format {

@@ -10,6 +10,7 @@
 //! | [`overlay`] | changes over a device that stays as it is |
 //! | `store` | where an overlay's blocks are |
 //! | `layer` | opening files: locks, backing files |
+//! | `foreign` | formats that QEMU reads, changed in a copy |
 //! | `commit`, `redo`, `records` | bringing changes in; the journal of a raw image |
 //!
 //! **Invariant:** no file but the one that was named is opened, unless the caller asks for
@@ -20,6 +21,7 @@ mod commit;
 #[cfg(test)]
 mod crash_tests;
 mod error;
+mod foreign;
 mod layer;
 mod open;
 pub mod overlay;

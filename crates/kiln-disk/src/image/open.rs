@@ -14,6 +14,7 @@ use super::overlay::Overlay;
 use super::redo::{self, Place};
 use super::{ImageError, commit};
 use crate::device::{Device, SharedDevice};
+use crate::format::foreign::ForeignFormat;
 use crate::format::qcow2::Qcow2Info;
 
 /// What an image is opened for.
@@ -35,6 +36,8 @@ pub enum FormatName {
     Raw,
     /// QEMU's own.
     Qcow2,
+    /// Another, that QEMU reads for us.
+    Foreign(ForeignFormat),
 }
 
 impl fmt::Display for FormatName {
@@ -42,6 +45,7 @@ impl fmt::Display for FormatName {
         f.write_str(match self {
             Self::Raw => "raw",
             Self::Qcow2 => "qcow2",
+            Self::Foreign(format) => format.name(),
         })
     }
 }
@@ -195,7 +199,13 @@ impl DiskImage {
         let folder = options.overlay_folder.as_deref().or(beside).unwrap_or(Path::new("."));
         let (file_size, qcow2) = match &base.kind {
             Kind::Qcow2(file) => (file.file_size(), Some(file.info().clone())),
+            Kind::Foreign(file) => (file.file_size(), None),
             Kind::Raw(_) | Kind::Closed(_) => (base.size(), None),
+        };
+        let format = match &base.kind {
+            Kind::Qcow2(_) => FormatName::Qcow2,
+            Kind::Foreign(file) => FormatName::Foreign(file.format()),
+            Kind::Raw(_) | Kind::Closed(_) => FormatName::Raw,
         };
         let mut overlay = Overlay::new(base, folder.to_owned());
         if options.mode != Mode::Write
@@ -207,7 +217,6 @@ impl DiskImage {
         if options.mode == Mode::Read {
             overlay.forbid_writing();
         }
-        let format = if qcow2.is_some() { FormatName::Qcow2 } else { FormatName::Raw };
         let info = Info {
             format,
             virtual_size: Bytes(overlay.size()),
@@ -259,12 +268,16 @@ impl DiskImage {
     /// # Errors
     ///
     /// - [`ImageError::ReadOnly`] if the image was opened for reading.
+    /// - [`ImageError::NotChanged`] if it is in a format that QEMU reads for us.
     /// - [`ImageError::Size`] if no disk has that size, or this one's is given by the host.
     /// - [`ImageError::Io`] if a block that is cut cannot be read.
     pub fn resize_virtual(&mut self, size: u64) -> Result<(), ImageError> {
         let name = self.name.clone();
         if self.mode == Mode::Read {
             return Err(ImageError::ReadOnly { name });
+        }
+        if let FormatName::Foreign(format) = self.info.format {
+            return Err(ImageError::NotChanged { name, format: format.name() });
         }
         if size == 0 || !size.is_multiple_of(512) || size > MOST_SIZE || self.journal.is_device {
             return Err(ImageError::Size { name, size: Bytes(size) });

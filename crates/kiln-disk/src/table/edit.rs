@@ -80,7 +80,8 @@ fn fits(table: &PartitionTable, except: u32, size: u64, end: u64) -> Result<(), 
 /// # Effects
 ///
 /// Moves the second copy of a GPT to the end and sets the length of the protective entry. An MBR
-/// stays as it is: it does not name the disk's end.
+/// does not name the disk's end: only an extended partition with nothing beyond the end is cut off
+/// there.
 ///
 /// # Errors
 ///
@@ -95,6 +96,17 @@ pub fn set_disk_size(device: &mut dyn Device, size: u64) -> Result<(), TableErro
             fits(&table, 0, size, end)?;
             disk.write(device, size)
         }
-        Loaded::Mbr(_, table) => fits(&table, 0, size, size),
+        Loaded::Mbr(found, mut table) => {
+            let end = size / table.sector * table.sector;
+            let extended = table.partitions.iter().find(|p| p.kind.is_extended() && p.end() > end);
+            let extended = extended.map(|partition| (partition.number, partition.start));
+            table.partitions.retain(|partition| !partition.kind.is_extended());
+            fits(&table, 0, size, size)?;
+            if let Some((number, _)) = extended.filter(|(_, start)| *start < end) {
+                mbr::set_end(device, &found, number, end)?;
+                device.flush().map_err(TableError::writing)?;
+            }
+            Ok(())
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct PartitionTable {
     pub notes: Vec<Note>,
     /// Where the space for partitions ends, in bytes from the disk's beginning.
     pub end: u64,
+    /// What the table itself needs at the disk's end, in bytes.
+    pub reserved: u64,
 }
 
 /// A kind of partition table.
@@ -136,6 +138,7 @@ pub(super) fn load(device: &mut dyn Device) -> Result<Loaded, TableError> {
         partitions: Vec::new(),
         notes: Vec::new(),
         end: size,
+        reserved: 0,
     };
     let Some(first) = mbr::sector(device, 0)? else { return Ok(Loaded::None(table)) };
     if mbr::is_protective(&first) {
@@ -150,7 +153,7 @@ pub(super) fn load(device: &mut dyn Device) -> Result<Loaded, TableError> {
         if mbr::is_hybrid(&first) {
             table.notes.push(Note::Hybrid);
         }
-        table.end = disk.end();
+        (table.end, table.reserved) = (disk.end(), disk.reserved());
         table.partitions = disk.partitions(&mut table.notes);
         note_overlaps(&mut table);
         return Ok(Loaded::Gpt(Box::new(disk), table));

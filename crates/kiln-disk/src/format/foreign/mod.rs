@@ -204,7 +204,8 @@ impl Foreign {
                 Backing::Disk(Box::new(parent_node(parent, &path, &name, left)?))
             }
             Some(parent) => {
-                let backing = parent.clone();
+                // It may have been made to be shown on a terminal.
+                let backing = parent.escape_debug().to_string();
                 return Err(FormatError::BackingFile { name, backing });
             }
             None if self.format.knows_backing() => Backing::None,
@@ -230,7 +231,7 @@ fn parent_node(parent: &str, child: &Path, name: &str, left: usize) -> Result<No
     let found = probe(&mut file, &shown)?;
     match found.filter(|found| found.format == ForeignFormat::Vmdk) {
         Some(found) => found.node_within(&path, true, left),
-        None => Err(bad(format!("its parent `{parent}` is no VMDK image"))),
+        None => Err(bad(format!("its parent `{}` is no VMDK image", parent.escape_debug()))),
     }
 }
 

@@ -99,7 +99,7 @@ pub(in super::super) fn parse<F: Read + Seek>(
     let fields = Fields { bytes: head };
     if fields.version() == 1 {
         let name = source.name.to_owned();
-        let hint = format!("qemu-img convert -f qcow -O qcow2 {name} image.qcow2");
+        let hint = format!("kiln image convert {name} image.qcow2");
         return Err(FormatError::Unsupported { name, what: "a qcow image, version 1", hint });
     }
     let wrong = |what: String| FormatError::Header { name: source.name.to_owned(), what };

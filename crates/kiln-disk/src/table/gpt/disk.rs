@@ -263,6 +263,11 @@ impl GptDisk {
         crate::device::len64(&self.array).div_ceil(self.sector)
     }
 
+    /// Returns how many bytes the copy takes at the disk's end.
+    pub(in super::super) fn reserved(&self) -> u64 {
+        (1 + self.array_sectors()) * self.sector
+    }
+
     /// Returns the last byte (exclusive) that a partition may have on a disk of `size` bytes, or
     /// `None` if such a disk has no room for the table.
     pub(in super::super) fn end_on(&self, size: u64) -> Option<u64> {

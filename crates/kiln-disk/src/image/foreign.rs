@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Images in formats that QEMU reads for us: read through its daemon, changed in a copy.
+//!
+//! Their formats have no write that changes all at once. So the changes go into a copy beside the
+//! image, which then takes its place: a kill leaves the old image, and maybe a file `.kiln-…`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use kiln_host::tools::qemu_storage_daemon::Access;
+use kiln_host::{RealHost, copy};
+use tempfile::NamedTempFile;
+
+use super::base::{Base, Kind};
+use super::overlay::Overlay;
+use super::{Backing, DiskImage, ImageError, Mode, OpenOptions};
+use crate::device::{Device, Extent};
+use crate::format::foreign::{Foreign, ForeignFormat};
+use crate::format::nbd::{Served, serve};
+
+/// An image that a daemon serves for reading.
+#[derive(Debug)]
+pub(super) struct ForeignFile {
+    served: Served,
+    found: Foreign,
+    path: PathBuf,
+    file_size: u64,
+}
+
+impl ForeignFile {
+    /// Opens an image that was found to be one. It is locked by the caller.
+    pub(super) fn open(
+        path: &Path,
+        found: Foreign,
+        file_size: u64,
+        options: &OpenOptions,
+    ) -> Result<Self, ImageError> {
+        let name = path.display().to_string();
+        let node = found.node(path, options.backing == Backing::Follow)?;
+        if options.mode == Mode::Write
+            && (!found.writable || !found.parts.is_empty() || found.parent.is_some())
+        {
+            return Err(ImageError::NotChanged { name, format: found.format.name() });
+        }
+        let served = serve(&RealHost, node, Access::Read, &name)
+            .map_err(|source| ImageError::Served { name, source })?;
+        Ok(Self { served, found, path: path.to_owned(), file_size })
+    }
+
+    pub(super) fn format(&self) -> ForeignFormat {
+        self.found.format
+    }
+
+    pub(super) fn file_size(&self) -> u64 {
+        self.file_size
+    }
+}
+
+impl Device for ForeignFile {
+    fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.served.read_at(at, buf)
+    }
+
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.served.write_at(at, bytes)
+    }
+
+    fn discard(&mut self, at: u64, len: u64) -> io::Result<()> {
+        self.served.discard(at, len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.served.flush()
+    }
+
+    fn size(&self) -> u64 {
+        self.served.size()
+    }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        self.served.extent(at)
+    }
+}
+
+/// Brings the changes of `disk` into a copy of the image, and puts that in its place.
+pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool, ImageError> {
+    let Kind::Foreign(file) = &disk.base().kind else { return Ok(false) };
+    let failed = || ImageError::io("write", &image.name);
+    // A link stays a link.
+    let real = fs::canonicalize(&file.path).map_err(failed())?;
+    let found = file.found.clone();
+    let made = copied(&real).map_err(failed())?;
+    let node = found.node(made.path(), false)?;
+    let mut target = serve(&RealHost, node, Access::Write, &image.name)
+        .map_err(|source| ImageError::Served { name: image.name.clone(), source })?;
+    apply(disk, &mut target).map_err(failed())?;
+    drop(target);
+    if image.durable {
+        made.as_file().sync_all().map_err(failed())?;
+    }
+    made.persist(&real).map_err(|error| failed()(error.error))?;
+    if image.durable {
+        let folder = real.parent().unwrap_or(Path::new("/"));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed())?;
+    }
+    Ok(true)
+}
+
+/// Returns a copy beside the image, with its owner and permissions.
+fn copied(real: &Path) -> io::Result<NamedTempFile> {
+    let source = File::open(real)?;
+    let about = source.metadata()?;
+    if !about.is_file() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    let made = tempfile::Builder::new().prefix(".kiln-").tempfile_in(folder)?;
+    let (user, group) =
+        (rustix::fs::Uid::from_raw(about.uid()), rustix::fs::Gid::from_raw(about.gid()));
+    // Only root gives files away; another's own file has the right owner.
+    let _ = rustix::fs::fchown(made.as_file(), Some(user), Some(group));
+    made.as_file().set_permissions(about.permissions())?;
+    if copy::reflink(&source, made.as_file()).is_err() {
+        copy::sparse(&source, made.as_file())?;
+    }
+    Ok(made)
+}
+
+fn apply(disk: &mut Overlay<Base>, target: &mut Served) -> io::Result<()> {
+    let mut at = 0;
+    while let Some(change) = disk.next_change(at) {
+        at = change.at + change.len;
+        if change.zeros {
+            target.discard(change.at, change.len)?;
+            continue;
+        }
+        let len = usize::try_from(change.len).expect("a run of data has 4 MiB at most");
+        let mut bytes = vec![0; len];
+        disk.read_at(change.at, &mut bytes)?;
+        target.write_at(change.at, &bytes)?;
+    }
+    target.flush()
+}
