@@ -6,6 +6,7 @@ mod direct;
 mod disks;
 mod guest;
 mod inspect;
+mod ops;
 mod seal;
 mod selinux;
 mod support;
