@@ -136,11 +136,20 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,cat)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__cat"
                 ;;
+            kiln__subcmd__help__subcmd__image,copy-out)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__copy__subcmd__out"
+                ;;
             kiln__subcmd__help__subcmd__image,df)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__df"
                 ;;
+            kiln__subcmd__help__subcmd__image,diff)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__diff"
+                ;;
             kiln__subcmd__help__subcmd__image,info)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__info"
+                ;;
+            kiln__subcmd__help__subcmd__image,inspect)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__inspect"
                 ;;
             kiln__subcmd__help__subcmd__image,list)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__list"
@@ -154,17 +163,29 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,seal)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__seal"
                 ;;
+            kiln__subcmd__help__subcmd__image,tar-out)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__tar__subcmd__out"
+                ;;
             kiln__subcmd__image,cat)
                 cmd="kiln__subcmd__image__subcmd__cat"
                 ;;
+            kiln__subcmd__image,copy-out)
+                cmd="kiln__subcmd__image__subcmd__copy__subcmd__out"
+                ;;
             kiln__subcmd__image,df)
                 cmd="kiln__subcmd__image__subcmd__df"
+                ;;
+            kiln__subcmd__image,diff)
+                cmd="kiln__subcmd__image__subcmd__diff"
                 ;;
             kiln__subcmd__image,help)
                 cmd="kiln__subcmd__image__subcmd__help"
                 ;;
             kiln__subcmd__image,info)
                 cmd="kiln__subcmd__image__subcmd__info"
+                ;;
+            kiln__subcmd__image,inspect)
+                cmd="kiln__subcmd__image__subcmd__inspect"
                 ;;
             kiln__subcmd__image,list)
                 cmd="kiln__subcmd__image__subcmd__list"
@@ -178,17 +199,29 @@ _kiln() {
             kiln__subcmd__image,seal)
                 cmd="kiln__subcmd__image__subcmd__seal"
                 ;;
+            kiln__subcmd__image,tar-out)
+                cmd="kiln__subcmd__image__subcmd__tar__subcmd__out"
+                ;;
             kiln__subcmd__image__subcmd__help,cat)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__cat"
                 ;;
+            kiln__subcmd__image__subcmd__help,copy-out)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__copy__subcmd__out"
+                ;;
             kiln__subcmd__image__subcmd__help,df)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__df"
+                ;;
+            kiln__subcmd__image__subcmd__help,diff)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__diff"
                 ;;
             kiln__subcmd__image__subcmd__help,help)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__help"
                 ;;
             kiln__subcmd__image__subcmd__help,info)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__info"
+                ;;
+            kiln__subcmd__image__subcmd__help,inspect)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__inspect"
                 ;;
             kiln__subcmd__image__subcmd__help,list)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__list"
@@ -201,6 +234,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,seal)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__seal"
+                ;;
+            kiln__subcmd__image__subcmd__help,tar-out)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__tar__subcmd__out"
                 ;;
             *)
                 ;;
@@ -483,7 +519,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image)
-            opts="list info rm ls cat df seal"
+            opts="list info rm ls cat df inspect copy-out tar-out diff seal"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -497,6 +533,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__copy__subcmd__out)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -524,7 +574,35 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__help__subcmd__image__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__help__subcmd__image__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__inspect)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -581,6 +659,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__seal)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__tar__subcmd__out)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -749,7 +841,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df seal help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df inspect copy-out tar-out diff seal help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -800,6 +892,44 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__image__subcmd__copy__subcmd__out)
+            opts="-C -c -q -v -h -V --format --follow-backing --root --to --all-links --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__image__subcmd__df)
             opts="-c -q -v -h -V --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -830,8 +960,38 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__image__subcmd__diff)
+            opts="-c -q -v -h -V --times --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__image__subcmd__help)
-            opts="list info rm ls cat df seal help"
+            opts="list info rm ls cat df inspect copy-out tar-out diff seal help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -858,7 +1018,35 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__image__subcmd__help__subcmd__copy__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__image__subcmd__help__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__diff)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -887,6 +1075,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__inspect)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -956,6 +1158,20 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__image__subcmd__help__subcmd__tar__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__image__subcmd__info)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -963,6 +1179,36 @@ _kiln() {
                 return 0
             fi
             case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__inspect)
+            opts="-c -q -v -h -V --format --follow-backing --root --packages --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1100,6 +1346,44 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__tar__subcmd__out)
+            opts="-o -c -q -v -h -V --format --follow-backing --root --output --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -201,21 +201,25 @@ complete -c kiln -n "__fish_kiln_using_subcommand build" -s v -l verbose -d 'Tel
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -l json -d 'Print the result as one JSON object'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s q -l quiet -d 'Print errors and warnings only'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s v -l verbose -d 'Tell each decision'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "list" -d 'List the images of the store'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "info" -d 'Show an image\'s manifest'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "ls" -d 'List a folder of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "cat" -d 'Print files of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "df" -d 'Show how full the file systems of an image are'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df seal help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "ls" -d 'List a folder of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "cat" -d 'Print files of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "diff" -d 'Compare the files of two images'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors and warnings only'
@@ -272,6 +276,55 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l packages -d 'List every package, too'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s C -l to -d 'The folder here; it must be there' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l all-links -d 'Make links, too, that lead out of what is copied'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s o -l output -d 'The archive; standard output if it is left out' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l times -d 'Compare the times of change, too'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s o -l output -d 'Leave the image as it is and make a sealed copy here' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l operations -l operation -d 'Which operations: names, `-` before those that are not to run, `defaults`, `all`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l enable -d 'Run exactly these operations' -r
@@ -299,6 +352,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List a folder of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "cat" -d 'Print files of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Compare the files of two images'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -347,4 +404,8 @@ complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcomma
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "ls" -d 'List a folder of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "cat" -d 'Print files of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "diff" -d 'Compare the files of two images'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'

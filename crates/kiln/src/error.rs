@@ -10,6 +10,7 @@ use kiln_build::BuildError;
 use kiln_disk::image::ImageError;
 use kiln_guest::guest::GuestError;
 use kiln_guest::seal::SealError;
+use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
 
@@ -223,6 +224,13 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     }
     if let Some(error) = cause.downcast_ref::<GuestError>() {
         return (of_guest(error), error.hint());
+    }
+    if let Some(error) = cause.downcast_ref::<TransferError>() {
+        let class = match error {
+            TransferError::Tree(error) => of_tree(error),
+            _ => Class::Host,
+        };
+        return (Some(class), None);
     }
     if let Some(error) = cause.downcast_ref::<TreeError>() {
         return (Some(of_tree(error)), None);

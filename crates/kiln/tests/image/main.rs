@@ -2,5 +2,6 @@
 //! The verbs of `kiln image`, by the program itself, on small disks made by other people's tools.
 
 mod look;
+mod out;
 mod seal;
 mod support;

@@ -2,12 +2,16 @@
 //! `kiln image`: one file a verb.
 
 pub(crate) mod cat;
+pub(crate) mod copy_out;
 pub(crate) mod df;
+pub(crate) mod diff;
 pub(crate) mod info;
+pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod ls;
 pub(crate) mod rm;
 pub(crate) mod seal;
+pub(crate) mod tar_out;
 pub(crate) mod target;
 
 use clap::Subcommand;
@@ -21,5 +25,9 @@ pub(crate) enum Image {
     Ls(ls::Ls),
     Cat(cat::Cat),
     Df(df::Df),
+    Inspect(inspect::Inspect),
+    CopyOut(copy_out::CopyOut),
+    TarOut(tar_out::TarOut),
+    Diff(diff::Diff),
     Seal(seal::Seal),
 }

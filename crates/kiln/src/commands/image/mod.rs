@@ -2,14 +2,18 @@
 //! `kiln image`: one file a verb.
 
 mod cat;
+mod copy_out;
 mod df;
+mod diff;
 mod edits;
 mod info;
+mod inspect;
 mod list;
 mod ls;
 mod open;
 mod rm;
 mod seal;
+mod tar_out;
 
 use kiln_build::store;
 use serde_json::json;
@@ -26,6 +30,10 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::Ls(args) => ls::run(ctx, args),
         Image::Cat(args) => cat::run(ctx, args),
         Image::Df(args) => df::run(ctx, args),
+        Image::Inspect(args) => inspect::run(ctx, args),
+        Image::CopyOut(args) => copy_out::run(ctx, args),
+        Image::TarOut(args) => tar_out::run(ctx, args),
+        Image::Diff(args) => diff::run(ctx, args),
         Image::Seal(args) => seal::run(ctx, args),
     }
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln image diff`.
+
+use kiln_guest::transfer::{Aspect, DiffOptions, Difference, How, Item, diff};
+use serde_json::json;
+
+use super::open;
+use crate::args::image::diff::Diff;
+use crate::args::image::target::Source;
+use crate::context::Context;
+use crate::error::Class;
+
+/// Shows in what two images differ.
+pub(crate) fn run(ctx: &Context, args: &Diff) -> anyhow::Result<u8> {
+    let path = open::path(&args.path)?;
+    let source = |image: &String| Source { image: image.clone(), opening: args.opening.clone() };
+    let mut old = open::guest_reading(ctx, &source(&args.old))?;
+    let mut new = open::guest_reading(ctx, &source(&args.new))?;
+    let options = DiffOptions { times: args.times };
+    let all = diff(old.tree(), new.tree(), &path, options)?;
+    if ctx.ui.json() {
+        ctx.ui.result(&json!({ "differences": all }));
+    } else {
+        all.iter().for_each(|one| ctx.ui.out(line(one)));
+    }
+    Ok(if all.is_empty() { 0 } else { Class::Found.code() })
+}
+
+/// Returns a difference as a line: `+` added, `-` removed, `~` changed.
+fn line(one: &Difference) -> String {
+    let path = &one.path;
+    match &one.how {
+        How::Added { new } => format!("+ {path} ({})", shown(new)),
+        How::Removed { old } => format!("- {path} ({})", shown(old)),
+        How::Changed { old, new, aspects } => {
+            let aspects: Vec<String> =
+                aspects.iter().map(|aspect| changed(*aspect, old, new)).collect();
+            format!("~ {path} ({})", aspects.join(", "))
+        }
+    }
+}
+
+fn shown(item: &Item) -> String {
+    let size = item.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+    format!("{}, {}, {}:{}{size}", item.kind, item.mode, item.uid, item.gid)
+}
+
+fn changed(aspect: Aspect, old: &Item, new: &Item) -> String {
+    let text =
+        |text: &Option<String>| text.as_deref().unwrap_or_default().escape_debug().to_string();
+    match aspect {
+        Aspect::Kind => format!("{} -> {}", old.kind, new.kind),
+        Aspect::Mode => format!("mode {} -> {}", old.mode, new.mode),
+        Aspect::Owner => format!("owner {}:{} -> {}:{}", old.uid, old.gid, new.uid, new.gid),
+        Aspect::Size => {
+            format!("{} -> {} bytes", old.size.unwrap_or(0), new.size.unwrap_or(0))
+        }
+        Aspect::Contents => "contents".to_owned(),
+        Aspect::Target => format!("link {} -> {}", text(&old.target), text(&new.target)),
+        Aspect::Device => "device".to_owned(),
+        Aspect::Xattrs => "extended attributes".to_owned(),
+        Aspect::Time => "time".to_owned(),
+    }
+}

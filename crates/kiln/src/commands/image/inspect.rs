@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln image inspect`.
+
+use kiln_guest::guest::{Disk, Guest, GuestError, Options};
+use kiln_guest::inspect::{
+    Driver, Inspection, Kernel, MachineId, Password, System, inspect_disk, inspect_system,
+};
+use kiln_spec::Bytes;
+use serde_json::json;
+
+use super::open;
+use crate::args::image::inspect::Inspect;
+use crate::context::Context;
+use crate::ui::Table;
+
+/// The most systems of one image.
+const MOST_SYSTEMS: usize = 16;
+
+/// Shows what is on an image.
+pub(crate) fn run(ctx: &Context, args: &Inspect) -> anyhow::Result<u8> {
+    let found = inspect(ctx, args)?;
+    if ctx.ui.json() {
+        ctx.ui.result(&json!(found));
+        return Ok(0);
+    }
+    parts(ctx, &found);
+    for system in &found.systems {
+        ctx.ui.out("");
+        for (name, value) in summary(system) {
+            if !value.is_empty() {
+                // Words of the guest: nothing in them reaches the terminal.
+                ctx.ui.out(format!("{name:<14} {}", printable(&value)));
+            }
+        }
+        if args.packages {
+            ctx.ui.out("");
+            let mut table = Table::new(&["PACKAGE", "VERSION", "ARCHITECTURE"]);
+            for package in &system.packages {
+                let row = [&package.name, &package.version, &package.architecture];
+                table.row(row.map(|text| printable(text)).to_vec());
+            }
+            table.lines().iter().for_each(|line| ctx.ui.out(line));
+        }
+    }
+    found.notes.iter().for_each(|note| ctx.ui.warn(printable(note)));
+    Ok(0)
+}
+
+/// Looks at the disk, and at each system on it unless one was chosen.
+fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
+    let disk = Disk::read(open::reading(ctx, &args.source)?.device())?;
+    let mut found = Inspection { disk: inspect_disk(&disk, true), ..Inspection::default() };
+    let start = disk.start(512)?;
+    drop(disk);
+    let first = args.source.opening.root.unwrap_or(1);
+    let last = args.source.opening.root.unwrap_or(MOST_SYSTEMS);
+    for number in first..=last {
+        let image = open::reading(ctx, &args.source)?;
+        let options = Options { change: false, root: Some(number), now: open::now() };
+        match Guest::open(image, &options) {
+            Ok(mut guest) => {
+                let root = guest.root().map(|root| root.place.name.clone()).unwrap_or_default();
+                let more = guest.roots().len() > number;
+                found.notes.extend(guest.notes().iter().map(ToString::to_string));
+                let (system, notes) = inspect_system(guest.tree(), &root, &start);
+                found.systems.push(system);
+                found.notes.extend(notes);
+                if !more {
+                    break;
+                }
+            }
+            // A disk without a system that can be read here is still a disk.
+            Err(error @ GuestError::NeedsAppliance { .. }) => {
+                found.notes.push(error.to_string());
+                break;
+            }
+            Err(GuestError::NoSuchRoot { count: 0, .. }) if args.source.opening.root.is_none() => {
+                found.notes.push("there is no system in the image".to_owned());
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+fn parts(ctx: &Context, found: &Inspection) {
+    let disk = &found.disk;
+    let kind = disk.table.as_deref().unwrap_or("no partition table");
+    ctx.ui.out(format!("disk of {}, {kind}", Bytes(disk.size)));
+    let mut table =
+        Table::new(&["PART", "START", "SIZE", "USED", "CONTENT", "LABEL", "UUID", "PURPOSE"]);
+    for part in &disk.parts {
+        let text = |text: &Option<String>| printable(text.as_deref().unwrap_or(""));
+        table.row(vec![
+            part.device.clone(),
+            Bytes(part.start).to_string(),
+            Bytes(part.size).to_string(),
+            part.used.map(|used| Bytes(used).to_string()).unwrap_or_default(),
+            part.content.clone(),
+            text(&part.label),
+            text(&part.uuid),
+            text(&part.purpose),
+        ]);
+    }
+    table.lines().iter().for_each(|line| ctx.ui.out(line));
+}
+
+fn summary(system: &System) -> Vec<(&'static str, String)> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let machine_id = match &system.machine_id {
+        MachineId::Absent => "absent".to_owned(),
+        MachineId::Empty => "empty".to_owned(),
+        MachineId::Uninitialized => "uninitialized".to_owned(),
+        MachineId::Set(id) => format!("{id} (clones take themselves for one machine)"),
+        MachineId::Other => "not valid".to_owned(),
+    };
+    let firmware =
+        [("BIOS", system.boot.bios), ("UEFI", system.boot.uefi), ("shim", system.boot.shim)];
+    let firmware = firmware.into_iter().filter(|(_, there)| *there).map(|(name, _)| name);
+    let firmware: Vec<&str> = firmware.collect();
+    let users = system.users.iter().filter(|user| user.login);
+    let users = users.map(|user| {
+        let password = match user.password {
+            Password::Unknown => "password unknown",
+            Password::Set => "password set",
+            Password::Locked => "no password",
+            Password::Empty => "EMPTY password",
+        };
+        let keys =
+            if user.ssh_keys > 0 { format!(", {} keys", user.ssh_keys) } else { String::new() };
+        format!("{} ({password}{keys})", user.name)
+    });
+    let cloud = &system.cloud_init;
+    let cloud = match (cloud.installed, cloud.ran) {
+        (false, _) => String::new(),
+        (true, ran) => {
+            let version = cloud.version.clone().unwrap_or_else(|| "installed".to_owned());
+            format!("{version}{}", if ran { ", has run" } else { ", has not run" })
+        }
+    };
+    let packages = match &system.package_format {
+        Some(format) => format!("{} ({format})", system.packages.len()),
+        None => String::new(),
+    };
+    vec![
+        ("system", text(&system.os.name)),
+        ("root", system.root.clone()),
+        ("architecture", text(&system.architecture)),
+        ("host name", text(&system.hostname)),
+        ("machine-id", machine_id),
+        ("init", text(&system.init)),
+        ("packages", packages),
+        ("kernels", system.kernels.iter().map(kernel).collect::<Vec<_>>().join("; ")),
+        ("boot loaders", system.boot.loaders.join(", ")),
+        ("boots with", firmware.join(", ")),
+        ("users", users.collect::<Vec<_>>().join(", ")),
+        ("cloud-init", cloud),
+        ("agents", system.agents.join(", ")),
+        ("network", system.network.join(", ")),
+        ("SELinux", text(&system.selinux)),
+        ("time zone", text(&system.timezone)),
+        ("locale", text(&system.locale)),
+        ("host keys", system.ssh_host_keys.join(", ")),
+        ("enabled", system.services.enabled.join(", ")),
+    ]
+}
+
+/// Returns a kernel with what it lacks for a disk of virtio.
+fn kernel(kernel: &Kernel) -> String {
+    let early = |driver: &str| {
+        matches!(kernel.drivers.get(driver), Some(Driver::BuiltIn | Driver::Initramfs))
+    };
+    let virtio = if early("virtio_blk") && early("virtio_pci") { "" } else { ", no virtio_blk" };
+    let initramfs = if kernel.initramfs.is_some() { "" } else { ", no initramfs" };
+    format!("{}{initramfs}{virtio}", kernel.version)
+}
+
+/// Returns a text of the guest without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln image tar-out`.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use kiln_guest::guest::Guest;
+use kiln_guest::transfer::{Archived, TransferError, tar_out};
+use kiln_guest::tree::GuestPath;
+use serde_json::json;
+
+use super::open;
+use crate::args::image::tar_out::TarOut;
+use crate::context::Context;
+use crate::error::{Class, Problem};
+
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 1 << 20;
+
+/// Writes a folder of the guest as an archive.
+pub(crate) fn run(ctx: &Context, args: &TarOut) -> anyhow::Result<u8> {
+    let path = open::path(&args.path)?;
+    if args.output.is_none() && ctx.ui.json() {
+        let problem = Problem::new(Class::Usage, "`--json` and the archive both go to stdout");
+        return Err(problem.hint("name a file for the archive: `-o FILE`").into());
+    }
+    let mut guest = open::guest_reading(ctx, &args.source)?;
+    let done = match &args.output {
+        Some(file) => to_file(&mut guest, &path, file)?,
+        None => {
+            let out = BufWriter::with_capacity(BUFFER, ctx.ui.raw());
+            match to(&mut guest, &path, out) {
+                // A reader that has seen enough (`| head`) is no failure.
+                Err(TransferError::Archive { source })
+                    if source.kind() == io::ErrorKind::BrokenPipe =>
+                {
+                    return Ok(0);
+                }
+                done => done?,
+            }
+        }
+    };
+    let Archived { entries, bytes, sockets } = done;
+    if ctx.ui.json() {
+        ctx.ui.result(&json!({ "entries": entries, "bytes": bytes, "sockets": sockets }));
+    }
+    if sockets > 0 {
+        ctx.ui.say(format!("{sockets} sockets are left out"));
+    }
+    Ok(0)
+}
+
+/// Writes the archive to a file that has its name only when it is whole.
+fn to_file(guest: &mut Guest, path: &GuestPath, file: &Path) -> anyhow::Result<Archived> {
+    let failed = |source: io::Error| {
+        Problem::new(Class::Host, format!("could not write `{}`", file.display())).because(source)
+    };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let new = tempfile::Builder::new()
+        .prefix(".kiln-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    let out: &File = new.as_file();
+    let done = to(guest, path, BufWriter::with_capacity(BUFFER, out))?;
+    new.persist(file).map_err(|error| failed(error.error))?;
+    Ok(done)
+}
+
+fn to(guest: &mut Guest, path: &GuestPath, mut out: impl Write) -> Result<Archived, TransferError> {
+    tar_out(guest.tree(), path, &mut out)
+}
