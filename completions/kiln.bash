@@ -136,6 +136,9 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,cat)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__cat"
                 ;;
+            kiln__subcmd__help__subcmd__image,convert)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__convert"
+                ;;
             kiln__subcmd__help__subcmd__image,copy-out)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__copy__subcmd__out"
                 ;;
@@ -157,6 +160,9 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,ls)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__ls"
                 ;;
+            kiln__subcmd__help__subcmd__image,resize)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__resize"
+                ;;
             kiln__subcmd__help__subcmd__image,rm)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__rm"
                 ;;
@@ -168,6 +174,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image,cat)
                 cmd="kiln__subcmd__image__subcmd__cat"
+                ;;
+            kiln__subcmd__image,convert)
+                cmd="kiln__subcmd__image__subcmd__convert"
                 ;;
             kiln__subcmd__image,copy-out)
                 cmd="kiln__subcmd__image__subcmd__copy__subcmd__out"
@@ -193,6 +202,9 @@ _kiln() {
             kiln__subcmd__image,ls)
                 cmd="kiln__subcmd__image__subcmd__ls"
                 ;;
+            kiln__subcmd__image,resize)
+                cmd="kiln__subcmd__image__subcmd__resize"
+                ;;
             kiln__subcmd__image,rm)
                 cmd="kiln__subcmd__image__subcmd__rm"
                 ;;
@@ -204,6 +216,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,cat)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__cat"
+                ;;
+            kiln__subcmd__image__subcmd__help,convert)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__convert"
                 ;;
             kiln__subcmd__image__subcmd__help,copy-out)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__copy__subcmd__out"
@@ -228,6 +243,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,ls)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__ls"
+                ;;
+            kiln__subcmd__image__subcmd__help,resize)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__resize"
                 ;;
             kiln__subcmd__image__subcmd__help,rm)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__rm"
@@ -519,7 +537,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image)
-            opts="list info rm ls cat df inspect copy-out tar-out diff seal"
+            opts="list info rm ls cat df inspect copy-out tar-out diff seal convert resize"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -533,6 +551,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__convert)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -631,6 +663,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__resize)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -841,7 +887,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df inspect copy-out tar-out diff seal help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df inspect copy-out tar-out diff seal convert resize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -875,6 +921,48 @@ _kiln() {
                     ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__convert)
+            opts="-O -c -q -v -h -V --format --follow-backing --root --output-format --compress --force --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output-format)
+                    COMPREPLY=($(compgen -W "qcow2 raw vmdk vmdk-stream vhdx vpc vdi" -- "${cur}"))
+                    return 0
+                    ;;
+                -O)
+                    COMPREPLY=($(compgen -W "qcow2 raw vmdk vmdk-stream vhdx vpc vdi" -- "${cur}"))
+                    return 0
+                    ;;
+                --compress)
+                    COMPREPLY=($(compgen -W "zstd zlib" -- "${cur}"))
                     return 0
                     ;;
                 --connect)
@@ -991,7 +1079,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help)
-            opts="list info rm ls cat df inspect copy-out tar-out diff seal help"
+            opts="list info rm ls cat df inspect copy-out tar-out diff seal convert resize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1005,6 +1093,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__convert)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1117,6 +1219,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__resize)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1258,6 +1374,48 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__resize)
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --partition --shrink --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

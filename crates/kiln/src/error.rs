@@ -7,7 +7,11 @@
 use std::fmt;
 
 use kiln_build::BuildError;
+use kiln_disk::convert::ConvertError;
+use kiln_disk::fs::ext::TendError;
 use kiln_disk::image::ImageError;
+use kiln_disk::resize::ResizeError;
+use kiln_disk::table::TableError;
 use kiln_guest::guest::GuestError;
 use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
@@ -222,6 +226,15 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<ImageError>() {
         return of_image(error);
     }
+    if let Some(error) = cause.downcast_ref::<ConvertError>() {
+        return (of_convert(error), None);
+    }
+    if let Some(error) = cause.downcast_ref::<ResizeError>() {
+        return of_resize(error);
+    }
+    if let Some(error) = cause.downcast_ref::<TendError>() {
+        return (of_tend(error), None);
+    }
     if let Some(error) = cause.downcast_ref::<GuestError>() {
         return (of_guest(error), error.hint());
     }
@@ -274,6 +287,50 @@ fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
         _ => None,
     };
     (class, error.hint())
+}
+
+fn of_convert(error: &ConvertError) -> Option<Class> {
+    match error {
+        ConvertError::Exists { .. } => Some(Class::Object),
+        ConvertError::Option(_) => Some(Class::Usage),
+        ConvertError::Read { .. } => Some(Class::File),
+        ConvertError::Tool { .. } | ConvertError::Served { .. } => Some(Class::Tool),
+        // What the host said is next in the chain, and knows its class.
+        _ => None,
+    }
+}
+
+fn of_resize(error: &ResizeError) -> (Option<Class>, Option<String>) {
+    match error {
+        ResizeError::Smaller { .. } => (Some(Class::Usage), None),
+        ResizeError::Behind { .. } => {
+            let hint = "`--partition auto` takes the last one, `none` leaves all as they are";
+            (Some(Class::Object), Some(hint.to_owned()))
+        }
+        ResizeError::NotSmaller { .. } | ResizeError::Read { .. } => (Some(Class::File), None),
+        ResizeError::Table(error) => (of_table(error), None),
+        ResizeError::Image(error) => of_image(error),
+        _ => (None, None),
+    }
+}
+
+fn of_table(error: &TableError) -> Option<Class> {
+    match error {
+        TableError::Io { .. } => None,
+        TableError::NoPartition { .. } | TableError::NoTable => Some(Class::Object),
+        _ => Some(Class::File),
+    }
+}
+
+fn of_tend(error: &TendError) -> Option<Class> {
+    match error {
+        TendError::TooSmall { .. } | TendError::TooLarge { .. } => Some(Class::Usage),
+        TendError::Read { .. } | TendError::Damaged { .. } | TendError::Unmendable { .. } => {
+            Some(Class::File)
+        }
+        // What failed is next in the chain, and knows its class.
+        _ => None,
+    }
 }
 
 fn of_guest(error: &GuestError) -> Option<Class> {

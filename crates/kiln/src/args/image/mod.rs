@@ -2,6 +2,7 @@
 //! `kiln image`: one file a verb.
 
 pub(crate) mod cat;
+pub(crate) mod convert;
 pub(crate) mod copy_out;
 pub(crate) mod df;
 pub(crate) mod diff;
@@ -9,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod ls;
+pub(crate) mod resize;
 pub(crate) mod rm;
 pub(crate) mod seal;
 pub(crate) mod tar_out;
@@ -30,4 +32,6 @@ pub(crate) enum Image {
     TarOut(tar_out::TarOut),
     Diff(diff::Diff),
     Seal(seal::Seal),
+    Convert(convert::Convert),
+    Resize(resize::Resize),
 }

@@ -2,6 +2,7 @@
 //! `kiln image`: one file a verb.
 
 mod cat;
+mod convert;
 mod copy_out;
 mod df;
 mod diff;
@@ -11,6 +12,7 @@ mod inspect;
 mod list;
 mod ls;
 mod open;
+mod resize;
 mod rm;
 mod seal;
 mod tar_out;
@@ -35,6 +37,8 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::TarOut(args) => tar_out::run(ctx, args),
         Image::Diff(args) => diff::run(ctx, args),
         Image::Seal(args) => seal::run(ctx, args),
+        Image::Convert(args) => convert::run(ctx, args),
+        Image::Resize(args) => resize::run(ctx, args),
     }
 }
 

@@ -110,6 +110,29 @@ pub(crate) fn reading(ctx: &Context, source: &Source) -> anyhow::Result<DiskImag
     open(ctx, &path, Mode::Read, &source.opening)
 }
 
+/// Opens an image for reading, several times if that helps: at most `most` times, each a reader of
+/// its own. Warnings are shown once.
+///
+/// # Errors
+///
+/// As [`reading`].
+pub(crate) fn readers(
+    ctx: &Context,
+    source: &Source,
+    most: usize,
+) -> anyhow::Result<Vec<DiskImage>> {
+    let path = match find(ctx, &source.image)? {
+        Found::File(path) | Found::Stored(path) => path,
+    };
+    let first = open(ctx, &path, Mode::Read, &source.opening)?;
+    // Of other formats each reader would be a process.
+    let several = !matches!(first.info().format, FormatName::Foreign(_));
+    let options = options(Mode::Read, &source.opening);
+    let more = (1..most).filter(|_| several).map(|_| DiskImage::open(&path, &options));
+    let more = more.collect::<Result<Vec<_>, _>>()?;
+    Ok(std::iter::once(first).chain(more).collect())
+}
+
 /// Opens an image, or a copy of it, for changing.
 ///
 /// # Errors
@@ -191,7 +214,13 @@ fn find(ctx: &Context, wanted: &str) -> anyhow::Result<Found> {
 }
 
 fn open(ctx: &Context, path: &Path, mode: Mode, opening: &Opening) -> anyhow::Result<DiskImage> {
-    let options = OpenOptions {
+    let disk = DiskImage::open(path, &options(mode, opening))?;
+    disk.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
+    Ok(disk)
+}
+
+fn options(mode: Mode, opening: &Opening) -> OpenOptions {
+    OpenOptions {
         mode,
         format: opening.format.map(|format| match format {
             Format::Raw => FormatName::Raw,
@@ -199,10 +228,7 @@ fn open(ctx: &Context, path: &Path, mode: Mode, opening: &Opening) -> anyhow::Re
         }),
         backing: if opening.follow_backing { Backing::Follow } else { Backing::Refuse },
         ..OpenOptions::default()
-    };
-    let disk = DiskImage::open(path, &options)?;
-    disk.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
-    Ok(disk)
+    }
 }
 
 /// Copies an image to a file of no name yet, in the folder of `output`.
