@@ -3,7 +3,9 @@
 
 use kiln_disk::fs::ext::{Access, Attrs, ExtError, ExtFs, Kind, New, Node, Time};
 
-use crate::image::{Image, NOW, tools};
+use kiln_testkit::run;
+
+use crate::image::{Image, NOW, text, tools};
 
 const MADE: i64 = 1_600_000_000;
 
@@ -224,4 +226,63 @@ fn a_file_system_opened_for_reading_is_not_written_to() {
     assert!(fs.overwrite(Node::ROOT, &mut &b"x"[..]).is_err());
     fs.close().unwrap();
     assert!(std::fs::read(image.path()).unwrap() == before);
+}
+
+#[test]
+fn an_access_control_list_follows_the_permissions() {
+    if !tools() {
+        return;
+    }
+    // u::rw,u:1000:rw,g::r,[m::rw,]o::r
+    let entry = |tag: u8, bits: u8, id: u32| [&[tag, 0, bits, 0][..], &id.to_le_bytes()].concat();
+    let none = u32::MAX;
+    let acl = |owner: u8, group: u8, mask: u8, other: u8| {
+        let entries = [
+            entry(1, owner, none),
+            entry(2, 6, 1000),
+            entry(4, group, none),
+            entry(16, mask, none),
+            entry(32, other, none),
+        ];
+        [&2_u32.to_le_bytes()[..], &entries.concat()].concat()
+    };
+    let image = Image::new(&["-t", "ext4"]);
+    let mut fs = image.edit();
+    let node = file(&mut fs, Node::ROOT, "f", b"x");
+    let name = "system.posix_acl_access".to_owned();
+    fs.replace_xattrs(node, &[(name.clone(), acl(6, 4, 6, 4))]).unwrap();
+    fs.set_attrs(node, &attrs(0o750)).unwrap();
+    assert_eq!(fs.xattrs(node).unwrap(), [(name, acl(7, 4, 5, 0))]);
+    fs.close().unwrap();
+    image.check();
+}
+
+#[test]
+fn inodes_of_an_older_time_keep_what_they_hold() {
+    if !tools() {
+        return;
+    }
+    // Inodes of 256 bytes of which Linux used 128, with an attribute right behind.
+    let image = Image::new(&["-t", "ext4", "-I", "256"]);
+    let mut fs = image.edit();
+    let node = file(&mut fs, Node::ROOT, "f", b"x");
+    fs.close().unwrap();
+    let inode = node.number();
+    for command in [
+        format!("set_inode_field <{inode}> extra_isize 4"),
+        format!("ea_set <{inode}> user.x value"),
+    ] {
+        let path = image.path();
+        let _ = run(&["debugfs", "-w", "-R", &command, text(&path)]).success();
+    }
+    image.check();
+    let mut fs = image.edit();
+    let expected = [("user.x".to_owned(), b"value".to_vec())];
+    assert_eq!(fs.xattrs(node).unwrap(), expected);
+    fs.overwrite(node, &mut &b"longer"[..]).unwrap();
+    fs.set_attrs(node, &attrs(0o600)).unwrap();
+    fs.close().unwrap();
+    image.check();
+    let fs = image.edit();
+    assert_eq!(fs.xattrs(node).unwrap(), expected);
 }

@@ -249,3 +249,82 @@ fn mutated_images_end_in_an_error_or_in_a_tree() {
         try_image(&bytes, &format!("seed {seed}"));
     }
 }
+
+/// What debugfs is told to make of a sound image, and which the library or we once fell over, or
+/// might. The file system has no checksums, so that nothing is refused for those.
+const RECIPES: [&str; 37] = [
+    // libext2fs 1.47 fills as many bytes of an inode with zeros, whatever its size.
+    "set_super_value want_extra_isize 65535",
+    "set_super_value min_extra_isize 65532",
+    // It writes past the end of the bitmaps that it reads.
+    "set_super_value first_data_block 92",
+    "set_super_value inodes_per_group 4294967288",
+    "set_super_value blocks_per_group 8",
+    "set_super_value clusters_per_group 4294967295",
+    "set_super_value blocks_count 4294967295",
+    "set_super_value inodes_count 4294967295",
+    "set_super_value log_block_size 31",
+    "set_super_value log_cluster_size 31",
+    "set_super_value inode_size 129",
+    "set_super_value inode_size 32768",
+    "set_super_value first_ino 0",
+    "set_super_value desc_size 7",
+    "set_super_value reserved_gdt_blocks 65535",
+    "set_super_value last_orphan 2",
+    "set_super_value last_orphan 4294967295",
+    "set_super_value journal_inum 2",
+    "set_bg 0 inode_table 4294967295",
+    "set_bg 0 block_bitmap 0",
+    "set_bg 0 free_blocks_count 65535",
+    "set_inode_field <2> mode 0100644",
+    "set_inode_field <2> size 0x4000000000000000",
+    "set_inode_field d size 0x40000000000",
+    "set_inode_field d size 0",
+    "set_inode_field file size 0x7fffffffffffffff",
+    "set_inode_field file extra_isize 65532",
+    "set_inode_field file extra_isize 3",
+    "set_inode_field file file_acl 4294967295",
+    "set_inode_field file file_acl 1",
+    "set_inode_field file block[0] 0xfffff30a",
+    "set_inode_field file block[1] 0xffff0005",
+    "set_inode_field file flags 0x10000000",
+    "set_inode_field loop size 0x10000000000",
+    "set_inode_field loop size 70000",
+    "link d d/inside",
+    "link <8> d/journal",
+];
+
+#[test]
+fn what_debugfs_breaks_ends_in_an_error_or_in_a_tree() {
+    if !tools() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("fs.raw");
+    for options in [FEATURES[0], FEATURES[1], FEATURES[2]] {
+        let sound = sample(options, false);
+        for recipe in RECIPES {
+            std::fs::write(&path, &sound).expect("a copy");
+            let _ = run(&["debugfs", "-w", "-R", recipe, text(&path)]).success();
+            let bytes = std::fs::read(&path).expect("the image");
+            try_image(&bytes, recipe);
+        }
+    }
+}
+
+#[test]
+fn an_image_that_was_cut_off_is_refused() {
+    if !tools() {
+        return;
+    }
+    let mut bytes = sample(FEATURES[0], false);
+    bytes.truncate(5 << 20);
+    let error = look(&bytes).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the superblock of the file system is damaged: it is longer than what holds it"
+    );
+    for len in [0, 1000, 1024, 1500, 2047, 2048, 4096, 10_000] {
+        assert!(look(&bytes[..len]).is_err(), "{len}");
+    }
+}

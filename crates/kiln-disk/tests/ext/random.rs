@@ -346,6 +346,10 @@ impl Play<'_> {
 
     fn change(&mut self) {
         let Some((dir, name, ino)) = self.model.pick(self.rng) else { return };
+        // An access control list follows the permissions: that has a test of its own.
+        if self.model.things[&ino].xattrs.keys().any(|name| name.starts_with("system.")) {
+            return;
+        }
         let (node, attrs) = (self.node((dir, &name)), attrs(self.rng));
         self.fs.set_attrs(node, &attrs).expect("other attributes");
         self.model.things.get_mut(&ino).expect("it is there").attrs = attrs;

@@ -45,8 +45,14 @@ impl Cache {
         self.device
     }
 
+    /// Returns the size of the device in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.device.size()
+    }
+
     /// Fills `buf` from byte `at` on.
     pub(super) fn read(&mut self, mut at: u64, mut buf: &mut [u8]) -> io::Result<()> {
+        self.check_end(at, buf.len())?;
         while !buf.is_empty() {
             let (page, from, len) = first_part(at, buf.len());
             let (part, rest) = buf.split_at_mut(len);
@@ -66,6 +72,7 @@ impl Cache {
 
     /// Writes `bytes` from byte `at` on, sooner or later.
     pub(super) fn write(&mut self, mut at: u64, mut bytes: &[u8]) -> io::Result<()> {
+        self.check_end(at, bytes.len())?;
         if bytes.len() > DIRECT && at.is_multiple_of(PAGE) && len64(bytes).is_multiple_of(PAGE) {
             return self.write_through(at, bytes);
         }
@@ -82,6 +89,15 @@ impl Cache {
             bytes = rest;
         }
         Ok(())
+    }
+
+    /// Returns an error if this is not all on the device, whose last page may be a short one.
+    fn check_end(&self, at: u64, len: usize) -> io::Result<()> {
+        let end = u64::try_from(len).ok().and_then(|len| at.checked_add(len));
+        match end {
+            Some(end) if end <= self.device.size() => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 
     /// Forgets pages if there are too many: unchanged ones, and all if that is not enough.
@@ -212,5 +228,9 @@ mod tests {
         assert!(cache.read(8192, &mut buf).is_err());
         assert!(cache.read(u64::MAX - 10, &mut buf[..4]).is_err());
         assert!(cache.write(8192, &[1; 4096]).is_err());
+        let (mut short, _file) = self::cache(5000);
+        assert!(short.read(4900, &mut buf[..100]).is_ok());
+        assert!(short.read(4900, &mut buf[..101]).is_err());
+        assert!(short.write(4901, &[1; 100]).is_err());
     }
 }

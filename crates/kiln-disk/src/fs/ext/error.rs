@@ -67,6 +67,12 @@ pub enum ExtError {
         /// Which inode.
         inode: u32,
     },
+    /// The superblock says what cannot be.
+    #[error("the superblock of the file system is damaged: {what}")]
+    Superblock {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// There is no such file.
     #[error("`{}` does not exist", shown(path))]
     NotFound {

@@ -3,7 +3,7 @@
 //!
 //! Source: `ext2fs/ext2fs.h`, `ext2fs/ext2_io.h`, `ext2fs/ext2_err.et` of e2fsprogs 1.47.0 to
 //! 1.47.2. [`Filsys`] is the beginning of `struct struct_ext2_filsys`, which has been the same
-//! since 1.42 (`now` is its last member here; the rest is never touched).
+//! since 1.42 (`default_bitmap_type` is its last member here; the rest is never touched).
 
 #![expect(unsafe_code, reason = "declarations of C functions")]
 
@@ -40,6 +40,8 @@ pub(super) const FALLOCATE_FORCE_INIT: c_int = 2;
 pub(super) const BG_INODE_ZEROED: u16 = 4;
 /// `EXT2_EXTENT_FLAGS_UNINIT`.
 pub(super) const EXTENT_UNINIT: u32 = 2;
+/// `EXT2FS_BMAP64_BITARRAY`.
+pub(super) const BMAP64_BITARRAY: u16 = 1;
 /// `EXT2_EXTENT_CURRENT`.
 pub(super) const EXTENT_CURRENT: c_int = 0;
 
@@ -112,6 +114,8 @@ pub(super) struct Filsys {
     pub(super) image_header: *mut c_void,
     pub(super) umask: u32,
     pub(super) now: i64,
+    pub(super) cluster_ratio_bits: c_int,
+    pub(super) default_bitmap_type: u16,
 }
 
 /// `struct ext2fs_extent`.
@@ -270,6 +274,7 @@ mod tests {
         assert_eq!(std::mem::offset_of!(Filsys, group_desc_count), 48);
         assert_eq!(std::mem::offset_of!(Filsys, inode_map), 80);
         assert_eq!(std::mem::offset_of!(Filsys, now), 184);
+        assert_eq!(std::mem::offset_of!(Filsys, default_bitmap_type), 196);
         assert_eq!(std::mem::offset_of!(IoChannel, private_data), 168);
         assert_eq!(std::mem::offset_of!(IoManager, read_blk64), 88);
     }

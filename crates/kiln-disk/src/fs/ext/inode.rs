@@ -228,13 +228,19 @@ impl Inode {
         }
     }
 
-    fn has_extra(&self) -> bool {
+    fn is_large(&self) -> bool {
         self.len() > LARGE
+    }
+
+    /// Returns whether the inode has the member at `at` of the large part: what comes after
+    /// `i_extra_isize` bytes is extended attributes.
+    fn has(&self, at: usize) -> bool {
+        self.is_large() && at + 4 <= LARGE + usize::from(self.get16(LARGE)).min(self.len() - LARGE)
     }
 
     /// Sets what differs of type, owner, permissions and the time of change.
     pub(super) fn change_attrs(&mut self, kind: Kind, attrs: &Attrs) {
-        let accessed = (self.get32(0x08), self.has_extra().then(|| self.get32(0x8c)));
+        let accessed = (self.get32(0x08), self.has(0x8c).then(|| self.get32(0x8c)));
         let same_time = self.attrs().mtime == attrs.mtime;
         self.set_attrs(kind, attrs);
         if let (true, (seconds, extra)) = (same_time, accessed) {
@@ -270,15 +276,14 @@ impl Inode {
         self.set_time(0x08, 0x8c, attrs.mtime);
     }
 
-    /// Sets the times of the inode's change and creation.
+    /// Makes all members known here part of a new inode, and sets the times of its change and
+    /// creation.
     pub(super) fn set_made(&mut self, now: Time) {
-        if self.has_extra() {
-            self.set16(0x80, EXTRA);
-        }
-        self.set_time(0x0c, 0x84, now);
-        if self.has_extra() {
+        if self.is_large() {
+            self.set16(LARGE, EXTRA);
             self.set_time(0x90, 0x94, now);
         }
+        self.set_time(0x0c, 0x84, now);
     }
 
     /// Sets every time of an inode that is in use.
@@ -288,7 +293,7 @@ impl Inode {
             self.set_attrs(kind, &attrs);
         }
         self.set_time(0x0c, 0x84, now);
-        if self.has_extra() {
+        if self.has(0x94) {
             self.set_time(0x90, 0x94, now);
         }
     }
@@ -316,11 +321,11 @@ impl Inode {
     fn set_time(&mut self, at: usize, extra_at: usize, time: Time) {
         // 32 signed bits, and two more that count how often these have wrapped since 1970.
         let (least, most) = (i64::from(i32::MIN), i64::from(i32::MAX) + (3 << 32));
-        let most = if self.has_extra() { most } else { i64::from(i32::MAX) };
+        let most = if self.has(extra_at) { most } else { i64::from(i32::MAX) };
         let seconds = time.seconds.clamp(least, most);
         let low = u32::try_from(seconds & 0xffff_ffff).expect("masked");
         self.set32(at, low);
-        if self.has_extra() {
+        if self.has(extra_at) {
             let epoch = (seconds - i64::from(low.cast_signed())) >> 32;
             let epoch = u32::try_from(epoch & 3).expect("masked");
             self.set32(extra_at, time.nanos.min(999_999_999) << 2 | epoch);
@@ -329,7 +334,7 @@ impl Inode {
 
     /// Returns owner, permissions and time.
     pub(super) fn attrs(&self) -> Attrs {
-        let extra = if self.has_extra() { self.get32(0x88) } else { 0 };
+        let extra = if self.has(0x88) { self.get32(0x88) } else { 0 };
         let seconds = i64::from(self.get32(0x10).cast_signed()) + (i64::from(extra & 3) << 32);
         Attrs {
             mode: self.mode() & 0o7777,
@@ -350,6 +355,7 @@ mod tests {
             let mtime = Time { seconds, nanos: 123_456_789 };
             let attrs = Attrs { mode: 0o4755, uid: 0xdead_beef, gid: 70_000, mtime };
             let mut inode = Inode::zeroed(256);
+            inode.set_made(mtime);
             inode.set_attrs(Kind::File, &attrs);
             assert_eq!(inode.attrs(), attrs);
             assert_eq!(inode.kind(), Some(Kind::File));
@@ -364,6 +370,24 @@ mod tests {
         inode.set_made(mtime);
         let got = inode.attrs().mtime;
         assert_eq!(got, Time { seconds: i64::from(i32::MAX), nanos: 0 });
+    }
+
+    #[test]
+    fn attributes_of_old_inodes_are_left_alone() {
+        // Inodes of 256 bytes whose large part is unused, or has four members.
+        for extra in [0, 16] {
+            let mut inode = Inode::zeroed(256);
+            inode.set16(LARGE, extra);
+            let start = LARGE + usize::from(extra);
+            (start.max(132)..256).step_by(4).for_each(|at| inode.set32(at, 0xea02_0000));
+            let mtime = Time { seconds: 1 << 33, nanos: 7 };
+            inode.set_attrs(Kind::File, &Attrs { mtime, ..Attrs::default() });
+            inode.set_times(mtime);
+            inode.set_modified(mtime);
+            assert!((start.max(132)..256).step_by(4).all(|at| inode.get32(at) == 0xea02_0000));
+            let whole = extra == 16;
+            assert_eq!(inode.attrs().mtime == mtime, whole);
+        }
     }
 
     #[test]

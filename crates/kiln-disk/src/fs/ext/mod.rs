@@ -24,6 +24,7 @@ mod raw;
 mod read;
 pub mod resize;
 mod scratch;
+mod superblock;
 mod write;
 mod xattr;
 
@@ -267,7 +268,8 @@ impl ExtFs {
         }
     }
 
-    /// Sets owner, permissions and time of change.
+    /// Sets owner, permissions and time of change. An access control list follows the permissions,
+    /// as with chmod(2).
     ///
     /// # Errors
     ///
@@ -275,8 +277,10 @@ impl ExtFs {
     pub fn set_attrs(&mut self, node: Node, attrs: &Attrs) -> Result<(), ExtError> {
         let mut inode = self.raw.read_inode(node.0)?;
         let wrong = ExtError::WrongKind { inode: node.0, wanted: "inode of a known kind" };
+        let before = inode.attrs().mode;
         inode.change_attrs(inode.kind().ok_or(wrong)?, attrs);
         inode.set_changed(self.now());
-        self.raw.write_inode(node.0, &mut inode)
+        self.raw.write_inode(node.0, &mut inode)?;
+        if before == attrs.mode & 0o7777 { Ok(()) } else { self.follow_mode(node, attrs.mode) }
     }
 }

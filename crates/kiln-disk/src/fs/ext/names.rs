@@ -93,8 +93,8 @@ impl ExtFs {
     /// Returns a new inode with one name.
     pub(super) fn fresh(&self, kind: Kind, attrs: &Attrs) -> Inode {
         let mut inode = self.raw.blank_inode();
-        inode.set_attrs(kind, attrs);
         inode.set_made(self.now());
+        inode.set_attrs(kind, attrs);
         inode.set_links(1);
         inode
     }

@@ -5,6 +5,8 @@ use super::{ExtError, ExtFs, Node};
 
 /// What libext2fs calls the part of a file's contents that stands among the attributes.
 pub(super) const INLINE: &str = "system.data";
+/// The access control list of a node itself.
+const ACCESS: &str = "system.posix_acl_access";
 /// `XATTR_SIZE_MAX` of Linux.
 const MOST_VALUE: usize = 65_536;
 /// `XATTR_NAME_MAX` of Linux.
@@ -88,6 +90,15 @@ impl ExtFs {
         Ok(all)
     }
 
+    /// Makes the access control list of a node, if it has one, say what its permissions do.
+    pub(super) fn follow_mode(&mut self, node: Node, mode: u32) -> Result<(), ExtError> {
+        let xattrs = self.xattrs(node)?;
+        let Some((name, value)) = xattrs.into_iter().find(|(name, _)| name == ACCESS) else {
+            return Ok(());
+        };
+        self.raw.set_xattrs(node.0, &[(name, acl_of_mode(value, mode))])
+    }
+
     /// Notes the time of a change that left the contents alone.
     pub(super) fn note_change(&mut self, node: Node) -> Result<(), ExtError> {
         let mut inode = self.raw.read_inode(node.0)?;
@@ -99,6 +110,32 @@ impl ExtFs {
     pub(super) fn has_value_inodes(&self) -> bool {
         self.raw.super32(0x60) & EA_INODE != 0
     }
+}
+
+/// Returns an access control list after chmod(2): owner and others get their bits; those of the
+/// group are the mask, if there is one.
+///
+/// Source: `__posix_acl_chmod_masq` in Linux, fs/posix_acl.c.
+fn acl_of_mode(mut value: Vec<u8>, mode: u32) -> Vec<u8> {
+    const OWNER: u16 = 0x01;
+    const GROUP: u16 = 0x04;
+    const MASK: u16 = 0x10;
+    const OTHER: u16 = 0x20;
+    let tag = |entry: &[u8]| u16::from_le_bytes([entry[0], entry[1]]);
+    let entries = value.get_mut(4..).unwrap_or_default();
+    let masked = entries.chunks_exact(8).any(|entry| tag(entry) == MASK);
+    for entry in entries.chunks_exact_mut(8) {
+        let shift = match tag(entry) {
+            OWNER => 6,
+            MASK => 3,
+            GROUP if !masked => 3,
+            OTHER => 0,
+            _ => continue,
+        };
+        let [bits, ..] = (mode >> shift & 7).to_le_bytes();
+        entry[2] = bits;
+    }
+    value
 }
 
 /// Returns an error if Linux would not take these.
