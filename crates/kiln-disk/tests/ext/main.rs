@@ -9,3 +9,4 @@ mod image;
 mod journal;
 mod random;
 mod tend;
+mod uuid;

@@ -19,7 +19,7 @@ pub use self::disk::{Disk, Place};
 pub use self::error::GuestError;
 pub use self::root::Root;
 use crate::backend::direct::DirectTree;
-use crate::tree::{GuestPath, Time, Tree};
+use crate::tree::{GuestPath, Time, Tree, TreeError};
 
 /// How a guest is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +177,18 @@ impl Guest {
         match &mut self.holder {
             Holder::Direct { tree, .. } => &mut **tree,
             Holder::Other(backend) => backend.tree(),
+        }
+    }
+
+    /// Gives the mounted file system of a partition another UUID; `false` if that cannot be done.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::ReadOnly`], [`TreeError::Backend`].
+    pub fn set_uuid(&mut self, place: &str, uuid: [u8; 16]) -> Result<bool, TreeError> {
+        match &mut self.holder {
+            Holder::Direct { tree, .. } => tree.set_uuid(place, uuid),
+            Holder::Other(_) => Ok(false),
         }
     }
 

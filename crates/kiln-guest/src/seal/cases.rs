@@ -3,7 +3,8 @@
 //! tested beside them.
 
 use super::{
-    Cause, OPERATIONS, Options, SealContext, SealReport, Selection, Volume, Volumes, seal,
+    Cause, OPERATIONS, Options, SealContext, SealReport, Selection, Subject, TreeAlone, Volume,
+    seal,
 };
 use crate::tree::memory::MemoryTree;
 use crate::tree::{Time, Tree};
@@ -18,7 +19,8 @@ pub(super) fn sealed_with(tree: &mut dyn Tree, operation: &str, options: &Option
     let mut selection = Selection::default();
     selection.enable(operation).unwrap();
     let now = Time { seconds: 1_800_000_000, nanos: 0 };
-    let mut ctx = SealContext { tree, now, options, customize: None, script: None, volumes: None };
+    let mut ctx =
+        SealContext { subject: &mut TreeAlone(tree), now, options, customize: None, script: None };
     seal(&selection, &mut ctx).unwrap()
 }
 
@@ -155,12 +157,11 @@ fn a_second_seal_changes_nothing() {
     let now = Time { seconds: 1_800_000_000, nanos: 0 };
     for round in 0..2 {
         let mut ctx = SealContext {
-            tree: &mut tree,
+            subject: &mut TreeAlone(&mut tree),
             now,
             options: &Options::default(),
             customize: None,
             script: None,
-            volumes: None,
         };
         let report = seal(&selection, &mut ctx).unwrap();
         let edits = report.done.iter().map(|done| done.edits.list.len()).sum::<usize>();
@@ -176,62 +177,66 @@ fn links_lead_no_removal_astray() {
         let mut selection = Selection::default();
         selection.add_list("all").unwrap();
         let mut ctx = SealContext {
-            tree: &mut tree,
+            subject: &mut TreeAlone(&mut tree),
             now: Time { seconds: 1, nanos: 0 },
             options: &Options::default(),
             customize: None,
             script: None,
-            volumes: None,
         };
         seal(&selection, &mut ctx).unwrap();
         assert!(files(&tree).contains(&String::from(kept)), "{link}");
     }
 }
 
-/// Disks that note what is done to them.
-struct Disks(Vec<&'static str>);
+/// A tree with disks that note what is done to them.
+struct Disks {
+    tree: MemoryTree,
+    done: Vec<&'static str>,
+}
 
-impl Volumes for Disks {
-    fn list(&mut self) -> Vec<Volume> {
+impl Subject for Disks {
+    fn tree(&mut self) -> &mut dyn Tree {
+        &mut self.tree
+    }
+
+    fn volumes(&mut self) -> Vec<Volume> {
         ["ext4", "ntfs"].map(|fs| Volume { name: format!("{fs}-disk"), fs: fs.into() }).into()
     }
 
     fn new_uuid(&mut self, volume: &Volume) -> Result<bool, Cause> {
-        self.0.push("uuid");
+        self.done.push("uuid");
         Ok(volume.fs == "ext4")
     }
 
     fn new_lvm_uuids(&mut self) -> Result<Option<bool>, Cause> {
-        self.0.push("lvm");
+        self.done.push("lvm");
         Ok(Some(false))
     }
 }
 
 #[test]
 fn edits_come_after_removals_and_disks_after_trees() {
-    let mut tree = MemoryTree::of(&["/tmp/x", "/etc/y"]);
+    let mut disks = Disks { tree: MemoryTree::of(&["/tmp/x", "/etc/y"]), done: Vec::new() };
     let mut selection = Selection::default();
     selection.enable("lvm-uuids,fs-uuids,customize,tmp-files,script").unwrap();
-    let mut disks = Disks(Vec::new());
     let mut customize = |tree: &mut dyn Tree| {
         tree.write(&"/tmp/kept".into(), &mut &b"1"[..], &crate::tree::Attrs::default())?;
         Ok(vec![String::from("made")])
     };
     let mut ctx = SealContext {
-        tree: &mut tree,
+        subject: &mut disks,
         now: Time { seconds: 1, nanos: 0 },
         options: &Options::default(),
         customize: Some(&mut customize),
         script: None,
-        volumes: Some(&mut disks),
     };
     let report = seal(&selection, &mut ctx).unwrap();
     let names: Vec<_> = report.done.iter().map(|done| done.operation).collect();
     assert_eq!(names, ["script", "tmp-files", "customize", "fs-uuids", "lvm-uuids"]);
     assert_eq!(report.done[2].notes, ["made"]);
     assert_eq!(report.done[3].notes.len(), 2);
-    assert_eq!(disks.0, ["uuid", "uuid", "lvm"]);
-    assert_eq!(files(&tree), ["/etc/y", "/tmp/kept"]);
+    assert_eq!(disks.done, ["uuid", "uuid", "lvm"]);
+    assert_eq!(files(&disks.tree), ["/etc/y", "/tmp/kept"]);
 }
 
 #[test]

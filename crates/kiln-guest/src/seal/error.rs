@@ -33,6 +33,9 @@ pub enum SealError {
         /// The operation.
         operation: &'static str,
     },
+    /// The guest's system could not be told.
+    #[error("cannot tell which system the guest has")]
+    System(#[source] TreeError),
     /// An operation failed.
     #[error("the seal operation `{name}` failed")]
     Operation {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::{OPERATIONS, Operation, Origin};
 
 /// Columns of the manual's text.
-const COLUMNS: usize = 78;
+const COLUMNS: usize = 70;
 
 /// Returns a line for each operation: its name, `*` if it runs by default, its heading.
 #[must_use]
@@ -98,7 +98,9 @@ mod tests {
             assert!(manual.lines().any(|line| line.trim_end_matches('*') == op.name));
             assert!(markdown.contains(&format!("**{}**", op.name)));
         }
-        assert!(list.contains("abrt-data            * Remove the crash reports"));
-        assert!(manual.lines().all(|line| line.len() <= COLUMNS), "{manual}");
+        assert!(list.starts_with("abrt-data               * Remove the crash reports"));
+        // A long path has a line of its own.
+        let long = |line: &&str| line.len() > COLUMNS && line.trim().contains(' ');
+        assert_eq!(manual.lines().find(long), None);
     }
 }

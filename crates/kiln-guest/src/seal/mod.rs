@@ -53,25 +53,45 @@ pub struct Volume {
     pub fs: String,
 }
 
-/// The file systems of an image, which operations on devices change.
-pub trait Volumes {
-    /// Returns them, in the order of the disk.
-    fn list(&mut self) -> Vec<Volume>;
+/// What is sealed: a guest's tree, and the file systems that hold it.
+pub trait Subject {
+    /// Returns the guest's files.
+    fn tree(&mut self) -> &mut dyn Tree;
 
-    /// Gives one another UUID, at random; `false` if that is not possible for its kind.
+    /// Returns the image's file systems, in the order of the disk; none if nothing can be done to
+    /// them.
+    fn volumes(&mut self) -> Vec<Volume> {
+        Vec::new()
+    }
+
+    /// Gives one another UUID, at random; `false` if it stays as it is.
     ///
     /// # Errors
     ///
     /// What the file system says.
-    fn new_uuid(&mut self, volume: &Volume) -> Result<bool, Cause>;
+    fn new_uuid(&mut self, _volume: &Volume) -> Result<bool, Cause> {
+        Ok(false)
+    }
 
     /// Gives LVM's physical volumes and volume groups other UUIDs; `None` if there are none,
-    /// `Some(false)` if there are and this cannot be done here.
+    /// `Some(false)` if there are and they stay as they are.
     ///
     /// # Errors
     ///
     /// What LVM says.
-    fn new_lvm_uuids(&mut self) -> Result<Option<bool>, Cause>;
+    fn new_lvm_uuids(&mut self) -> Result<Option<bool>, Cause> {
+        Ok(None)
+    }
+}
+
+/// A tree of which nothing more is known.
+#[expect(missing_debug_implementations, reason = "a tree has nothing to show")]
+pub struct TreeAlone<'a>(pub &'a mut dyn Tree);
+
+impl Subject for TreeAlone<'_> {
+    fn tree(&mut self) -> &mut dyn Tree {
+        self.0
+    }
 }
 
 /// What operations are told by the user.
@@ -106,8 +126,8 @@ impl Options {
 /// What a seal works on.
 #[expect(missing_debug_implementations, reason = "trees and closures have nothing to show")]
 pub struct SealContext<'a> {
-    /// The guest's files.
-    pub tree: &'a mut dyn Tree,
+    /// What is sealed.
+    pub subject: &'a mut dyn Subject,
     /// The time that is noted for what is changed.
     pub now: Time,
     /// What the user said.
@@ -116,8 +136,6 @@ pub struct SealContext<'a> {
     pub customize: Option<Customize<'a>>,
     /// Scripts of the operation `script`, where the tree is mounted and they can run.
     pub script: Option<Customize<'a>>,
-    /// The image's file systems, if something can be done to them.
-    pub volumes: Option<&'a mut dyn Volumes>,
 }
 
 /// What one operation did.
@@ -157,12 +175,29 @@ pub struct SealReport {
 /// - [`SealError::Operation`] if one fails; those before it have been done.
 pub fn seal(selection: &Selection, ctx: &mut SealContext<'_>) -> Result<SealReport, SealError> {
     ctx.options.check(selection)?;
-    let system = System::of(ctx.tree)
-        .map_err(|source| SealError::Operation { name: "inspect", source: source.into() })?;
-    let mut report = SealReport { done: Vec::new(), labels: Labels::NotUsed, ca_store: false };
-    let mut recorder = Recorder::new(ctx.tree);
     let mut operations = selection.operations();
     operations.sort_by_key(|operation| (operation.run.stage(), operation.name));
+    let mut report = seal_tree(&operations, ctx)?;
+    for operation in operations {
+        if let Run::Volumes(run) = operation.run {
+            let mut notes = Vec::new();
+            let done = run(ctx.subject, &mut notes);
+            done.map_err(|source| SealError::Operation { name: operation.name, source })?;
+            report.done.push(Done { operation: operation.name, edits: Edits::default(), notes });
+        }
+    }
+    Ok(report)
+}
+
+/// Runs the operations that change the tree, and labels what they made.
+fn seal_tree(
+    operations: &[&'static Operation],
+    ctx: &mut SealContext<'_>,
+) -> Result<SealReport, SealError> {
+    let tree = ctx.subject.tree();
+    let system = System::of(tree).map_err(SealError::System)?;
+    let mut report = SealReport { done: Vec::new(), labels: Labels::NotUsed, ca_store: false };
+    let mut recorder = Recorder::new(tree);
     let mut work = Work {
         tree: &mut recorder,
         now: ctx.now,
@@ -176,10 +211,7 @@ pub fn seal(selection: &Selection, ctx: &mut SealContext<'_>) -> Result<SealRepo
         match operation.run {
             Run::Customize => hand_on(&mut work, ctx.customize.as_mut()).map_err(failed)?,
             Run::Script => hand_on(&mut work, ctx.script.as_mut()).map_err(failed)?,
-            Run::Volumes(run) => match &mut ctx.volumes {
-                Some(volumes) => run(&mut **volumes, &mut work.notes).map_err(failed)?,
-                None => continue,
-            },
+            Run::Volumes(_) => continue,
             _ => operation.run_on(&mut work).map_err(|source| failed(source.into()))?,
         }
         let notes = std::mem::take(&mut work.notes);
@@ -188,7 +220,7 @@ pub fn seal(selection: &Selection, ctx: &mut SealContext<'_>) -> Result<SealRepo
     }
     report.ca_store = work.ca_store;
     let made = made(&report.done);
-    report.labels = selinux::label(ctx.tree, &made, ctx.now).map_err(SealError::Labels)?;
+    report.labels = selinux::label(tree, &made, ctx.now).map_err(SealError::Labels)?;
     Ok(report)
 }
 

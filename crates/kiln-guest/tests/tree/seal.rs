@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{Image, NOW, path};
-use kiln_guest::seal::{Options, SealContext, SealError, SealReport, Selection, seal};
+use kiln_guest::seal::{Options, SealContext, SealError, SealReport, Selection, TreeAlone, seal};
 use kiln_guest::selinux::Labels;
 use kiln_guest::tree::{Tree, find_all};
 use kiln_testkit::{Files, run};
@@ -14,12 +14,11 @@ fn sealed(tree: &mut dyn Tree, list: &str) -> Result<SealReport, SealError> {
     selection.add_list(list)?;
     let options = Options::default();
     let mut ctx = SealContext {
-        tree,
+        subject: &mut TreeAlone(tree),
         now: NOW,
         options: &options,
         customize: None,
         script: None,
-        volumes: None,
     };
     seal(&selection, &mut ctx)
 }

@@ -151,3 +151,16 @@ fn the_operations_are_listed_and_documented() {
         assert!(help.lines().any(|line| line.trim_end_matches('*').trim() == name), "{name}");
     }
 }
+
+#[test]
+fn file_systems_get_other_uuids_when_asked_for() {
+    let Some(lab) = Lab::debian() else { return };
+    let out = lab.image("seal", &["--enable", "fs-uuids,lvm-uuids"]).success();
+    assert_eq!(out.stdout, "");
+    let notes: Vec<_> = out.stderr.lines().collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].starts_with("warning: fs-uuids: `sda1` (vfat) keeps its UUID"), "{notes:?}");
+    // Whether it can be changed depends on what mke2fs takes for its defaults.
+    assert!(notes[1].contains("`sda2`"), "{notes:?}");
+    drop(lab.image("cat", &["/etc/hostname"]).success());
+}

@@ -25,6 +25,7 @@ mod read;
 pub mod resize;
 mod scratch;
 mod superblock;
+mod uuid;
 mod write;
 mod xattr;
 
@@ -215,12 +216,6 @@ impl ExtFs {
             inodes: self.raw.super32(0x00),
             free_inodes,
         }
-    }
-
-    /// Returns its UUID.
-    #[must_use]
-    pub fn uuid(&self) -> [u8; 16] {
-        self.raw.super_bytes(0x68)
     }
 
     /// Returns its label: up to 16 bytes, none if it has no label.

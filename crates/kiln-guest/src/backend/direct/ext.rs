@@ -75,6 +75,10 @@ impl Volume for Ext {
         self.kind
     }
 
+    fn set_uuid(&mut self, uuid: [u8; 16]) -> Result<bool, VolumeError> {
+        self.change()?.set_uuid(uuid).map_err(error)
+    }
+
     fn root(&self) -> Node {
         ext::Node::ROOT.number().into()
     }

@@ -172,6 +172,23 @@ impl DirectTree {
         Ok(())
     }
 
+    /// Gives the mounted file system of a partition another UUID; `false` if it is not mounted or
+    /// cannot have another one.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::ReadOnly`], [`TreeError::Backend`].
+    pub fn set_uuid(&mut self, source: &str, uuid: [u8; 16]) -> Result<bool, TreeError> {
+        let mut mounts = self.mounts.iter_mut();
+        match mounts.find(|mount| mount.source == source && mount.locked.is_none()) {
+            Some(mount) => {
+                let done = mount.volume.set_uuid(uuid);
+                done.map_err(|error| failed("change the UUID of", &mount.path, error))
+            }
+            None => Ok(false),
+        }
+    }
+
     /// Brings all changes onto the devices and closes the file systems.
     ///
     /// # Errors

@@ -109,6 +109,11 @@ pub(super) trait Volume: fmt::Debug {
 
     fn fill(&mut self) -> Result<Fill, VolumeError>;
 
+    /// Gives the file system another UUID; `false` if it cannot have another one.
+    fn set_uuid(&mut self, _uuid: [u8; 16]) -> Result<bool, VolumeError> {
+        Ok(false)
+    }
+
     /// Brings everything onto the device.
     fn close(self: Box<Self>) -> Result<(), VolumeError>;
 }

@@ -2,7 +2,7 @@
 //! `lvm-uuids`: give LVM's physical volumes and volume groups other UUIDs.
 
 use super::{Operation, Origin, Run};
-use crate::seal::{Cause, Volumes};
+use crate::seal::{Cause, Subject};
 
 pub(super) const OPERATION: Operation = Operation {
     name: "lvm-uuids",
@@ -16,8 +16,8 @@ pub(super) const OPERATION: Operation = Operation {
     run: Run::Volumes(run),
 };
 
-fn run(volumes: &mut dyn Volumes, notes: &mut Vec<String>) -> Result<(), Cause> {
-    if volumes.new_lvm_uuids()? == Some(false) {
+fn run(subject: &mut dyn Subject, notes: &mut Vec<String>) -> Result<(), Cause> {
+    if subject.new_lvm_uuids()? == Some(false) {
         notes.push(String::from("the image has LVM, whose UUIDs stay as they are"));
     }
     Ok(())

@@ -80,7 +80,7 @@ mod yum_uuid;
 mod zsh_history;
 
 use super::work::Work;
-use super::{Cause, Volumes};
+use super::{Cause, Subject};
 use crate::tree::TreeError;
 
 /// All operations, by name.
@@ -206,7 +206,7 @@ pub(super) enum Run {
     /// The user's edits are made.
     Customize,
     /// What this function does to whole file systems; the lines are for the user.
-    Volumes(fn(&mut dyn Volumes, &mut Vec<String>) -> Result<(), Cause>),
+    Volumes(fn(&mut dyn Subject, &mut Vec<String>) -> Result<(), Cause>),
 }
 
 impl Run {

@@ -2,13 +2,15 @@
 //! `kiln image seal`.
 
 use kiln_disk::fs::identify::ContentKind;
-use kiln_guest::guest::{Disk, Guest};
+use kiln_guest::guest::{Guest, Place};
 use kiln_guest::seal::{
-    Cause, OPERATIONS, Operation, Options, Origin, SealContext, SealReport, Selection, System,
-    Volume, Volumes, manual, seal,
+    Cause, OPERATIONS, Operation, Options, Origin, SealContext, SealReport, Selection, Subject,
+    System, Volume, manual, seal,
 };
 use kiln_guest::selinux::Labels;
+use kiln_guest::tree::Tree;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{edits, open};
 use crate::args::image::seal::{Listing, Seal};
@@ -66,45 +68,44 @@ fn seal_guest(
     selection: &Selection,
     options: &Options,
 ) -> anyhow::Result<SealReport> {
-    let mut volumes = guest.disk().map(Places::of);
     let mut ctx = SealContext {
-        tree: guest.tree(),
+        subject: &mut Opened(guest),
         now: open::now(),
         options,
         customize: None,
         script: None,
-        volumes: volumes.as_mut().map(|volumes| volumes as &mut dyn Volumes),
     };
     Ok(seal(selection, &mut ctx)?)
 }
 
-/// The file systems of an image that is held in process: their UUIDs stay.
-struct Places {
-    volumes: Vec<Volume>,
-    lvm: bool,
-}
+/// A guest as it is sealed.
+struct Opened<'a>(&'a mut Guest);
 
-impl Places {
-    fn of(disk: &Disk) -> Self {
-        let volumes = disk.places.iter().filter(|place| place.content.kind.has_files());
-        let volumes = volumes
-            .map(|place| Volume { name: place.name.clone(), fs: place.content.kind.to_string() });
-        let lvm = disk.places.iter().any(|place| place.content.kind == ContentKind::LvmPv);
-        Self { volumes: volumes.collect(), lvm }
+impl Opened<'_> {
+    fn places(&self) -> &[Place] {
+        self.0.disk().map(|disk| &disk.places[..]).unwrap_or_default()
     }
 }
 
-impl Volumes for Places {
-    fn list(&mut self) -> Vec<Volume> {
-        self.volumes.clone()
+impl Subject for Opened<'_> {
+    fn tree(&mut self) -> &mut dyn Tree {
+        self.0.tree()
     }
 
-    fn new_uuid(&mut self, _: &Volume) -> Result<bool, Cause> {
-        Ok(false)
+    fn volumes(&mut self) -> Vec<Volume> {
+        let places = self.places().iter().filter(|place| place.content.kind.has_files());
+        let volume =
+            |place: &Place| Volume { name: place.name.clone(), fs: place.content.kind.to_string() };
+        places.map(volume).collect()
+    }
+
+    fn new_uuid(&mut self, volume: &Volume) -> Result<bool, Cause> {
+        Ok(self.0.set_uuid(&volume.name, Uuid::new_v4().into_bytes())?)
     }
 
     fn new_lvm_uuids(&mut self) -> Result<Option<bool>, Cause> {
-        Ok(self.lvm.then_some(false))
+        let lvm = self.places().iter().any(|place| place.content.kind == ContentKind::LvmPv);
+        Ok(lvm.then_some(false))
     }
 }
 

@@ -72,6 +72,17 @@ impl Raw {
         (clusters.saturating_mul(1 << ratio), inodes)
     }
 
+    /// Makes the checksums of the group descriptors anew: they are made of the UUID.
+    pub(in super::super) fn set_group_checksums(&mut self) {
+        // SAFETY: see the invariant; group numbers are below the count.
+        unsafe {
+            for group in 0..(*self.fs).group_desc_count {
+                ffi::ext2fs_group_desc_csum_set(self.fs, group);
+            }
+            (*self.fs).flags |= ffi::FLAG_DIRTY;
+        }
+    }
+
     /// Makes the sums in the superblock those of the groups.
     pub(in super::super) fn sum_groups(&mut self) {
         let (blocks, inodes) = self.free_by_groups();
