@@ -139,6 +139,9 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,convert)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__convert"
                 ;;
+            kiln__subcmd__help__subcmd__image,copy-in)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__copy__subcmd__in"
+                ;;
             kiln__subcmd__help__subcmd__image,copy-out)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__copy__subcmd__out"
                 ;;
@@ -147,6 +150,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__image,diff)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__diff"
+                ;;
+            kiln__subcmd__help__subcmd__image,edit)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__edit"
                 ;;
             kiln__subcmd__help__subcmd__image,info)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__info"
@@ -169,6 +175,9 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,seal)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__seal"
                 ;;
+            kiln__subcmd__help__subcmd__image,tar-in)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__tar__subcmd__in"
+                ;;
             kiln__subcmd__help__subcmd__image,tar-out)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__tar__subcmd__out"
                 ;;
@@ -178,6 +187,9 @@ _kiln() {
             kiln__subcmd__image,convert)
                 cmd="kiln__subcmd__image__subcmd__convert"
                 ;;
+            kiln__subcmd__image,copy-in)
+                cmd="kiln__subcmd__image__subcmd__copy__subcmd__in"
+                ;;
             kiln__subcmd__image,copy-out)
                 cmd="kiln__subcmd__image__subcmd__copy__subcmd__out"
                 ;;
@@ -186,6 +198,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image,diff)
                 cmd="kiln__subcmd__image__subcmd__diff"
+                ;;
+            kiln__subcmd__image,edit)
+                cmd="kiln__subcmd__image__subcmd__edit"
                 ;;
             kiln__subcmd__image,help)
                 cmd="kiln__subcmd__image__subcmd__help"
@@ -211,6 +226,9 @@ _kiln() {
             kiln__subcmd__image,seal)
                 cmd="kiln__subcmd__image__subcmd__seal"
                 ;;
+            kiln__subcmd__image,tar-in)
+                cmd="kiln__subcmd__image__subcmd__tar__subcmd__in"
+                ;;
             kiln__subcmd__image,tar-out)
                 cmd="kiln__subcmd__image__subcmd__tar__subcmd__out"
                 ;;
@@ -220,6 +238,9 @@ _kiln() {
             kiln__subcmd__image__subcmd__help,convert)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__convert"
                 ;;
+            kiln__subcmd__image__subcmd__help,copy-in)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__copy__subcmd__in"
+                ;;
             kiln__subcmd__image__subcmd__help,copy-out)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__copy__subcmd__out"
                 ;;
@@ -228,6 +249,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,diff)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__diff"
+                ;;
+            kiln__subcmd__image__subcmd__help,edit)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__edit"
                 ;;
             kiln__subcmd__image__subcmd__help,help)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__help"
@@ -252,6 +276,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,seal)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__seal"
+                ;;
+            kiln__subcmd__image__subcmd__help,tar-in)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__tar__subcmd__in"
                 ;;
             kiln__subcmd__image__subcmd__help,tar-out)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__tar__subcmd__out"
@@ -537,7 +564,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image)
-            opts="list info rm ls cat df inspect copy-out tar-out diff seal convert resize"
+            opts="list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -565,6 +592,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__convert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__copy__subcmd__in)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -607,6 +648,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__edit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -705,6 +760,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__seal)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__tar__subcmd__in)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -887,7 +956,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df inspect copy-out tar-out diff seal convert resize help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -963,6 +1032,52 @@ _kiln() {
                     ;;
                 --compress)
                     COMPREPLY=($(compgen -W "zstd zlib" -- "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__copy__subcmd__in)
+            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --to --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --connect)
@@ -1078,8 +1193,54 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__image__subcmd__edit)
+            opts="-o -e -c -q -v -h -V --output --dry-run --format --follow-backing --root --expression --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__image__subcmd__help)
-            opts="list info rm ls cat df inspect copy-out tar-out diff seal convert resize help"
+            opts="list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1107,6 +1268,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__convert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__copy__subcmd__in)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1149,6 +1324,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__edit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1261,6 +1450,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__seal)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__tar__subcmd__in)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1504,6 +1707,52 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__tar__subcmd__in)
+            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --to --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -201,27 +201,30 @@ complete -c kiln -n "__fish_kiln_using_subcommand build" -s v -l verbose -d 'Tel
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -l json -d 'Print the result as one JSON object'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -s q -l quiet -d 'Print errors and warnings only'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -s v -l verbose -d 'Tell each decision'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "list" -d 'List the images of the store'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "info" -d 'Show an image\'s manifest'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "ls" -d 'List a folder of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "cat" -d 'Print files of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "df" -d 'Show how full the file systems of an image are'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "diff" -d 'Compare the files of two images'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "convert" -d 'Copy an image in another format'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "resize" -d 'Make an image\'s disk larger or smaller, with its last partition and the file system in it'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect copy-out tar-out diff seal convert resize help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "ls" -d 'List a folder of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "cat" -d 'Print files of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "edit" -d 'Edit a file of an image, with an editor or an expression'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "copy-in" -d 'Copy files and folders from here into an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "tar-in" -d 'Unpack a tar archive into an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "diff" -d 'Compare the files of two images'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "convert" -d 'Copy an image in another format'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "resize" -d 'Make an image\'s disk larger or smaller, with its last partition and the file system in it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors and warnings only'
@@ -290,6 +293,34 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s e -l expression -d 'Apply an expression to each line: `s/old/new/`; several are done in order' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s C -l to -d 'The folder in the guest; it must be there' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
@@ -303,6 +334,20 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s C -l to -d 'The folder in the guest; it must be there' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
@@ -392,7 +437,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "cat" -d 'Print files of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "df" -d 'Show how full the file systems of an image are'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "edit" -d 'Edit a file of an image, with an editor or an expression'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "copy-in" -d 'Copy files and folders from here into an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tar-in" -d 'Unpack a tar archive into an image'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Compare the files of two images'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
@@ -446,7 +494,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcomma
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "cat" -d 'Print files of an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "df" -d 'Show how full the file systems of an image are'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "edit" -d 'Edit a file of an image, with an editor or an expression'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "copy-in" -d 'Copy files and folders from here into an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "tar-in" -d 'Unpack a tar archive into an image'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "diff" -d 'Compare the files of two images'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'

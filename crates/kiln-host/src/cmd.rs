@@ -39,6 +39,8 @@ pub enum Tool {
     SshKeygen,
     /// `ssh-add`: the keys of the user's SSH agent.
     SshAdd,
+    /// `sensible-editor`: the user's own editor.
+    SensibleEditor,
     /// `passt`: networking of a session's machines.
     Passt,
     /// `qemu-system-x86_64`: the emulator itself; libvirt starts it, Kiln asks its version.
@@ -63,6 +65,7 @@ impl Tool {
         Self::E2fsck,
         Self::Resize2fs,
         Self::GrubMkimage,
+        Self::SensibleEditor,
     ];
 
     /// Returns the program's name, looked up in a fixed list of folders.
@@ -82,6 +85,7 @@ impl Tool {
             Self::Scp => "scp",
             Self::SshKeygen => "ssh-keygen",
             Self::SshAdd => "ssh-add",
+            Self::SensibleEditor => "sensible-editor",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86_64",
         }
@@ -97,6 +101,7 @@ impl Tool {
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
+            Self::SensibleEditor => "sensible-utils",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86",
         }
@@ -114,6 +119,7 @@ impl Tool {
             Self::Resize2fs => "kiln image resize",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
+            Self::SensibleEditor => "kiln image edit",
             Self::Passt => "machines of a session",
             Self::QemuSystem => "every machine",
         }

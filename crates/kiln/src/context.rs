@@ -28,6 +28,10 @@ pub(crate) struct Env {
     pub(crate) ssh_auth_sock: Option<String>,
     /// `TERM`, handed to ssh.
     pub(crate) term: Option<String>,
+    /// `EDITOR`.
+    pub(crate) editor: Option<String>,
+    /// `VISUAL`.
+    pub(crate) visual: Option<String>,
     /// `USER`.
     pub(crate) user: Option<String>,
     /// Whether `NO_COLOR` is set and not empty (no-color.org).
@@ -48,6 +52,8 @@ impl Env {
             libvirt_default_uri: text("LIBVIRT_DEFAULT_URI"),
             ssh_auth_sock: text("SSH_AUTH_SOCK"),
             term: text("TERM"),
+            editor: text("EDITOR"),
+            visual: text("VISUAL"),
             user: text("USER"),
             no_color: path("NO_COLOR").is_some(),
         }

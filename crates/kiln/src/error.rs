@@ -13,6 +13,7 @@ use kiln_disk::image::ImageError;
 use kiln_disk::resize::ResizeError;
 use kiln_disk::table::TableError;
 use kiln_guest::guest::GuestError;
+use kiln_guest::ops;
 use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
@@ -238,6 +239,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<GuestError>() {
         return (of_guest(error), error.hint());
     }
+    if let Some(error) = cause.downcast_ref::<ops::Problem>() {
+        return (of_operation(error), None);
+    }
     if let Some(error) = cause.downcast_ref::<TransferError>() {
         let class = match error {
             TransferError::Tree(error) => of_tree(error),
@@ -343,6 +347,16 @@ fn of_guest(error: &GuestError) -> Option<Class> {
         }
         // What failed is next in the chain, and knows its class.
         _ => None,
+    }
+}
+
+fn of_operation(error: &ops::Problem) -> Option<Class> {
+    match error {
+        ops::Problem::Tree(error) => Some(of_tree(error)),
+        ops::Problem::Tar(_) | ops::Problem::Host { .. } => Some(Class::File),
+        ops::Problem::Failed { .. } => Some(Class::Guest),
+        ops::Problem::NoRunner => Some(Class::Host),
+        _ => Some(Class::Usage),
     }
 }
 

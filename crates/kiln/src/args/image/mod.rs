@@ -3,9 +3,11 @@
 
 pub(crate) mod cat;
 pub(crate) mod convert;
+pub(crate) mod copy_in;
 pub(crate) mod copy_out;
 pub(crate) mod df;
 pub(crate) mod diff;
+pub(crate) mod edit;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod list;
@@ -13,6 +15,7 @@ pub(crate) mod ls;
 pub(crate) mod resize;
 pub(crate) mod rm;
 pub(crate) mod seal;
+pub(crate) mod tar_in;
 pub(crate) mod tar_out;
 pub(crate) mod target;
 
@@ -28,7 +31,10 @@ pub(crate) enum Image {
     Cat(cat::Cat),
     Df(df::Df),
     Inspect(inspect::Inspect),
+    Edit(edit::Edit),
+    CopyIn(copy_in::CopyIn),
     CopyOut(copy_out::CopyOut),
+    TarIn(tar_in::TarIn),
     TarOut(tar_out::TarOut),
     Diff(diff::Diff),
     Seal(seal::Seal),

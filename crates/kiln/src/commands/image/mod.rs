@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image`: one file a verb.
 
+mod apply;
 mod cat;
 mod convert;
+mod copy_in;
 mod copy_out;
 mod df;
 mod diff;
+mod edit;
 mod edits;
 mod info;
 mod inspect;
@@ -15,6 +18,7 @@ mod open;
 mod resize;
 mod rm;
 mod seal;
+mod tar_in;
 mod tar_out;
 
 use kiln_build::store;
@@ -33,6 +37,9 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::Cat(args) => cat::run(ctx, args),
         Image::Df(args) => df::run(ctx, args),
         Image::Inspect(args) => inspect::run(ctx, args),
+        Image::Edit(args) => edit::run(ctx, args),
+        Image::CopyIn(args) => copy_in::run(ctx, args),
+        Image::TarIn(args) => tar_in::run(ctx, args),
         Image::CopyOut(args) => copy_out::run(ctx, args),
         Image::TarOut(args) => tar_out::run(ctx, args),
         Image::Diff(args) => diff::run(ctx, args),

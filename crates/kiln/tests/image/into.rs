@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln image edit`, `copy-in`, `tar-in`.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use kiln_testkit::{Files, need_program, run, run_with};
+
+use crate::support::Lab;
+
+#[test]
+fn files_are_edited_with_an_expression() {
+    let files = Files::debian().file("etc/default/grub", "A=1\nGRUB_TIMEOUT=5\n").owner(3, 4);
+    let Some(lab) = Lab::with(files) else { return };
+    let before = lab.bytes();
+    let expression = ["/etc/default/grub", "-e", "s/^(GRUB_TIMEOUT)=.*/$1=0/", "-e", "s/^A/B/"];
+    let dry = lab.json("edit", &[&expression[..], &["--dry-run"]].concat());
+    assert_eq!(dry["changes"][0]["path"], "/etc/default/grub");
+    assert!(lab.bytes() == before, "a dry run");
+    lab.json("edit", &expression);
+    let seen = lab.image("cat", &["/etc/default/grub"]).success().stdout;
+    assert_eq!(seen, "B=1\nGRUB_TIMEOUT=0\n");
+    let listed = lab.json("ls", &["/etc/default/grub"]);
+    assert_eq!(
+        (&listed["entries"][0]["uid"], &listed["entries"][0]["gid"]),
+        (&3.into(), &4.into())
+    );
+    let before = lab.bytes();
+    let out = lab.image("edit", &["/etc/no", "-e", "s/a/b/"]);
+    assert_eq!((out.code, out.stderr.contains("`/etc/no` is not in the guest")), (4, true));
+    let out = lab.image("edit", &["/etc/hostname", "-e", "system('id')"]);
+    assert_eq!(out.code, 2, "{}", out.stderr);
+    assert!(lab.bytes() == before, "edits that failed");
+}
+
+#[test]
+fn files_are_edited_in_an_editor() {
+    if !need_program("sensible-editor") {
+        return;
+    }
+    let Some(lab) = Lab::debian() else { return };
+    let editor = lab.path("editor");
+    fs::write(&editor, "#!/bin/sh\nsed -i s/bookworm/trixie/ \"$1\"\n").expect("written");
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).expect("set");
+    let kiln = env!("CARGO_BIN_EXE_kiln");
+    let (home, disk) = (lab.path("home"), lab.disk());
+    let edit = |editor: &str| {
+        let args = [kiln, "image", "edit", &disk, "/etc/hostname"];
+        run_with(&args, &[("KILN_HOME", &home), ("EDITOR", editor), ("VISUAL", editor)])
+    };
+    drop(edit(&editor).success());
+    assert_eq!(lab.image("cat", &["/etc/hostname"]).success().stdout, "trixie\n");
+    let before = lab.bytes();
+    assert_eq!(edit("false").code, 6);
+    drop(edit("true").success());
+    assert!(lab.bytes() == before, "an editor that failed, and one that changed nothing");
+}
+
+#[test]
+fn files_are_copied_in_all_or_none() {
+    let Some(lab) = Lab::debian() else { return };
+    let tree = lab.path("site");
+    fs::create_dir_all(format!("{tree}/sub")).expect("made");
+    fs::write(format!("{tree}/sub/index.html"), "hello\n").expect("written");
+    symlink("/etc/passwd", format!("{tree}/link")).expect("linked");
+    let note = lab.path("note");
+    fs::write(&note, "note\n").expect("written");
+    let before = lab.bytes();
+    let out = lab.image("copy-in", &[&tree, &lab.path("missing"), "-C", "/home"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    let out = lab.image("copy-in", &[&note, "-C", "/nowhere"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert!(lab.bytes() == before, "copies that failed");
+    drop(lab.image("copy-in", &[&tree, &note, "-C", "/home"]).success());
+    assert_eq!(lab.image("cat", &["/home/site/sub/index.html"]).success().stdout, "hello\n");
+    assert_eq!(lab.image("cat", &["/home/note"]).success().stdout, "note\n");
+    let listed = lab.json("ls", &["/home/site"]);
+    assert_eq!(listed["entries"][0]["target"], "/etc/passwd");
+    let out = lab.image("copy-in", &["a:b"]);
+    assert_eq!((out.code, out.stderr.contains("has a colon in it")), (2, true));
+}
+
+#[test]
+fn archives_are_unpacked_whatever_packed_them() {
+    let Some(lab) = Lab::debian() else { return };
+    if !["tar", "gzip", "xz", "zstd", "bzip2"].into_iter().all(need_program) {
+        return;
+    }
+    let tree = lab.path("tree");
+    fs::create_dir_all(format!("{tree}/srv")).expect("made");
+    fs::write(format!("{tree}/srv/file"), "packed\n").expect("written");
+    for (name, option) in
+        [("plain", ""), ("gzip", "-z"), ("xz", "-J"), ("zstd", "--zstd"), ("bzip2", "-j")]
+    {
+        let file = lab.path(name);
+        let command = format!("tar {option} --owner=5 --group=6 -C {tree} -cf {file} srv");
+        drop(run(&["sh", "-c", &command]).success());
+        let to = format!("/home/{name}");
+        let mkdir = format!("mkdir -p {tree}-{name}/{name}");
+        drop(run(&["sh", "-c", &mkdir]).success());
+        drop(lab.image("copy-in", &[&format!("{tree}-{name}/{name}"), "-C", "/home"]).success());
+        drop(lab.image("tar-in", &[&file, "-C", &to]).success());
+        let listed = lab.json("ls", &[&format!("{to}/srv/file")]);
+        assert_eq!(
+            (&listed["entries"][0]["uid"], &listed["entries"][0]["size"]),
+            (&5.into(), &7.into())
+        );
+    }
+    let kiln = env!("CARGO_BIN_EXE_kiln");
+    let (home, disk, plain) = (lab.path("home"), lab.disk(), lab.path("plain"));
+    let piped = format!("KILN_HOME={home} {kiln} image tar-in {disk} - < {plain}");
+    drop(run(&["sh", "-c", &piped]).success());
+    assert_eq!(lab.image("cat", &["/srv/file"]).success().stdout, "packed\n");
+    drop(run(&["qemu-img", "check", &disk]).success());
+    let before = lab.bytes();
+    let evil = lab.path("evil");
+    let make = format!("tar -P --transform 's,^,../../,' -C {tree} -cf {evil} srv/file");
+    drop(run(&["sh", "-c", &make]).success());
+    let out = lab.image("tar-in", &[&evil, "-C", "/home"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    assert!(lab.bytes() == before, "an archive that leads out");
+}
