@@ -8,6 +8,12 @@ use crate::tree::{Attrs, GuestPath, Kind, Recorder, Stat, Time, Tree, TreeError}
 /// The most that is read of a file that is edited.
 const MOST_TEXT: u64 = 16 << 20;
 
+/// Directories of the system: what is in them is only removed by operations that name them.
+pub(super) const SYSTEM: [&str; 11] =
+    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"];
+/// Directories right below the root that links may lead to: `/var/run` is one.
+const OPEN: [&str; 2] = ["/run", "/tmp"];
+
 /// What an operation works on.
 pub(super) struct Work<'t, 'a> {
     /// The guest's files; what is changed is noted.
@@ -42,6 +48,24 @@ impl Work<'_, '_> {
         Ok(self.lstat(path)?.is_some_and(|stat| stat.kind == Kind::File))
     }
 
+    /// Returns what a pattern names, by its real places: links on the way are followed, but not
+    /// into directories of the system or such that hold them. A link at the end stays.
+    pub(super) fn places(&mut self, pattern: &str) -> Result<Vec<GuestPath>, TreeError> {
+        let mut places = Vec::new();
+        let mut last = None;
+        for path in walk::glob(self.tree, pattern)? {
+            let Some(folder) = path.parent() else { continue };
+            let Ok(real) = walk::real_path(self.tree, &folder, true) else { continue };
+            if !is_astray(&folder, &real) {
+                places.push(real.join(path.name().unwrap_or_default()));
+            } else if last.as_ref() != Some(&folder) {
+                self.note(format!("`{folder}` leads to `{real}`, where nothing is touched"));
+                last = Some(folder);
+            }
+        }
+        Ok(places)
+    }
+
     /// Removes what patterns name, but no directories; returns whether there was something.
     pub(super) fn remove_files(&mut self, patterns: &[&str]) -> Result<bool, TreeError> {
         self.remove_files_but(patterns, &[])
@@ -55,7 +79,7 @@ impl Work<'_, '_> {
     ) -> Result<bool, TreeError> {
         let mut removed = false;
         for pattern in patterns {
-            for path in walk::glob(self.tree, pattern)? {
+            for path in self.places(pattern)? {
                 removed |= !kept.iter().any(|kept| kept.as_bytes() == path.as_bytes())
                     && self.remove_file(&path)?;
             }
@@ -77,7 +101,7 @@ impl Work<'_, '_> {
     /// Removes what patterns name, with all that is below.
     pub(super) fn remove_trees(&mut self, patterns: &[&str]) -> Result<(), TreeError> {
         for pattern in patterns {
-            for path in walk::glob(self.tree, pattern)? {
+            for path in self.places(pattern)? {
                 walk::remove_all(self.tree, &path)?;
             }
         }
@@ -91,7 +115,7 @@ impl Work<'_, '_> {
         pattern: &str,
         kept: &[u8],
     ) -> Result<(), TreeError> {
-        for top in walk::glob(self.tree, pattern)? {
+        for top in self.places(pattern)? {
             let mut wanted = |path: &GuestPath, kind: Kind| {
                 kind == Kind::File && path.name().is_some_and(|name| name != kept)
             };
@@ -147,7 +171,7 @@ impl Work<'_, '_> {
     ) -> Result<bool, TreeError> {
         let mut dropped = false;
         for pattern in patterns {
-            for path in walk::glob(self.tree, pattern)? {
+            for path in self.places(pattern)? {
                 let Some(text) = self.text(&path)? else { continue };
                 let kept = lines(&text).filter(|line| !unwanted(line.trim_ascii_end()));
                 let kept: Vec<u8> = kept.flatten().copied().collect();
@@ -161,7 +185,47 @@ impl Work<'_, '_> {
     }
 }
 
+/// Returns whether a link on the way leads an operation to where it must not remove anything:
+/// `real` is where `folder` leads.
+fn is_astray(folder: &GuestPath, real: &GuestPath) -> bool {
+    if folder == real {
+        return false;
+    }
+    let same_top = folder.names().next() == real.names().next();
+    let shallow = real.names().count() < 2 && !OPEN.iter().any(|&open| *real == open.into());
+    let mut system = SYSTEM.into_iter().filter(|top| !OPEN.contains(top));
+    let of_system = system.any(|top| real.is_within(&top.into()));
+    shallow || folder.is_within(real) || !same_top && of_system
+}
+
 /// Returns a text's lines with their ends.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|&b| b == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_may_lead_to_other_places_but_not_into_the_system() {
+        for (folder, real, astray) in [
+            ("/var/run", "/run", false),
+            ("/var/run/console", "/run/console", false),
+            ("/var/tmp", "/tmp", false),
+            ("/var/mail", "/var/spool/mail", false),
+            ("/home/ann", "/srv/home/ann", false),
+            ("/etc/ssh", "/etc/mine/ssh", false),
+            ("/etc/ssh", "/etc/ssh", false),
+            ("/var/crash", "/", true),
+            ("/var/crash", "/var", true),
+            ("/var/crash", "/home", true),
+            ("/var/crash", "/etc/ssh", true),
+            ("/var/crash", "/usr/bin", true),
+            ("/var/spool/abrt", "/var/spool", true),
+        ] {
+            let path = |text: &str| GuestPath::new(text).unwrap();
+            assert_eq!(is_astray(&path(folder), &path(real)), astray, "{folder} {real}");
+        }
+    }
 }

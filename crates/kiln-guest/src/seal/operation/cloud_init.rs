@@ -3,7 +3,7 @@
 
 use super::{Operation, Origin, Run};
 use crate::seal::work::Work;
-use crate::tree::walk::{glob, remove_all};
+use crate::tree::walk::remove_all;
 use crate::tree::{GuestPath, TreeError};
 
 /// Seeds that were put there on purpose; `cloud-init clean` keeps them, too.
@@ -26,7 +26,7 @@ pub(super) const OPERATION: Operation = Operation {
 fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
     let seed = GuestPath::from(SEED);
     for pattern in OPERATION.paths {
-        for path in glob(work.tree, pattern)? {
+        for path in work.places(pattern)? {
             if path != seed {
                 remove_all(work.tree, &path)?;
             }

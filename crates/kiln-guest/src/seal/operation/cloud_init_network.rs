@@ -4,7 +4,6 @@
 use super::{Operation, Origin, Run};
 use crate::seal::work::Work;
 use crate::tree::TreeError;
-use crate::tree::walk::glob;
 
 /// Stands where cloud-init does not run.
 const DISABLED: &str = "/etc/cloud/cloud-init.disabled";
@@ -36,7 +35,7 @@ pub(super) const OPERATION: Operation = Operation {
 fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
     let mut found = Vec::new();
     for pattern in OPERATION.paths {
-        found.extend(glob(work.tree, pattern)?);
+        found.extend(work.places(pattern)?);
     }
     if found.is_empty() {
         return Ok(());
@@ -51,7 +50,7 @@ fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
 /// Returns whether a setting says `network: {config: disabled}`.
 fn leaves_network(work: &mut Work<'_, '_>) -> Result<bool, TreeError> {
     for pattern in SETTINGS {
-        for path in glob(work.tree, pattern)? {
+        for path in work.places(pattern)? {
             let Some(text) = work.text(&path)? else { continue };
             let text = String::from_utf8_lossy(&text);
             let Ok(settings) = crate::yaml::load(&text) else { continue };

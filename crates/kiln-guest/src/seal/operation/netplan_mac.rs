@@ -3,7 +3,6 @@
 
 use super::{Operation, Origin, Run};
 use crate::seal::work::Work;
-use crate::tree::walk::glob;
 use crate::tree::{GuestPath, TreeError};
 use crate::yaml::{self, Node, Value};
 
@@ -27,7 +26,7 @@ pub(super) const OPERATION: Operation = Operation {
 };
 
 fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
-    for path in glob(work.tree, OPERATION.paths[0])? {
+    for path in work.places(OPERATION.paths[0])? {
         let Some(text) = work.text(&path)? else { continue };
         free_file(work, &path, &text)?;
     }

@@ -4,7 +4,6 @@
 use super::{Operation, Origin, Run};
 use crate::seal::work::{Work, lines};
 use crate::tree::TreeError;
-use crate::tree::walk::glob;
 
 /// Keys of `[Match]` that name an address.
 const BY_ADDRESS: [&[u8]; 2] = [b"MACAddress", b"PermanentMACAddress"];
@@ -25,7 +24,7 @@ pub(super) const OPERATION: Operation = Operation {
 };
 
 fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
-    for path in glob(work.tree, OPERATION.paths[0])? {
+    for path in work.places(OPERATION.paths[0])? {
         let Some(text) = work.text(&path)? else { continue };
         if of_match(&text) {
             work.remove_file(&path)?;
@@ -36,7 +35,7 @@ fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
             }
         }
     }
-    for path in glob(work.tree, OPERATION.paths[1])? {
+    for path in work.places(OPERATION.paths[1])? {
         let Some(text) = work.text(&path)? else { continue };
         let freed = free(&text);
         if freed != text {

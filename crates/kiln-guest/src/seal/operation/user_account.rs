@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Operation, Origin, Run};
-use crate::seal::work::{Work, lines};
+use crate::seal::work::{SYSTEM, Work, lines};
 use crate::tree::walk::{real_path, remove_all};
 use crate::tree::{GuestPath, TreeError};
 
@@ -19,9 +19,6 @@ const MEMBERS: [&str; 2] = ["/etc/group", "/etc/gshadow"];
 const LOGIN_DEFS: &str = "/etc/login.defs";
 /// What shadow's useradd takes if nothing is said.
 const PEOPLE: (u32, u32) = (1000, 60_000);
-/// Homes in these folders are never removed: what is in them is the system's.
-const SYSTEM: [&str; 11] =
-    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"];
 
 pub(super) const OPERATION: Operation = Operation {
     name: "user-account",

@@ -27,6 +27,7 @@ pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
     let options = Options {
         remove_users: names(&args.remove_user_accounts)?,
         keep_users: names(&args.keep_user_accounts)?,
+        ..Options::default()
     };
     options.check(&selection)?;
     if !args.script.is_empty() {
