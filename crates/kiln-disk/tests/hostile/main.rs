@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Hostile images and archives: each ends in a right answer or a clear error, within 5 s and
+//! Hostile images and archives: each ends in a right answer or a clear error, within 5 s of the processor and
 //! 512 MiB, without a panic, and without a look at a file of the host that it names.
 //!
 //! | module | what |

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -22,8 +22,10 @@ const MARK: &str = "kiln-fuzz ";
 const FOLDER: &str = "KILN_FUZZ_FOLDER";
 /// The memory that a child may have.
 const MEMORY: u64 = 512 << 20;
-/// The longest that one case may take.
+/// The longest that one case may take: of the processor's time, so that a busy machine is no
+/// fault, and of all time, for a case that waits for what never comes.
 const TIME: Duration = Duration::from_secs(5);
+const ALL_TIME: Duration = Duration::from_secs(60);
 /// The longest that making the seeds may take.
 const START: Duration = Duration::from_secs(60);
 
@@ -87,7 +89,7 @@ impl Worker {
         let mut running = running;
         // A child that ended cannot be written to; the answer then says so.
         let _ = writeln!(running.stdin, "{case}").and_then(|()| running.stdin.flush());
-        let verdict = match running.lines.recv_timeout(TIME) {
+        let verdict = match wait(&running) {
             Ok(line) => match line.split_once(' ') {
                 Some(("right", text)) => Verdict::Right(text.to_owned()),
                 Some(("refused", text)) => Verdict::Refused(text.to_owned()),
@@ -95,7 +97,7 @@ impl Worker {
             },
             Err(RecvTimeoutError::Timeout) => {
                 self.end(running);
-                return Verdict::Failed(format!("no answer within {TIME:?}"));
+                return Verdict::Failed(format!("no answer within {TIME:?} of its time"));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let how = self.end(running);
@@ -148,6 +150,33 @@ impl Worker {
         let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(1500)..]).into_owned();
         text.replace('\n', " | ")
     }
+}
+
+/// Waits for the child's answer, as long as a case may take.
+fn wait(running: &Running) -> Result<String, RecvTimeoutError> {
+    let (start, used) = (Instant::now(), time_used(running.child.id()));
+    loop {
+        match running.lines.recv_timeout(TIME) {
+            Err(RecvTimeoutError::Timeout) => {
+                let now = time_used(running.child.id()).saturating_sub(used);
+                if now >= TIME || start.elapsed() >= ALL_TIME {
+                    return Err(RecvTimeoutError::Timeout);
+                }
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Returns the processor's time that a process has used in all its threads: proc(5),
+/// `/proc/pid/task/tid/schedstat`, the first number in nanoseconds.
+fn time_used(pid: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let nanos = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 impl Drop for Worker {
