@@ -209,6 +209,25 @@ fn sockets_times_and_the_superblock_are_as_told() {
 }
 
 #[test]
+fn what_was_opened_for_nothing_stays_as_it_was() {
+    if !tools() {
+        return;
+    }
+    let image = Image::new(&["-t", "ext4"]);
+    let before = std::fs::read(image.path()).unwrap();
+    let mut fs = image.edit();
+    assert_eq!(names(&mut fs, Node::ROOT), ["lost+found"]);
+    fs.close().unwrap();
+    assert!(std::fs::read(image.path()).unwrap() == before);
+    // A change of an inode alone is no change of a bitmap, and is written all the same.
+    let mut fs = image.edit();
+    fs.set_attrs(Node::ROOT, &attrs(0o700)).unwrap();
+    fs.close().unwrap();
+    image.check();
+    assert_eq!(image.edit().stat(Node::ROOT).unwrap().attrs, attrs(0o700));
+}
+
+#[test]
 fn a_file_system_opened_for_reading_is_not_written_to() {
     if !tools() {
         return;

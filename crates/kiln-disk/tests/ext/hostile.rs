@@ -15,7 +15,7 @@ use crate::image::{Image, NOW, text, tools};
 const MOST_TIME: Duration = Duration::from_secs(5);
 /// Images that each run tries; `KILN_FUZZ` says how many instead, and `KILN_FUZZ_SEED` where to
 /// begin.
-const CASES: u64 = 600;
+const CASES: u64 = 200;
 
 /// A device in memory.
 #[derive(Clone, Debug)]

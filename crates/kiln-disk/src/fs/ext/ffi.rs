@@ -32,6 +32,8 @@ pub(super) const FLAG_RW: c_int = 0x01;
 pub(super) const FLAG_64BITS: c_int = 0x2_0000;
 /// `EXT2_FLAG_CHANGED | EXT2_FLAG_DIRTY`.
 pub(super) const FLAG_DIRTY: c_int = 0x06;
+/// `EXT2_FLAG_CHANGED | EXT2_FLAG_DIRTY | EXT2_FLAG_IB_DIRTY | EXT2_FLAG_BB_DIRTY`.
+pub(super) const FLAG_ANY_CHANGE: c_int = 0x36;
 /// `EXT2_FLAG_FLUSH_NO_SYNC`.
 pub(super) const FLUSH_NO_SYNC: c_int = 1;
 /// `EXT2_FALLOCATE_FORCE_INIT`: blocks count as written.

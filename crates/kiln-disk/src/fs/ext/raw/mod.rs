@@ -397,10 +397,16 @@ impl Raw {
         written.map_err(|source| ExtError::Io { doing, source })
     }
 
-    /// Writes superblock, group descriptors, bitmaps and the cache to the device.
+    /// Writes superblock, group descriptors, bitmaps and the cache to the device; nothing if
+    /// nothing has changed.
     pub(super) fn flush(&mut self) -> Result<(), ExtError> {
         // SAFETY: see the invariant.
-        let code = unsafe { ffi::ext2fs_flush2(self.fs, ffi::FLUSH_NO_SYNC) };
+        let code = unsafe {
+            if (*self.fs).flags & ffi::FLAG_ANY_CHANGE == 0 {
+                return Ok(());
+            }
+            ffi::ext2fs_flush2(self.fs, ffi::FLUSH_NO_SYNC)
+        };
         self.check(code, "write the superblock")?;
         let flushed = self.cache.borrow_mut().flush();
         flushed.map_err(|source| ExtError::Io { doing: "write the file system", source })
