@@ -227,8 +227,8 @@ impl Device for RawFile {
 }
 
 /// Writes zeros, for a host file system that cannot make holes.
-fn write_zeros(file: &File, mut at: u64, len: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
+pub(crate) fn write_zeros(file: &File, mut at: u64, len: u64) -> io::Result<()> {
+    let zeros = vec![0; usize::try_from(len).map_or(1 << 20, |len| len.min(1 << 20))];
     let end = at + len;
     while at < end {
         let part = usize::try_from(end - at).map_or(zeros.len(), |left| left.min(zeros.len()));

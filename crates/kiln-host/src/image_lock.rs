@@ -101,15 +101,17 @@ pub fn lock(file: &File, access: Access) -> io::Result<Locked> {
         mine.extend(CHANGES.map(|n| DOES + n));
         others.extend(CHANGES.map(|n| FORBIDS + n));
     }
-    // Dropped on the way out, it gives back what was taken so far.
+    // Dropped, it gives back what was taken so far.
     let lock = ImageLock { file: file.try_clone()? };
     for byte in &mine {
         if !set(file, *byte, libc::F_RDLCK)? {
+            drop(lock);
             return Ok(Locked::InUse(holders(file, &[*byte])));
         }
     }
     for byte in &others {
         if is_held(file, *byte)? {
+            drop(lock);
             return Ok(Locked::InUse(holders(file, &others)));
         }
     }

@@ -285,7 +285,13 @@ fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
 fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
     let class = match error {
         ImageError::Format(_) => Some(Class::File),
-        ImageError::NotAFile { .. } => Some(Class::Object),
+        ImageError::NotAFile { .. } | ImageError::InUse { .. } => Some(Class::Object),
+        ImageError::BackingKind { .. }
+        | ImageError::BackingFormat { .. }
+        | ImageError::Cycle { .. }
+        | ImageError::TooDeep { .. }
+        | ImageError::Unfinished { .. } => Some(Class::File),
+        ImageError::Size { .. } => Some(Class::Usage),
         ImageError::ReadOnly { .. } => Some(Class::Bug),
         // What the host said is next in the chain, and knows its class.
         _ => None,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use crate::device::{Device, RawFile};
+use crate::device::{Device, RawFile, write_zeros};
 
 /// A file with what is done to it.
 #[derive(Clone, Debug)]
@@ -71,6 +71,13 @@ impl Medium {
         #[cfg(test)]
         self.note(|| Effect::Zero(at, len))?;
         RawFile::with_size(self.file.try_clone()?, size).discard(at, len)
+    }
+
+    /// Writes zeros over bytes.
+    pub(crate) fn blank(&self, at: u64, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.note(|| Effect::Zero(at, len))?;
+        write_zeros(&self.file, at, len)
     }
 
     /// Makes the host keep room for bytes that are a hole, if it can.

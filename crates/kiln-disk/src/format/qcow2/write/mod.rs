@@ -32,6 +32,10 @@ use tables::Writer;
 /// The bytes of a header that a change rewrites, by version. They are in one sector.
 const HEADER: [usize; 2] = [72, 104];
 
+/// Bytes up to which what is no longer used is written over and not made a hole of. The next
+/// change uses them first.
+const LITTLE: u64 = 4 << 20;
+
 /// The bit of `incompatible_features` that says that the reference counts may be wrong.
 const DIRTY: u8 = 1;
 
@@ -122,14 +126,22 @@ pub(crate) fn write(
         return switched;
     }
     medium.sync()?;
+    erase(&writer, medium, info.cluster_size.0);
+    Ok(true)
+}
+
+/// Removes what only the old image had: nobody is to find there what was deleted.
+fn erase(writer: &Writer<'_>, medium: &Medium, cluster: u64) {
+    let total: u64 = writer.unused().iter().map(|(_, count)| count * cluster).sum();
     for (first, count) in writer.unused() {
-        let cluster = info.cluster_size.0;
-        // It is only about space, and not every host can.
-        if medium.punch(first * cluster, count * cluster).is_err() {
+        let (at, len) = (first * cluster, count * cluster);
+        // A hole takes the host milliseconds, even one of a cluster.
+        let done = if total <= LITTLE { medium.blank(at, len) } else { medium.punch(at, len) };
+        // The image is the new one already, and not every host can make holes.
+        if done.is_err() {
             break;
         }
     }
-    Ok(true)
 }
 
 /// Where the new tables are.
