@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
 use flate2::{Decompress, FlushDecompress};
-use ruzstd::decoding::StreamingDecoder;
 
 use super::super::{FormatError, probe};
 use super::check::{COMPRESSED, OFFSET};
@@ -17,8 +16,8 @@ use crate::device::{Device, Extent, len64, within};
 /// The bytes of L2 tables that are kept, at least one table.
 const KEPT_TABLES: u64 = 4 << 20;
 
-/// The most bytes that a zstd frame may look back. QEMU's level needs 2 MiB.
-const MOST_WINDOW: u64 = 8 << 20;
+/// How far a zstd frame may look back at most, as a power of two: 8 MiB. QEMU's level needs 2 MiB.
+const MOST_WINDOW_BITS: u32 = 23;
 
 /// Set in an L2 entry whose cluster reads as zeros. Version 3, no parts.
 pub(super) const ZERO: u64 = 1;
@@ -178,6 +177,20 @@ impl Qcow2File {
         Ok((place, size - within % size))
     }
 
+    /// Returns how many bytes from `at` on are together in the file, up to `most`: clusters that are
+    /// neighbours on the disk often are in the file, too.
+    fn together(&mut self, at: u64, first: (Place, u64), most: u64) -> io::Result<u64> {
+        let (place, mut len) = first;
+        let Place::At(host) = place else { return Ok(len) };
+        while len < most {
+            match self.find(at + len)? {
+                (Place::At(next), more) if next == host + len => len += more,
+                _ => break,
+            }
+        }
+        Ok(len)
+    }
+
     /// Fills from the backing file, which may be shorter than the disk.
     fn read_below(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
         let Some(backing) = &mut self.backing else {
@@ -252,7 +265,8 @@ impl Device for Qcow2File {
         let (mut at, mut buf) = (at, buf);
         while !buf.is_empty() {
             let (place, len) = self.find(at)?;
-            let len = index(len).min(buf.len());
+            let len = self.together(at, (place, len), len64(buf))?;
+            let len = index(len.min(len64(buf)));
             let (now, later) = buf.split_at_mut(len);
             match place {
                 Place::Zeros => now.fill(0),
@@ -342,7 +356,8 @@ fn inflate(packed: &[u8], out: &mut [u8]) -> io::Result<()> {
 }
 
 fn unzstd(packed: &[u8], out: &mut [u8]) -> io::Result<()> {
-    let mut decoder = StreamingDecoder::new_with_max_window_size(packed, MOST_WINDOW)
-        .map_err(|error| damaged(&error.to_string()))?;
+    // What is after the frame, up to the end of its sector, is not looked at.
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?.single_frame();
+    decoder.window_log_max(MOST_WINDOW_BITS)?;
     decoder.read_exact(out).map_err(|error| damaged(&error.to_string()))
 }
