@@ -201,30 +201,31 @@ complete -c kiln -n "__fish_kiln_using_subcommand build" -s v -l verbose -d 'Tel
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -l json -d 'Print the result as one JSON object'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s q -l quiet -d 'Print errors and warnings only'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s v -l verbose -d 'Tell each decision'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "list" -d 'List the images of the store'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "info" -d 'Show an image\'s manifest'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "ls" -d 'List a folder of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "cat" -d 'Print files of an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "df" -d 'Show how full the file systems of an image are'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "edit" -d 'Edit a file of an image, with an editor or an expression'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "copy-in" -d 'Copy files and folders from here into an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "tar-in" -d 'Unpack a tar archive into an image'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "diff" -d 'Compare the files of two images'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "convert" -d 'Copy an image in another format'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "resize" -d 'Make an image\'s disk larger or smaller, with its last partition and the file system in it'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "list" -d 'List the images of the store'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "info" -d 'Show an image\'s manifest'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "ls" -d 'List a folder of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "cat" -d 'Print files of an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "df" -d 'Show how full the file systems of an image are'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "inspect" -d 'Show what is on an image: partitions, systems, kernels, packages, users'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "edit" -d 'Edit a file of an image, with an editor or an expression'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "copy-in" -d 'Copy files and folders from here into an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "copy-out" -d 'Copy files and folders of an image to a folder here'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "tar-in" -d 'Unpack a tar archive into an image'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "tar-out" -d 'Write a folder of an image as a tar archive'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "diff" -d 'Compare the files of two images'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "convert" -d 'Copy an image in another format'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "resize" -d 'Make an image\'s disk larger or smaller, with its last partition and the file system in it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "customize" -d 'Change the system in an image: files, users, keys, packages, units; all or nothing'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and not __fish_seen_subcommand_from list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors and warnings only'
@@ -430,6 +431,69 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
+long\t'All that there is to say'
+markdown\t'The same, as Markdown'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l add-user -d 'Add a user' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l append-line -d 'Append a line to a file of the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l chmod -d 'Change the permissions of a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l chown -d 'Change the owner of a file or directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l commands-from-file -d 'Read operations from a file' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l copy -d 'Copy files or directories inside the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l copy-in -d 'Copy files or directories of the host into the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l delete -d 'Delete a file or directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l disable-unit -d 'Do not start a unit of systemd at boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l edit -d 'Edit a file with an expression' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l enable-unit -d 'Start a unit of systemd at boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l firstboot -d 'Run a script at the first boot' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l firstboot-command -d 'Run a command at the first boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l firstboot-install -d 'Install packages at the first boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l hostname -d 'Set the host name' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l inject-blnsvr -d 'Put the balloon server into a Windows guest (refused)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l inject-qemu-ga -d 'Put the QEMU guest agent into a Windows guest (refused)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l inject-virtio-win -d 'Put the virtio drivers into a Windows guest (refused)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l install -d 'Install packages' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l link -d 'Make symbolic links' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l mask-unit -d 'Keep a unit of systemd from starting at all' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l mkdir -d 'Make a directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l move -d 'Move files or directories inside the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l password -d 'Set the password of a user' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l password-crypto -d 'Choose how passwords are hashed' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l root-password -d 'Set the password of root' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l run -d 'Run a script of the host in the guest' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l run-command -d 'Run a command of the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l scrub -d 'Overwrite and delete a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l selinux-relabel-exclude -d 'Do not label files below a directory for SELinux' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l ssh-inject -d 'Let an SSH key log in' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l sudoers -d 'Add a line to the rules of sudo' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l tar-in -d 'Unpack a tar archive into the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l timezone -d 'Set the time zone' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l touch -d 'Make an empty file, or renew the time of one' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l truncate -d 'Empty a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l truncate-recursive -d 'Empty all files below a directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l uninstall -d 'Remove packages' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l unmask-unit -d 'Take the mask off a unit of systemd' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l upload -d 'Copy a file of the host to a name in the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l write -d 'Write a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
+qcow2\t'QEMU\'s own'"
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l network -d 'Let all programs of the guest use the network, not only its package manager'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l no-network -d 'Let no program of the guest use the network'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l no-logfile -d 'Leave no log in the guest (always so)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l no-selinux-relabel -d 'Do not label files for SELinux'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l selinux-relabel -d 'Label new files for SELinux (always so)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l update -d 'Bring all packages up to date'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l json -d 'Print the result as one JSON object'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s q -l quiet -d 'Print errors and warnings only'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s v -l verbose -d 'Tell each decision'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the images of the store'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "info" -d 'Show an image\'s manifest'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images from the store; templates made of them stay in their pools'
@@ -446,6 +510,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "convert" -d 'Copy an image in another format'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "resize" -d 'Make an image\'s disk larger or smaller, with its last partition and the file system in it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "customize" -d 'Change the system in an image: files, users, keys, packages, units; all or nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand doctor" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand doctor" -l json -d 'Print the result as one JSON object'
@@ -503,3 +568,4 @@ complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcomma
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "seal" -d 'Take a machine\'s identity, secrets and traces out of an image, so that it can be a template'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "convert" -d 'Copy an image in another format'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "resize" -d 'Make an image\'s disk larger or smaller, with its last partition and the file system in it'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "customize" -d 'Change the system in an image: files, users, keys, packages, units; all or nothing'

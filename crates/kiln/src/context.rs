@@ -11,6 +11,18 @@ use crate::args::Global;
 use crate::error::{Class, Problem};
 use crate::ui::{Ui, UiOptions};
 
+/// The variables that name proxies, in the two ways that programs look for them.
+const PROXIES: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+];
+
 /// The variables of the environment that Kiln heeds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Env {
@@ -34,6 +46,8 @@ pub(crate) struct Env {
     pub(crate) visual: Option<String>,
     /// `USER`.
     pub(crate) user: Option<String>,
+    /// The user's proxies: `https_proxy` and its kin, by name.
+    pub(crate) proxies: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether `NO_COLOR` is set and not empty (no-color.org).
     pub(crate) no_color: bool,
 }
@@ -44,6 +58,7 @@ impl Env {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         let path = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
         let text = |name: &str| path(name).and_then(|v| v.into_string().ok());
+        let proxy = |name: &&str| Some((name.as_bytes().to_vec(), text(name)?.into_bytes()));
         Self {
             home: path("HOME").map(PathBuf::from),
             kiln_home: path("KILN_HOME").map(PathBuf::from),
@@ -55,6 +70,7 @@ impl Env {
             editor: text("EDITOR"),
             visual: text("VISUAL"),
             user: text("USER"),
+            proxies: PROXIES.iter().filter_map(proxy).collect(),
             no_color: path("NO_COLOR").is_some(),
         }
     }

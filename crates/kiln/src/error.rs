@@ -13,7 +13,7 @@ use kiln_disk::image::ImageError;
 use kiln_disk::resize::ResizeError;
 use kiln_disk::table::TableError;
 use kiln_guest::guest::GuestError;
-use kiln_guest::ops;
+use kiln_guest::ops::{ArgumentError, Problem as EditProblem};
 use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
@@ -239,15 +239,19 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<GuestError>() {
         return (of_guest(error), error.hint());
     }
-    if let Some(error) = cause.downcast_ref::<ops::Problem>() {
-        return (of_operation(error), None);
-    }
     if let Some(error) = cause.downcast_ref::<TransferError>() {
         let class = match error {
             TransferError::Tree(error) => of_tree(error),
             _ => Class::Host,
         };
         return (Some(class), None);
+    }
+    if let Some(error) = cause.downcast_ref::<ArgumentError>() {
+        let in_file = matches!(error, ArgumentError::Line { .. } | ArgumentError::File { .. });
+        return (Some(if in_file { Class::File } else { Class::Usage }), None);
+    }
+    if let Some(error) = cause.downcast_ref::<EditProblem>() {
+        return of_edit(error);
     }
     if let Some(error) = cause.downcast_ref::<TreeError>() {
         return (Some(of_tree(error)), None);
@@ -356,13 +360,23 @@ fn of_guest(error: &GuestError) -> Option<Class> {
     }
 }
 
-fn of_operation(error: &ops::Problem) -> Option<Class> {
+fn of_edit(error: &EditProblem) -> (Option<Class>, Option<String>) {
     match error {
-        ops::Problem::Tree(error) => Some(of_tree(error)),
-        ops::Problem::Tar(_) | ops::Problem::Host { .. } => Some(Class::File),
-        ops::Problem::Failed { .. } => Some(Class::Guest),
-        ops::Problem::NoRunner => Some(Class::Host),
-        _ => Some(Class::Usage),
+        EditProblem::Tree(error) => (Some(of_tree(error)), None),
+        EditProblem::Failed { .. } => (Some(Class::Guest), None),
+        EditProblem::NoUser { .. } => {
+            let hint = "`--add-user` before it adds one";
+            (Some(Class::Object), Some(hint.to_owned()))
+        }
+        EditProblem::Unit(_) => (Some(Class::Object), None),
+        EditProblem::Refused { .. } | EditProblem::Tar(_) | EditProblem::Host { .. } => {
+            (Some(Class::File), None)
+        }
+        EditProblem::Random { .. } | EditProblem::NoRunner | EditProblem::Run(_) => {
+            (Some(Class::Host), None)
+        }
+        // What the host said is next in the chain, and knows its class.
+        _ => (None, None),
     }
 }
 

@@ -2,6 +2,7 @@
 //! The verbs of `kiln image`, by the program itself, on small disks made by other people's tools.
 
 mod convert;
+mod customize;
 mod into;
 mod look;
 mod out;

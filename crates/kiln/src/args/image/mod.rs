@@ -5,6 +5,7 @@ pub(crate) mod cat;
 pub(crate) mod convert;
 pub(crate) mod copy_in;
 pub(crate) mod copy_out;
+pub(crate) mod customize;
 pub(crate) mod df;
 pub(crate) mod diff;
 pub(crate) mod edit;
@@ -40,4 +41,5 @@ pub(crate) enum Image {
     Seal(seal::Seal),
     Convert(convert::Convert),
     Resize(resize::Resize),
+    Customize(Box<customize::Customize>),
 }

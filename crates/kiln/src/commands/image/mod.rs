@@ -6,6 +6,7 @@ mod cat;
 mod convert;
 mod copy_in;
 mod copy_out;
+mod customize;
 mod df;
 mod diff;
 mod edit;
@@ -46,6 +47,7 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::Seal(args) => seal::run(ctx, args),
         Image::Convert(args) => convert::run(ctx, args),
         Image::Resize(args) => resize::run(ctx, args),
+        Image::Customize(args) => customize::run(ctx, args),
     }
 }
 
