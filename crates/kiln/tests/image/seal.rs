@@ -164,3 +164,24 @@ fn file_systems_get_other_uuids_when_asked_for() {
     assert!(notes[1].contains("`sda2`"), "{notes:?}");
     drop(lab.image("cat", &["/etc/hostname"]).success());
 }
+
+#[test]
+fn edits_are_made_after_the_seal_and_only_with_customize() {
+    let Some(lab) = Lab::with(used()) else { return };
+    let edits = ["--hostname", "template", "--write", "/tmp/kept:1", "--root-password", "random"];
+    let report = lab.json("seal", &edits);
+    let names = report["operations"].as_array().expect("operations").iter().map(|op| &op["name"]);
+    let tree: Vec<_> = names.filter(|name| *name != "fs-uuids" && *name != "lvm-uuids").collect();
+    assert_eq!(tree.last(), Some(&&json!("customize")));
+    assert_eq!(report["passwords"][0]["user"], "root");
+    assert_eq!(below(&lab, "/tmp"), ["/tmp/kept"]);
+    assert_eq!(lab.image("cat", &["/etc/hostname"]).success().stdout, "template\n");
+
+    let out = lab.image("seal", &["--operations", "defaults,-customize", "--hostname", "x"]);
+    let error = "error: `--hostname` is for the operation `customize`, which is not selected\n";
+    assert_eq!((out.code, out.stderr.as_str()), (2, error));
+    let before = lab.bytes();
+    let out = lab.image("seal", &["--append-line", "/no/such/folder/x:y"]);
+    assert_ne!(out.code, 0);
+    assert!(lab.bytes() == before, "all or nothing");
+}

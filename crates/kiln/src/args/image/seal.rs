@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kiln_guest::seal::manual;
 
+use super::customize::Operations;
 use super::target::{Opening, Target};
 
 /// What the long help ends with.
@@ -24,7 +25,8 @@ fn operations() -> String {
 /// Take a machine's identity, secrets and traces out of an image, so that it can be a template
 ///
 /// What virt-sysprep does, in process: SSH host keys, the machine id, logs, leases, histories and
-/// more go. Nothing is booted, and nothing of the guest is run.
+/// more go. Nothing is booted. Edits of `kiln image customize` can be made in the same go: they
+/// come after the rest.
 #[derive(Debug, Args)]
 #[command(after_long_help = operations())]
 pub(crate) struct Seal {
@@ -72,6 +74,14 @@ pub(crate) struct Seal {
     /// Refused: a program of the host would need the guest mounted; see `--run` of `customize`
     #[arg(long, value_name = "PROGRAM", hide_short_help = true)]
     pub(crate) script: Vec<PathBuf>,
+    /// Let all programs of the guest use the network, not only its package manager
+    #[arg(long, conflicts_with = "no_network")]
+    pub(crate) network: bool,
+    /// Let no program of the guest use the network
+    #[arg(long)]
+    pub(crate) no_network: bool,
+    #[command(flatten)]
+    pub(crate) edits: Operations,
     #[command(flatten)]
     pub(crate) opening: Opening,
 }

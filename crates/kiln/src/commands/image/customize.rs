@@ -37,7 +37,8 @@ pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
         return Err(problem.hint("`kiln image customize --help` lists them").into());
     }
     let mut changing = open::guest_editing(ctx, &target)?;
-    let report = apply(ctx, args, &plan, changing.guest.tree())?;
+    let network = network(args.network, args.no_network);
+    let report = apply(ctx, network, &plan, changing.guest.tree())?;
     show(ctx, args.dry_run, &report);
     changing.finish()?;
     if ctx.ui.json() {
@@ -52,9 +53,19 @@ pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn apply(
+/// Returns which programs may use the network.
+pub(super) fn network(all: bool, none: bool) -> Network {
+    match (all, none) {
+        (true, _) => Network::All,
+        (_, true) => Network::None,
+        _ => Network::Packages,
+    }
+}
+
+/// Carries out a plan on a tree.
+pub(super) fn apply(
     ctx: &Context,
-    args: &Customize,
+    network: Network,
     plan: &Plan,
     tree: &mut dyn Tree,
 ) -> anyhow::Result<Report> {
@@ -76,11 +87,7 @@ fn apply(
         random: &mut random,
         keys: &keys,
         runner: runner.as_mut().map(|(runner, _)| runner as &mut dyn Runner),
-        network: match (args.network, args.no_network) {
-            (true, _) => Network::All,
-            (_, true) => Network::None,
-            _ => Network::Packages,
-        },
+        network,
         progress: &mut progress,
     };
     let done = customize(plan, edit);

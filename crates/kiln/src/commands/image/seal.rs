@@ -3,6 +3,8 @@
 
 use kiln_disk::fs::identify::ContentKind;
 use kiln_guest::guest::{Guest, Place};
+use kiln_guest::ops::{Network, NewPassword, Plan, Report};
+use kiln_guest::run::RunError;
 use kiln_guest::seal::{
     Cause, OPERATIONS, Operation, Options, Origin, SealContext, SealReport, Selection, Subject,
     System, Volume, manual, seal,
@@ -12,7 +14,7 @@ use kiln_guest::tree::Tree;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{edits, open};
+use super::{customize, edits, open};
 use crate::args::image::seal::{Listing, Seal};
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -24,28 +26,53 @@ pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
         return Ok(0);
     };
     let selection = selection(args)?;
+    let mut plan = Plan::default();
+    for (operation, argument) in &args.edits.given {
+        plan.add(operation.name, argument.as_deref())?;
+    }
     let options = Options {
         remove_users: names(&args.remove_user_accounts)?,
         keep_users: names(&args.keep_user_accounts)?,
-        ..Options::default()
+        no_labels: plan.settings.no_relabel,
     };
     options.check(&selection)?;
-    if !args.script.is_empty() {
-        let what = "`--script` runs a program of the host on a mounted guest, and none is mounted";
-        let hint = "edit the image with `kiln image customize`, or run programs in it with `--run`";
-        return Err(Problem::new(Class::Host, what).hint(hint).into());
-    }
+    check(args, &selection)?;
     let mut changing = open::guest_editing(ctx, &target)?;
-    let report = seal_guest(&mut changing.guest, &selection, &options)?;
+    let mut task = Task { ctx, args, plan, edited: None };
+    let report = task.seal(&mut changing.guest, &selection, &options)?;
     show(ctx, args.dry_run, &report);
-    hint_at_ca_store(ctx, &mut changing.guest, &report)?;
+    task.renew_ca_store(&mut changing.guest, &report)?;
     changing.finish()?;
+    let passwords = task.edited.map(|edited| edited.passwords).unwrap_or_default();
     if ctx.ui.json() {
-        ctx.ui.result(&as_json(&target.image, args.dry_run, &report));
+        let passwords: &[NewPassword] = if args.dry_run { &[] } else { &passwords };
+        ctx.ui.result(&as_json(&target.image, args.dry_run, &report, passwords));
     } else if args.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
+    } else {
+        for new in &passwords {
+            ctx.ui.out(format!("the password of `{}` is {}", new.user, new.password));
+        }
     }
     Ok(0)
+}
+
+/// Refuses what cannot be, or would have no effect.
+fn check(args: &Seal, selection: &Selection) -> anyhow::Result<()> {
+    if !args.script.is_empty() {
+        let what = "`--script` runs a program of the host on a mounted guest, and none is mounted";
+        let hint = "`--run` runs a program in the guest";
+        return Err(Problem::new(Class::Host, what).hint(hint).into());
+    }
+    match args.edits.given.first() {
+        Some((operation, _)) if !selection.contains("customize") => {
+            let name = operation.name;
+            let what =
+                format!("`--{name}` is for the operation `customize`, which is not selected");
+            Err(Problem::new(Class::Usage, what).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn selection(args: &Seal) -> anyhow::Result<Selection> {
@@ -64,19 +91,83 @@ fn names(users: &[String]) -> anyhow::Result<std::collections::BTreeSet<String>>
     Ok(users.iter().cloned().collect())
 }
 
-fn seal_guest(
-    guest: &mut Guest,
-    selection: &Selection,
-    options: &Options,
-) -> anyhow::Result<SealReport> {
-    let mut ctx = SealContext {
-        subject: &mut Opened(guest),
-        now: open::now(),
-        options,
-        customize: None,
-        script: None,
-    };
-    Ok(seal(selection, &mut ctx)?)
+/// A seal with the edits that come with it.
+struct Task<'a> {
+    ctx: &'a Context,
+    args: &'a Seal,
+    plan: Plan,
+    edited: Option<Report>,
+}
+
+impl Task<'_> {
+    fn seal(
+        &mut self,
+        guest: &mut Guest,
+        selection: &Selection,
+        options: &Options,
+    ) -> anyhow::Result<SealReport> {
+        // An error of the edits is shown as it is, not as the cause of another.
+        let mut failed = None;
+        let mut customize = |tree: &mut dyn Tree| match self.edit(tree) {
+            Ok(notes) => Ok(notes),
+            Err(error) => {
+                failed = Some(error);
+                Err(Cause::from("the edits failed"))
+            }
+        };
+        let mut seal_ctx = SealContext {
+            subject: &mut Opened(guest),
+            now: open::now(),
+            options,
+            customize: Some(&mut customize),
+            script: None,
+        };
+        let sealed = seal(selection, &mut seal_ctx);
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(sealed?),
+        }
+    }
+
+    fn edit(&mut self, tree: &mut dyn Tree) -> anyhow::Result<Vec<String>> {
+        if self.plan.steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let done = customize::apply(self.ctx, self.network(), &self.plan, tree)?;
+        let notes = done.notes.clone();
+        self.edited = Some(done);
+        Ok(notes)
+    }
+
+    fn network(&self) -> Network {
+        customize::network(self.args.network, self.args.no_network)
+    }
+
+    /// Lets the guest make its store of trusted certificates again if some were removed.
+    fn renew_ca_store(&self, guest: &mut Guest, report: &SealReport) -> anyhow::Result<()> {
+        if !report.ca_store {
+            return Ok(());
+        }
+        let Some(command) = System::of(guest.tree())?.ca_store_command() else {
+            self.ctx.ui.warn("certificates were removed; the guest's store still has them");
+            return Ok(());
+        };
+        let mut plan = Plan::default();
+        plan.add("run-command", Some(command))?;
+        let Err(error) = customize::apply(self.ctx, Network::None, &plan, guest.tree()) else {
+            return Ok(());
+        };
+        let impossible = |cause: &(dyn std::error::Error + 'static)| {
+            matches!(cause.downcast_ref(), Some(RunError::Impossible { .. }))
+        };
+        if error.chain().any(impossible) {
+            self.ctx.ui.warn(format!(
+                "certificates were removed; `{command}` in the guest makes its store of them again"
+            ));
+            return Ok(());
+        }
+        Err(error.context("the guest's store of certificates could not be made again"))
+    }
 }
 
 /// A guest as it is sealed.
@@ -135,20 +226,6 @@ fn show(ctx: &Context, dry_run: bool, report: &SealReport) {
     }
 }
 
-/// Says what is left to do if trusted certificates were removed.
-fn hint_at_ca_store(ctx: &Context, guest: &mut Guest, report: &SealReport) -> anyhow::Result<()> {
-    if report.ca_store {
-        let command = System::of(guest.tree())?.ca_store_command();
-        ctx.ui.warn(match command {
-            Some(command) => format!(
-                "certificates were removed; `{command}` in the guest makes its store of them again"
-            ),
-            None => String::from("certificates were removed; the guest's store still has them"),
-        });
-    }
-    Ok(())
-}
-
 fn list(ctx: &Context, how: Listing) {
     if ctx.ui.json() {
         let all: Vec<_> = OPERATIONS.iter().map(operation_as_json).collect();
@@ -177,7 +254,7 @@ fn operation_as_json(operation: &Operation) -> Value {
     })
 }
 
-fn as_json(image: &str, dry_run: bool, report: &SealReport) -> Value {
+fn as_json(image: &str, dry_run: bool, report: &SealReport, passwords: &[NewPassword]) -> Value {
     let done = |done: &kiln_guest::seal::Done| {
         json!({
             "name": done.operation,
@@ -197,6 +274,8 @@ fn as_json(image: &str, dry_run: bool, report: &SealReport) -> Value {
         "dry_run": dry_run,
         "operations": operations,
         "selinux_labels": labels,
-        "ca_store_to_be_made_again": report.ca_store,
+        "passwords": passwords.iter().map(|new| json!({
+            "user": new.user, "password": new.password,
+        })).collect::<Vec<_>>(),
     })
 }
