@@ -112,6 +112,8 @@ impl<'a> Opening<'a> {
     }
 
     /// Returns what an open file is read by. `format` is its format, if that is known.
+    ///
+    /// Goes down the backing files in a loop: a chain may be as long as a stack is not.
     pub(super) fn base(
         &mut self,
         path: &Path,
@@ -119,6 +121,47 @@ impl<'a> Opening<'a> {
         format: Option<FormatName>,
         mode: Mode,
     ) -> Result<Base, ImageError> {
+        let mut parts: Vec<Part> = Vec::new();
+        let (mut path, mut opened, mut format, mut mode) = (path.to_owned(), opened, format, mode);
+        let mut lowest = None;
+        let mut named: Option<Named> = None;
+        loop {
+            let found = self.identify(&path, opened, format, mode);
+            match found.map_err(|error| blame(named.as_ref(), error))? {
+                Found::Whole(base) => {
+                    lowest = Some(base);
+                    break;
+                }
+                Found::Part(file, info, lock) => {
+                    let below = self.below(&path, &info)?;
+                    let name = path.display().to_string();
+                    parts.push(Part { name, file, info, lock, named: named.take() });
+                    let Some((below, name)) = below else {
+                        break;
+                    };
+                    named = Some(name);
+                    (path, opened, format, mode) =
+                        (below.path, below.opened, below.format, Mode::Read);
+                }
+            }
+        }
+        for part in parts.into_iter().rev() {
+            let backing = lowest.take().map(|base| Box::new(base) as Box<dyn Device>);
+            let file = Qcow2File::with_backing(part.file, &part.name, *part.info, backing)
+                .map_err(|error| blame(part.named.as_ref(), error.into()))?;
+            lowest = Some(Base::new(Kind::Qcow2(Box::new(file)), part.lock));
+        }
+        Ok(lowest.expect("the file that was named is read by something"))
+    }
+
+    /// Finds out what one file is.
+    fn identify(
+        &mut self,
+        path: &Path,
+        opened: Opened,
+        format: Option<FormatName>,
+        mode: Mode,
+    ) -> Result<Found, ImageError> {
         let name = path.display().to_string();
         let Opened { mut file, size, lock } = opened;
         if matches!(format, None | Some(FormatName::Foreign(_)))
@@ -128,12 +171,12 @@ impl<'a> Opening<'a> {
             let file = ForeignFile::open(path, found, size, &options)?;
             let format = FormatName::Foreign(file.format());
             self.layers.push(Layer { path: path.to_owned(), format });
-            return Ok(Base::new(Kind::Foreign(Box::new(file)), lock));
+            return Ok(Found::Whole(Base::new(Kind::Foreign(Box::new(file)), lock)));
         }
         let found = match format {
             Some(FormatName::Raw) => None,
             _ => match format::probe(&mut file, &name)?.format {
-                Format::Qcow2(info) => Some(*info),
+                Format::Qcow2(info) => Some(info),
                 Format::Raw(_) if format.is_some() => {
                     let what = "not in the qcow2 format";
                     return Err(FormatError::NotAnImage { name, what }.into());
@@ -144,49 +187,43 @@ impl<'a> Opening<'a> {
         let format = if found.is_some() { FormatName::Qcow2 } else { FormatName::Raw };
         self.layers.push(Layer { path: path.to_owned(), format });
         let Some(info) = found else {
-            return Ok(Base::new(Kind::Raw(RawFile::with_size(file, size)), lock));
+            let raw = RawFile::with_size(file, size);
+            return Ok(Found::Whole(Base::new(Kind::Raw(raw), lock)));
         };
         if mode == Mode::Write {
             check_changeable(&info, &name)?;
         } else if info.corrupt {
-            self.warnings.push(Warning::Corrupt { name: name.clone() });
+            self.warnings.push(Warning::Corrupt { name });
         }
-        let backing = self.backing(path, &name, &info)?;
-        let file = Qcow2File::with_backing(file, &name, info, backing)?;
-        Ok(Base::new(Kind::Qcow2(Box::new(file)), lock))
+        Ok(Found::Part(file, info, lock))
     }
 
     /// Opens the backing file that a header names.
-    fn backing(
+    fn below(
         &mut self,
         path: &Path,
-        name: &str,
         info: &Qcow2Info,
-    ) -> Result<Option<Box<dyn Device>>, ImageError> {
+    ) -> Result<Option<(Below, Named)>, ImageError> {
         let Some(backing) = info.backing_file.as_deref().filter(|name| !name.is_empty()) else {
             return Ok(None);
         };
-        let (name, backing) = (name.to_owned(), backing.to_owned());
+        let (name, backing) = (path.display().to_string(), backing.to_owned());
         if self.options.backing == Backing::Refuse {
             return Err(FormatError::BackingFile { name, backing }.into());
         }
-        match self.follow(path, &name, &backing, info.backing_format.as_deref()) {
-            Ok(base) => Ok(Some(Box::new(base))),
-            // The file nearest to the fault is the one to be named; the chain is no help.
-            Err(error @ (ImageError::Backing { .. } | ImageError::BackingFormat { .. })) => {
-                Err(error)
-            }
-            Err(source) => Err(ImageError::Backing { name, backing, source: Box::new(source) }),
+        let named = Named { name, backing };
+        match self.follow(path, &named, info.backing_format.as_deref()) {
+            Ok(below) => Ok(Some((below, named))),
+            Err(error) => Err(blame(Some(&named), error)),
         }
     }
 
     fn follow(
         &mut self,
         path: &Path,
-        name: &str,
-        backing: &str,
+        named: &Named,
         format: Option<&str>,
-    ) -> Result<Base, ImageError> {
+    ) -> Result<Below, ImageError> {
         let format = match format {
             Some("raw") => Some(FormatName::Raw),
             Some("qcow2") => Some(FormatName::Qcow2),
@@ -197,13 +234,62 @@ impl<'a> Opening<'a> {
             }
             None if self.options.probe_backing => None,
             None => {
-                let (name, backing) = (name.to_owned(), backing.to_owned());
+                let (name, backing) = (named.name.clone(), named.backing.clone());
                 return Err(ImageError::BackingFormat { name, backing });
             }
         };
-        let below = resolve(path, backing)?;
-        let opened = self.open(&below, &below.display().to_string(), Mode::Read)?;
-        self.base(&below, opened, format, Mode::Read)
+        let path = resolve(path, &named.backing)?;
+        let opened = self.open(&path, &path.display().to_string(), Mode::Read)?;
+        Ok(Below { path, opened, format })
+    }
+}
+
+/// What one file is.
+#[derive(Debug)]
+enum Found {
+    /// A disk by itself.
+    Whole(Base),
+    /// A qcow2 file, which may need another.
+    Part(File, Box<Qcow2Info>, Option<ImageLock>),
+}
+
+/// A qcow2 file that waits for what is below it.
+#[derive(Debug)]
+struct Part {
+    name: String,
+    file: File,
+    info: Box<Qcow2Info>,
+    lock: Option<ImageLock>,
+    /// Who names it; `None` for the file that the caller named.
+    named: Option<Named>,
+}
+
+/// A backing file, open.
+#[derive(Debug)]
+struct Below {
+    path: PathBuf,
+    opened: Opened,
+    format: Option<FormatName>,
+}
+
+/// The file that names a backing file, and the name as it stands there.
+#[derive(Debug)]
+struct Named {
+    name: String,
+    backing: String,
+}
+
+/// Returns the error of a file, with who names it. The file nearest to the fault is named; the
+/// chain down to it is no help.
+fn blame(named: Option<&Named>, error: ImageError) -> ImageError {
+    match (named, error) {
+        (None, error)
+        | (_, error @ (ImageError::Backing { .. } | ImageError::BackingFormat { .. })) => error,
+        (Some(Named { name, backing }), error) => ImageError::Backing {
+            name: name.clone(),
+            backing: backing.clone(),
+            source: Box::new(error),
+        },
     }
 }
 
