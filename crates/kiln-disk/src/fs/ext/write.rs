@@ -11,6 +11,8 @@ use crate::device::len64;
 
 /// Bytes of a file that are looked at and written together.
 const CHUNK: usize = 4 << 20;
+/// Bytes that are asked for first, of contents whose length is not known.
+const FIRST_CHUNK: usize = 64 << 10;
 /// Zeros shorter than this are written out: each hole costs an extent.
 const LEAST_HOLE: usize = 64 << 10;
 /// The longest target that is kept in the inode: one byte less than its 60.
@@ -194,10 +196,12 @@ impl ExtFs {
     ) -> Result<u64, ExtError> {
         let unit = self.raw.block_size();
         let most = size.and_then(|size| usize::try_from(size).ok());
-        let len = most.map_or(CHUNK, |n| n.next_multiple_of(unit).min(CHUNK));
+        // Zeros for 4 MiB take longer than to write the small files that most are.
+        let len = most.map_or(FIRST_CHUNK, |n| n.next_multiple_of(unit).min(CHUNK));
         let mut chunk = vec![0; len];
         let mut at = 0;
         loop {
+            let len = chunk.len();
             let left = size.map_or(u64::MAX, |size| size - at);
             let want = usize::try_from(left).map_or(len, |left| left.min(len));
             let got = read_full(data, &mut chunk[..want])?;
@@ -216,6 +220,7 @@ impl ExtFs {
             if got < len || size == Some(at) {
                 break;
             }
+            chunk.resize(CHUNK, 0);
         }
         if at > 0 {
             self.raw.write_inode(ino, inode)?;
