@@ -44,7 +44,10 @@ pub fn inspect_disk(disk: &Disk, used: bool) -> DiskReport {
             device: place.name.clone(),
             start: place.start,
             size: place.len,
-            purpose: partition.map(|partition| partition.kind.to_string()),
+            purpose: partition.map(|partition| match partition.kind.name() {
+                "unknown" => partition.kind.to_string(),
+                name => name.to_owned(),
+            }),
             name: partition.and_then(|partition| given(&partition.name)),
             partuuid: place.partuuid(disk.table.id),
             content: place.content.kind.name().to_owned(),

@@ -270,3 +270,17 @@ fn fat_holds_what_fat_can_hold() {
     drop(run(&["fsck.vfat", "-n", &name]).success());
     assert_eq!(run(&["mtype", "-i", &name, "::moved"]).success().stdout, "timeout 5\n");
 }
+
+#[test]
+fn a_file_far_larger_than_its_file_system_is_not_copied_for_hours() {
+    let Some(image) = small(&Files::new().file("liar", "x").file("sparse", "y")) else { return };
+    let fs = image.path().display().to_string();
+    for (file, size) in [("liar", "4398046511104"), ("sparse", "100000000")] {
+        let command = format!("sif /{file} size {size}");
+        drop(run(&["debugfs", "-w", "-R", &command, &fs]).success());
+    }
+    let mut tree = image.tree();
+    let lie = tree.copy_out(&path("/liar"), &mut std::io::sink());
+    assert!(matches!(lie, Err(TreeError::TooLarge { .. })), "{lie:?}");
+    assert_eq!(tree.copy_out(&path("/sparse"), &mut std::io::sink()).unwrap(), 100_000_000);
+}

@@ -14,6 +14,10 @@ use crate::tree::{
 
 /// Bytes of a file that are read together.
 const CHUNK: usize = 1 << 20;
+/// Files up to this size are read whatever their file system's size is.
+const SURE: u64 = 1 << 30;
+/// How many times as large as its file system a file with holes may say it is.
+const MOST_TIMES: u64 = 64;
 
 impl DirectTree {
     fn volume(&mut self, at: At) -> &mut dyn Volume {
@@ -36,6 +40,20 @@ impl DirectTree {
     fn stat_at(&mut self, path: &GuestPath, last: Last) -> Result<Option<Stat>, TreeError> {
         let Some(at) = self.find(path, last)? else { return Ok(None) };
         self.stat_of(at, path).map(Some)
+    }
+
+    /// Returns an error if a file says that it is so much larger than its file system that this
+    /// can only be damage: its holes would be copied for hours.
+    fn check_size(&mut self, at: At, size: u64, path: &GuestPath) -> Result<(), TreeError> {
+        if size <= SURE {
+            return Ok(());
+        }
+        let fill = self.volume(at).fill().map_err(|e| failed("read", path, e))?;
+        let most = fill.size.saturating_mul(MOST_TIMES).max(SURE);
+        if size > most {
+            return Err(TreeError::TooLarge { path: path.clone(), most: Bytes(most) });
+        }
+        Ok(())
     }
 
     /// Returns an error if nothing may be changed where `at` is.
@@ -131,6 +149,7 @@ impl Tree for DirectTree {
         if stat.kind != Kind::File {
             return Err(TreeError::NotAFile { path: path.clone() });
         }
+        self.check_size(at, stat.size, path)?;
         let mut buf = vec![0; usize::try_from(stat.size).map_or(CHUNK, |size| size.min(CHUNK))];
         let mut done = 0;
         while done < stat.size {

@@ -8,6 +8,9 @@ use super::open;
 use crate::args::image::copy_out::CopyOut;
 use crate::context::Context;
 
+/// How many that are left out are named.
+const SHOWN: usize = 10;
+
 /// Copies files and folders of the guest here.
 pub(crate) fn run(ctx: &Context, args: &CopyOut) -> anyhow::Result<u8> {
     let paths = args.paths.iter().map(|path| open::path(path)).collect::<Result<Vec<_>, _>>()?;
@@ -19,9 +22,17 @@ pub(crate) fn run(ctx: &Context, args: &CopyOut) -> anyhow::Result<u8> {
         entries += done.entries;
         bytes += done.bytes;
         for one in done.left_out {
-            ctx.ui.say(format!("`{}` is left out: {}", one.path, one.why));
+            let line = format!("`{}` is left out: {}", one.path, one.why);
+            if left.len() < SHOWN {
+                ctx.ui.say(line)
+            } else {
+                ctx.ui.detail(line)
+            }
             left.push(json!({ "path": one.path.to_string(), "why": one.why }));
         }
+    }
+    if left.len() > SHOWN {
+        ctx.ui.say(format!("{} more are left out; `-v` shows all", left.len() - SHOWN));
     }
     if ctx.ui.json() {
         ctx.ui.result(&json!({ "entries": entries, "bytes": bytes, "left_out": left }));
