@@ -382,11 +382,58 @@ markdown\t'The same, as Markdown'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l remove-user-accounts -d 'With `user-account`: remove only these accounts' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l keep-user-accounts -d 'With `user-account`: keep these accounts' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l script -d 'Refused: a program of the host would need the guest mounted; see `--run` of `customize`' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l add-user -d 'Add a user' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l append-line -d 'Append a line to a file of the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l chmod -d 'Change the permissions of a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l chown -d 'Change the owner of a file or directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l commands-from-file -d 'Read operations from a file' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l copy -d 'Copy files or directories inside the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l copy-in -d 'Copy files or directories of the host into the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l delete -d 'Delete a file or directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l disable-unit -d 'Do not start a unit of systemd at boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l edit -d 'Edit a file with an expression' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l enable-unit -d 'Start a unit of systemd at boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l firstboot -d 'Run a script at the first boot' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l firstboot-command -d 'Run a command at the first boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l firstboot-install -d 'Install packages at the first boot' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l hostname -d 'Set the host name' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l inject-blnsvr -d 'Put the balloon server into a Windows guest (refused)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l inject-qemu-ga -d 'Put the QEMU guest agent into a Windows guest (refused)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l inject-virtio-win -d 'Put the virtio drivers into a Windows guest (refused)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l install -d 'Install packages' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l link -d 'Make symbolic links' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l mask-unit -d 'Keep a unit of systemd from starting at all' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l mkdir -d 'Make a directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l move -d 'Move files or directories inside the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l password -d 'Set the password of a user' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l password-crypto -d 'Choose how passwords are hashed' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l root-password -d 'Set the password of root' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l run -d 'Run a script of the host in the guest' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l run-command -d 'Run a command of the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l scrub -d 'Overwrite and delete a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l selinux-relabel-exclude -d 'Do not label files below a directory for SELinux' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l ssh-inject -d 'Let an SSH key log in' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l sudoers -d 'Add a line to the rules of sudo' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l tar-in -d 'Unpack a tar archive into the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l timezone -d 'Set the time zone' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l touch -d 'Make an empty file, or renew the time of one' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l truncate -d 'Empty a file' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l truncate-recursive -d 'Empty all files below a directory' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l uninstall -d 'Remove packages' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l unmask-unit -d 'Take the mask off a unit of systemd' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l upload -d 'Copy a file of the host to a name in the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l write -d 'Write a file' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l dry-run -d 'Show what each operation would change, and keep nothing of it'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l network -d 'Let all programs of the guest use the network, not only its package manager'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l no-network -d 'Let no program of the guest use the network'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l no-logfile -d 'Leave no log in the guest (always so)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l no-selinux-relabel -d 'Do not label files for SELinux'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l selinux-relabel -d 'Label new files for SELinux (always so)'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l update -d 'Bring all packages up to date'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s q -l quiet -d 'Print errors and warnings only'
