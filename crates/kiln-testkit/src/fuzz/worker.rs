@@ -114,7 +114,7 @@ impl Worker {
         #[expect(clippy::disallowed_methods, reason = "the test binary itself is run again")]
         let mut command = Command::new(program);
         command
-            .args(["--exact", self.test, "--nocapture", "--include-ignored", "--test-threads=1"])
+            .args(["--exact", self.test, "--nocapture", "--test-threads=1"])
             .env(FOLDER, &self.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
