@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn records_count_their_own_digits() {
-        assert_eq!(record("path", b"x"), b"10 path=x\n");
+        // "10 path=x\n" would count right, too; Python's tarfile writes the shorter one.
+        assert_eq!(record("path", b"x"), b"9 path=x\n");
         assert_eq!(record("a", b"bcd"), b"8 a=bcd\n");
         let long = record("key", &[b'v'; 992]);
         assert!(long.starts_with(b"1002 key=v") && long.len() == 1002);

@@ -180,7 +180,7 @@ word! {
 word! {
     /// Words for the kernel's command line, separated by spaces.
     KernelWords, "kernel command line",
-    "it is one line without quotes, backslashes and ``$`;{}|&<>#()!*?``",
+    "it is one line without quotes, backslashes, backquotes and the characters $;{}|&<>#()!*?",
     // What means something to GRUB's language, or to the shell that reads /etc/default/grub.
     |word| {
         let plain = |c: char| c.is_ascii_graphic() || c == ' ';
