@@ -35,9 +35,8 @@ check:            ## what a reviewer would say first: format, lints, documentati
 gen: build        ## write anew what is generated: manual pages, completions
 	@tools/gen $(KILN)
 
-bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 8 minutes)
+bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 3 minutes)
 	@tools/bench $(KILN)
-	@tools/bench-image $(KILN)
 
 fuzz: setup       ## random changes of valid files for each parser; SECONDS=600 is ten minutes for each
-	@KILN_FUZZ_SECONDS=$(SECONDS) cargo test --release --locked -p kiln-disk -p kiln-guest --test hostile --no-fail-fast -- --exact fuzz --nocapture
+	@KILN_FUZZ_SECONDS=$(or $(SECONDS),600) cargo test --release --locked -p kiln-disk -p kiln-guest --test hostile --no-fail-fast -- --exact fuzz --nocapture
