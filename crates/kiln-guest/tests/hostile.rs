@@ -8,17 +8,14 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use kiln_guest::inspect::inspect_system;
 use kiln_guest::tree::{
     Attrs, Change, Entry, GuestPath, Kind, New, Stat, Tree, TreeError, Usage, Xattrs,
 };
 use kiln_guest::userdata::UserData;
-use kiln_testkit::fuzz::{
-    Case, Edit, Found, Outcome, Seed, Target, Verdict, Worker, explore, serve,
-};
-use kiln_testkit::{Rng, need_program, run, variable};
+use kiln_testkit::fuzz::{Case, Edit, Outcome, Seed, Target, Verdict, Worker, fuzz_all, serve};
+use kiln_testkit::{Rng, need_program, run};
 
 /// Random cases of each target.
 const RANDOM: u64 = 30;
@@ -398,30 +395,9 @@ fn every_hostile_file_of_a_guest_ends_well() {
 /// What random changes found once.
 const FINDINGS: &str = "";
 
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 /// Not run by `make test` but by `make fuzz`: random changes for `KILN_FUZZ_SECONDS` for each target, or only for
 /// `KILN_FUZZ_TARGET`.
 #[test]
 fn fuzz() {
-    let Some(seconds) = variable("KILN_FUZZ_SECONDS") else { return };
-    let seconds = seconds.parse().unwrap();
-    let only = variable("KILN_FUZZ_TARGET");
-    let mut failures = Vec::new();
-    for target in TARGETS.iter().filter(|t| only.as_deref().is_none_or(|o| o == t.name)) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut worker = Worker::start("child", folder.path());
-        let Found { runs, refused, failures: found } =
-            explore(&mut worker, target, Duration::from_secs(seconds));
-        let name = target.name;
-        let count = found.len();
-        say(&format!("{name}: {runs} runs in {seconds} s, {refused} refused, {count} failed"));
-        for (case, how) in found {
-            say(&format!("  {case}\n    {how}"));
-            failures.push(case.to_string());
-        }
-    }
-    assert!(failures.is_empty(), "keep these in FINDINGS:\n{}", failures.join("\n"));
+    fuzz_all(TARGETS, "FINDINGS");
 }

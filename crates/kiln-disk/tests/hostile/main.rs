@@ -20,10 +20,10 @@ mod trees;
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use kiln_testkit::fuzz::{Case, Found, Verdict, Worker, explore, serve};
-use kiln_testkit::{Rng, need_program, variable};
+use kiln_testkit::fuzz::{Case, Verdict, Worker, fuzz_all, say, serve};
+use kiln_testkit::{Rng, need_program};
 use rustix::fs::inotify;
 
 /// Random cases of each target, with the numbers from 0 on.
@@ -128,32 +128,9 @@ fn shared_seeds(from: &Path, to: &Path) {
     }
 }
 
-/// Says something in the middle of a test.
-fn say(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 /// Not run by `make test` but by `make fuzz`: random changes for `KILN_FUZZ_SECONDS` for each target, or only for
 /// `KILN_FUZZ_TARGET`.
 #[test]
 fn fuzz() {
-    let Some(seconds) = variable("KILN_FUZZ_SECONDS") else { return };
-    let seconds = seconds.parse().unwrap();
-    let only = variable("KILN_FUZZ_TARGET");
-    let mut failures = Vec::new();
-    for target in targets::ALL.iter().filter(|t| only.as_deref().is_none_or(|o| o == t.name)) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut worker = Worker::start("child", folder.path());
-        let Found { runs, refused, failures: found } =
-            explore(&mut worker, target, Duration::from_secs(seconds));
-        let name = target.name;
-        let count = found.len();
-        say(&format!("{name}: {runs} runs in {seconds} s, {refused} refused, {count} failed"));
-        for (case, how) in found {
-            say(&format!("  {case}\n    {how}"));
-            failures.push(case.to_string());
-        }
-    }
-    assert!(failures.is_empty(), "keep these in findings.txt:\n{}", failures.join("\n"));
+    fuzz_all(targets::ALL, "findings.txt");
 }

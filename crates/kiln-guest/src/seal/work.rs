@@ -183,6 +183,16 @@ impl Work<'_, '_> {
         }
         Ok(dropped)
     }
+
+    /// Drops the lines that begin with one of `keys`, as [`Work::drop_lines`].
+    pub(super) fn drop_lines_with(
+        &mut self,
+        patterns: &[&str],
+        keys: &[&[u8]],
+    ) -> Result<(), TreeError> {
+        let mut unwanted = |line: &[u8]| keys.iter().any(|key| line.starts_with(key));
+        self.drop_lines(patterns, &mut unwanted).map(drop)
+    }
 }
 
 /// Returns whether a link on the way leads an operation to where it must not remove anything:

@@ -17,6 +17,7 @@ mod rng;
 mod worker;
 
 use std::error::Error;
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -85,6 +86,38 @@ pub fn explore(worker: &mut Worker, target: &Target, time: Duration) -> Found {
         }
     }
     found
+}
+
+/// Tries random changes of every target's seeds, or of `KILN_FUZZ_TARGET`'s only, for
+/// `KILN_FUZZ_SECONDS` each; nothing without that variable. The children are started by the test
+/// `child`. `keep` says where what is found is to be kept.
+///
+/// # Panics
+///
+/// If something is found, with its cases; if the variable is no number.
+pub fn fuzz_all(targets: &[Target], keep: &str) {
+    let Some(seconds) = crate::variable("KILN_FUZZ_SECONDS") else { return };
+    let seconds = seconds.parse().expect("KILN_FUZZ_SECONDS is a number");
+    let only = crate::variable("KILN_FUZZ_TARGET");
+    let mut failures = Vec::new();
+    for target in targets.iter().filter(|t| only.as_deref().is_none_or(|o| o == t.name)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = Worker::start("child", folder.path());
+        let found = explore(&mut worker, target, Duration::from_secs(seconds));
+        let (name, runs, refused) = (target.name, found.runs, found.refused);
+        let count = found.failures.len();
+        say(&format!("{name}: {runs} runs in {seconds} s, {refused} refused, {count} failed"));
+        for (case, how) in found.failures {
+            say(&format!("  {case}\n    {how}"));
+            failures.push(case.to_string());
+        }
+    }
+    assert!(failures.is_empty(), "keep these in {keep}:\n{}", failures.join("\n"));
+}
+
+/// Says something in the middle of a test. Nobody may be listening.
+pub fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 /// Returns the number that a target's random cases begin at: another one each time that

@@ -21,8 +21,7 @@ pub(super) const OPERATION: Operation = Operation {
 };
 
 fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
-    let mut unwanted = |line: &[u8]| KEYS.iter().any(|key| line.starts_with(key));
-    work.drop_lines(OPERATION.paths, &mut unwanted).map(drop)
+    work.drop_lines_with(OPERATION.paths, &KEYS)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use kiln_guest::ops::{OPERATIONS, Operation, manual};
+use kiln_guest::ops::{ArgumentError, Network, OPERATIONS, Operation, Plan, manual};
 
 use super::target::{Opening, Target};
 
@@ -34,12 +34,8 @@ pub(crate) struct Customize {
     /// Do it all, show what would change, and keep nothing of it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Let all programs of the guest use the network, not only its package manager
-    #[arg(long, conflicts_with = "no_network")]
-    pub(crate) network: bool,
-    /// Let no program of the guest use the network
-    #[arg(long)]
-    pub(crate) no_network: bool,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
     /// List the operations; `=long` says all about them, `=markdown` for a document
     #[arg(
         long,
@@ -67,6 +63,28 @@ pub(crate) enum Listing {
     Markdown,
 }
 
+/// What the guest's own programs may do.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Programs {
+    /// Let all programs of the guest use the network, not only its package manager
+    #[arg(long, conflicts_with = "no_network")]
+    pub(crate) network: bool,
+    /// Let no program of the guest use the network
+    #[arg(long)]
+    pub(crate) no_network: bool,
+}
+
+impl Programs {
+    /// Returns which of them may use the network.
+    pub(crate) fn network(self) -> Network {
+        match (self.network, self.no_network) {
+            (true, _) => Network::All,
+            (_, true) => Network::None,
+            _ => Network::Packages,
+        }
+    }
+}
+
 impl Customize {
     /// Returns the image that is changed; `None` if the operations are only listed.
     pub(crate) fn target(&self) -> Option<Target> {
@@ -84,6 +102,17 @@ impl Customize {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Operations {
     pub(crate) given: Vec<(&'static Operation, Option<String>)>,
+}
+
+impl Operations {
+    /// Returns the plan of these operations, in their order.
+    pub(crate) fn plan(&self) -> Result<Plan, ArgumentError> {
+        let mut plan = Plan::default();
+        for (operation, argument) in &self.given {
+            plan.add(operation.name, argument.as_deref())?;
+        }
+        Ok(plan)
+    }
 }
 
 fn option(operation: &'static Operation) -> Arg {

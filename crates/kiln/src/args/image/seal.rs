@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kiln_guest::seal::manual;
 
-use super::customize::Operations;
+use super::customize::{Listing, Operations, Programs};
 use super::target::{Opening, Target};
 
 /// What the long help ends with.
@@ -74,27 +74,12 @@ pub(crate) struct Seal {
     /// Refused: a program of the host would need the guest mounted; see `--run` of `customize`
     #[arg(long, value_name = "PROGRAM", hide_short_help = true)]
     pub(crate) script: Vec<PathBuf>,
-    /// Let all programs of the guest use the network, not only its package manager
-    #[arg(long, conflicts_with = "no_network")]
-    pub(crate) network: bool,
-    /// Let no program of the guest use the network
-    #[arg(long)]
-    pub(crate) no_network: bool,
+    #[command(flatten)]
+    pub(crate) programs: Programs,
     #[command(flatten)]
     pub(crate) edits: Operations,
     #[command(flatten)]
     pub(crate) opening: Opening,
-}
-
-/// How much is said of the operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Listing {
-    /// A line each
-    Short,
-    /// All that there is to say
-    Long,
-    /// The same, as Markdown
-    Markdown,
 }
 
 impl Seal {

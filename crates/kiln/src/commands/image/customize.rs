@@ -11,12 +11,11 @@ use kiln_guest::ops::{
     Done, EditContext, Network, OPERATIONS, Operation, Plan, Report, Step, customize, manual,
 };
 use kiln_guest::run::{NamespaceRunner, Runner, resolvers};
-use kiln_guest::selinux::Labels;
 use kiln_guest::tree::Tree;
 use kiln_host::namespace::Exec;
 use serde_json::{Value, json};
 
-use super::{edits, open};
+use super::{edits, open, report};
 use crate::args::image::customize::{Customize, Listing};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
@@ -28,16 +27,13 @@ pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
         list(ctx, args.list_operations.unwrap_or(Listing::Short));
         return Ok(0);
     };
-    let mut plan = Plan::default();
-    for (operation, argument) in &args.operations.given {
-        plan.add(operation.name, argument.as_deref())?;
-    }
+    let plan = args.operations.plan()?;
     if plan.steps.is_empty() {
         let problem = Problem::new(Class::Usage, "there is nothing to do: no operation is given");
         return Err(problem.hint("`kiln image customize --help` lists them").into());
     }
     let mut changing = open::guest_editing(ctx, &target)?;
-    let network = network(args.network, args.no_network);
+    let network = args.programs.network();
     let report = apply(ctx, network, &plan, changing.guest.tree())?;
     show(ctx, args.dry_run, &report);
     changing.finish()?;
@@ -46,20 +42,9 @@ pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
     } else if args.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
     } else {
-        for new in &report.passwords {
-            ctx.ui.out(format!("the password of `{}` is {}", new.user, new.password));
-        }
+        report::tell_passwords(ctx, &report.passwords);
     }
     Ok(0)
-}
-
-/// Returns which programs may use the network.
-pub(super) fn network(all: bool, none: bool) -> Network {
-    match (all, none) {
-        (true, _) => Network::All,
-        (_, true) => Network::None,
-        _ => Network::Packages,
-    }
 }
 
 /// Carries out a plan on a tree.
@@ -207,14 +192,7 @@ fn show(ctx: &Context, dry_run: bool, report: &Report) {
             ctx.ui.detail(format!("{what}: {summary}"));
         }
     }
-    match &report.labels {
-        Labels::NotUsed => {}
-        Labels::Given(count) => ctx.ui.detail(format!("{count} new files got SELinux labels")),
-        Labels::Scheduled { why } => {
-            ctx.ui
-                .warn(format!("the guest gives its files SELinux labels at its next boot: {why}"));
-        }
-    }
+    report::tell_labels(ctx, &report.labels);
 }
 
 fn list(ctx: &Context, how: Listing) {
@@ -251,20 +229,14 @@ fn as_json(image: &str, dry_run: bool, report: &Report) -> Value {
     };
     let operations: Vec<_> = report.done.iter().map(done).collect();
     let shown = report.passwords.iter().filter(|_| !dry_run);
-    let passwords: Vec<_> =
-        shown.map(|new| json!({ "user": new.user, "password": new.password })).collect();
-    let labels = match &report.labels {
-        Labels::NotUsed => json!(null),
-        Labels::Given(count) => json!({ "given": count }),
-        Labels::Scheduled { why } => json!({ "scheduled": why }),
-    };
+    let passwords: Vec<_> = shown.map(report::password).collect();
     json!({
         "image": image,
         "dry_run": dry_run,
         "operations": operations,
         "passwords": passwords,
         "programs_ran": report.programs_ran,
-        "selinux_labels": labels,
+        "selinux_labels": report::labels(&report.labels),
         "notes": report.notes,
     })
 }

@@ -16,6 +16,7 @@ mod inspect;
 mod list;
 mod ls;
 mod open;
+mod report;
 mod resize;
 mod rm;
 mod seal;

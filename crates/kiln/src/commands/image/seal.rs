@@ -9,13 +9,13 @@ use kiln_guest::seal::{
     Cause, OPERATIONS, Operation, Options, Origin, SealContext, SealReport, Selection, Subject,
     System, Volume, manual, seal,
 };
-use kiln_guest::selinux::Labels;
 use kiln_guest::tree::Tree;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{customize, edits, open};
-use crate::args::image::seal::{Listing, Seal};
+use super::{customize, edits, open, report};
+use crate::args::image::customize::Listing;
+use crate::args::image::seal::Seal;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
@@ -26,10 +26,7 @@ pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
         return Ok(0);
     };
     let selection = selection(args)?;
-    let mut plan = Plan::default();
-    for (operation, argument) in &args.edits.given {
-        plan.add(operation.name, argument.as_deref())?;
-    }
+    let plan = args.edits.plan()?;
     let options = Options {
         remove_users: names(&args.remove_user_accounts)?,
         keep_users: names(&args.keep_user_accounts)?,
@@ -50,9 +47,7 @@ pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
     } else if args.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
     } else {
-        for new in &passwords {
-            ctx.ui.out(format!("the password of `{}` is {}", new.user, new.password));
-        }
+        report::tell_passwords(ctx, &passwords);
     }
     Ok(0)
 }
@@ -133,14 +128,10 @@ impl Task<'_> {
         if self.plan.steps.is_empty() {
             return Ok(Vec::new());
         }
-        let done = customize::apply(self.ctx, self.network(), &self.plan, tree)?;
+        let done = customize::apply(self.ctx, self.args.programs.network(), &self.plan, tree)?;
         let notes = done.notes.clone();
         self.edited = Some(done);
         Ok(notes)
-    }
-
-    fn network(&self) -> Network {
-        customize::network(self.args.network, self.args.no_network)
     }
 
     /// Lets the guest make its store of trusted certificates again if some were removed.
@@ -216,14 +207,7 @@ fn show(ctx: &Context, dry_run: bool, report: &SealReport) {
             }
         }
     }
-    match &report.labels {
-        Labels::NotUsed => {}
-        Labels::Given(count) => ctx.ui.detail(format!("{count} new files got SELinux labels")),
-        Labels::Scheduled { why } => {
-            ctx.ui
-                .warn(format!("the guest gives its files SELinux labels at its next boot: {why}"));
-        }
-    }
+    report::tell_labels(ctx, &report.labels);
 }
 
 fn list(ctx: &Context, how: Listing) {
@@ -264,18 +248,11 @@ fn as_json(image: &str, dry_run: bool, report: &SealReport, passwords: &[NewPass
         })
     };
     let operations: Vec<_> = report.done.iter().map(done).collect();
-    let labels = match &report.labels {
-        Labels::NotUsed => json!(null),
-        Labels::Given(count) => json!({ "given": count }),
-        Labels::Scheduled { why } => json!({ "scheduled": why }),
-    };
     json!({
         "image": image,
         "dry_run": dry_run,
         "operations": operations,
-        "selinux_labels": labels,
-        "passwords": passwords.iter().map(|new| json!({
-            "user": new.user, "password": new.password,
-        })).collect::<Vec<_>>(),
+        "selinux_labels": report::labels(&report.labels),
+        "passwords": passwords.iter().map(report::password).collect::<Vec<_>>(),
     })
 }
