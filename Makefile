@@ -5,7 +5,6 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 KILN := $(TARGET)/release/kiln
 
 .PHONY: demo test test-e2e check gen bench setup build fuzz
-SECONDS ?= 60
 
 setup:            ## install what is needed; fast when nothing is
 	@tools/setup
@@ -38,5 +37,5 @@ gen: build        ## write anew what is generated: manual pages, completions
 bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 3 minutes)
 	@tools/bench $(KILN)
 
-fuzz: setup       ## random changes of valid files for each parser; SECONDS=600 is ten minutes for each
-	@KILN_FUZZ_SECONDS=$(or $(SECONDS),600) cargo test --release --locked -p kiln-disk -p kiln-guest --test hostile --no-fail-fast -- --exact fuzz --nocapture
+fuzz: setup       ## random changes of valid files for each parser; FUZZ_SECONDS=600 is ten minutes for each, 60 if not said
+	@KILN_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --release --locked -p kiln-disk -p kiln-guest --test hostile --no-fail-fast -- --exact fuzz --nocapture

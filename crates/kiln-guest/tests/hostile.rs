@@ -2,7 +2,7 @@
 //! Hostile files of a guest, and hostile user-data: each ends in a right answer or a clear error,
 //! within 5 s and 512 MiB, without a panic.
 //!
-//! `make fuzz SECONDS=600` looks for more, that long for each target.
+//! `make fuzz FUZZ_SECONDS=600` looks for more, that long for each target.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 

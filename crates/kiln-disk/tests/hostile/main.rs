@@ -9,7 +9,7 @@
 //! | `targets`, `trees` | the parsers, used as a verb would use them |
 //! | `findings.txt` | what random changes found once |
 //!
-//! `make fuzz SECONDS=600` looks for more, that long for each target.
+//! `make fuzz FUZZ_SECONDS=600` looks for more, that long for each target.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
