@@ -60,6 +60,12 @@ pub fn run(argv: &[&str]) -> Output {
 pub fn run_with(argv: &[&str], envs: &[(&str, &str)]) -> Output {
     #[expect(clippy::disallowed_methods, reason = "tests run tools beside the code under test")]
     let mut command = std::process::Command::new(argv[0]);
+    if !argv[0].contains('/') {
+        // A user of Debian finds no mke2fs without this. Kiln, which is started by its path, gets
+        // the user's own.
+        let path = variable("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+    }
     let out = command
         .args(&argv[1..])
         .envs(envs.iter().copied())

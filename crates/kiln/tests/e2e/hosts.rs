@@ -31,26 +31,45 @@ pub(crate) fn user_is_there() -> bool {
     need(run(&["id", USER]).code == 0, "a user without rights")
 }
 
+/// The program as a user without rights runs it, with a copy of the tests' store.
+pub(crate) struct User {
+    /// A folder of the user's, with the program and its home.
+    pub(crate) folder: PathBuf,
+}
+
+impl User {
+    /// Makes the folder and the user; nothing if a need is missing.
+    pub(crate) fn new(lab: &Lab, name: &str) -> Option<Self> {
+        if !need_program("runuser") || !user_is_there() {
+            return None;
+        }
+        lab.image();
+        let folder = lab.folder.join(name);
+        fs::create_dir_all(folder.join("run")).expect("made");
+        let shown = folder.display().to_string();
+        drop(run(&["cp", "-a", &lab.home.join("store").display().to_string(), &shown]).success());
+        drop(run(&["cp", env!("CARGO_BIN_EXE_kiln"), &shown]).success());
+        drop(run(&["chown", "-R", &format!("{USER}:"), &shown]).success());
+        Some(Self { folder })
+    }
+
+    /// Runs kiln as the user.
+    pub(crate) fn kiln(&self, args: &[&str]) -> Output {
+        let folder = self.folder.display();
+        let home = format!("KILN_HOME={folder}");
+        let runtime = format!("XDG_RUNTIME_DIR={folder}/run");
+        let program = format!("{folder}/kiln");
+        run(&[&["runuser", "-u", USER, "--", "env", &home, &runtime, &program], args].concat())
+    }
+}
+
 fn session(lab: &Lab) {
-    if !need_program("passt") || !need_program("runuser") || !user_is_there() {
+    if !need_program("passt") {
         return;
     }
-    lab.image();
-    let folder = lab.folder.join("session");
-    fs::create_dir_all(&folder).expect("made");
-    let shown = folder.display().to_string();
-    // The store is shared: the user gets a copy of it, owned by the user.
-    drop(run(&["cp", "-a", &lab.home.join("store").display().to_string(), &shown]).success());
-    drop(run(&["cp", env!("CARGO_BIN_EXE_kiln"), &shown]).success());
-    drop(run(&["chown", "-R", &format!("{USER}:"), &shown]).success());
-    let home = format!("KILN_HOME={shown}");
-    let runtime = format!("XDG_RUNTIME_DIR={shown}/run");
-    fs::create_dir_all(folder.join("run")).expect("made");
-    drop(run(&["chown", USER, &format!("{shown}/run")]).success());
-    let program = format!("{shown}/kiln");
-    let kiln = |args: &[&str]| -> Output {
-        run(&[&["runuser", "-u", USER, "--", "env", &home, &runtime, &program], args].concat())
-    };
+    let Some(user) = User::new(lab, "session") else { return };
+    let kiln = |args: &[&str]| user.kiln(args);
+    let shown = user.folder.display().to_string();
     let name = "kt-session";
     let out = kiln(&["launch", lab.image(), name, "--json"]).success();
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");

@@ -8,6 +8,7 @@
 mod build;
 mod faults;
 mod hosts;
+mod images;
 mod lab;
 mod launch;
 mod terminal;
@@ -22,10 +23,11 @@ use libtest_mimic::{Arguments, Trial};
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let trials: Vec<Trial> = [launch::trials(), hosts::trials(), build::trials(), faults::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials: Vec<Trial> =
+        [launch::trials(), images::trials(), hosts::trials(), build::trials(), faults::trials()]
+            .into_iter()
+            .flatten()
+            .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let clean = arguments.list || lab::leave_clean();
     if conclusion.has_failed() || !clean { ExitCode::FAILURE } else { ExitCode::SUCCESS }
