@@ -361,6 +361,9 @@ fn without_root_it_is_the_same() {
     drop(run(&["cp", &own, &format!("{shown}/tests")]).success());
     drop(run(&["cp", env!("CARGO_BIN_EXE_kiln"), &format!("{shown}/kiln")]).success());
     drop(run(&["chmod", "-R", "a+rx", &shown]).success());
+    // As a umask of 077 would leave it: only its owner may start it.
+    drop(run(&["chown", USER, &format!("{shown}/kiln")]).success());
+    drop(run(&["chmod", "0700", &format!("{shown}/kiln")]).success());
     let program = format!("KILN_TEST_PROGRAM={shown}/kiln");
     let tests = format!("{shown}/tests");
     let out = run(&["runuser", "-u", USER, "--", "env", "-C", "/", &program, &tests]);

@@ -97,7 +97,17 @@ fn stack(wire: &mut Wire, setup: &Setup) -> Result<Spares, SpaceError> {
     wire.send_fd(&Message::Fuse, fuse.as_fd()).map_err(SpaceError::system("speak"))?;
     drop(fuse);
     let options = "lowerdir=lower,upperdir=upper,workdir=work,userxattr";
-    on("overlay", "root", "overlay", MountFlags::empty(), options)?;
+    on("overlay", "root", "overlay", MountFlags::empty(), options).map_err(
+        |error| match error {
+            // Of an overlay below an overlay, as in a container, or NFS, the kernel says no more.
+            SpaceError::System { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                let what =
+                    "lay an overlay on the scratch folder: its file system does not allow it";
+                SpaceError::System { what: what.into(), source }
+            }
+            other => other,
+        },
+    )?;
     let clone = |path: &str| {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         open_tree(CWD, path, flags).map_err(|e| refused(&format!("take `{path}` along"), e))

@@ -12,8 +12,8 @@ use rustix::thread::{Gid, Uid, UnshareFlags};
 use super::wire::{Message, Wire};
 use super::{ENTRY, SpaceError};
 
-/// What a stage calls to start the next one.
-const SELF: &str = "/proc/self/exe";
+/// The program that runs.
+pub(super) const SELF: &str = "/proc/self/exe";
 
 /// Is the middle stage, to its end.
 pub(super) fn run() -> Result<(), SpaceError> {
@@ -36,24 +36,24 @@ pub(super) fn run() -> Result<(), SpaceError> {
         flags |= UnshareFlags::NEWNET;
     }
     leave(flags)?;
-    let mut inner = stage("inner", &[], wire)?;
+    let mut inner = stage(SELF, &["inner"], wire)?;
     let status = inner.wait().map_err(SpaceError::system("wait"))?;
     // The inner stage has said what there is to say, unless it was killed.
     status.signal().map_or(Ok(()), |_| Err(SpaceError::Lost))
 }
 
-/// Starts the next stage with `wire` as its standard input.
+/// Starts the next stage, which `program` is with these words, with `wire` as its standard input.
 pub(super) fn stage(
-    name: &str,
+    program: &str,
     words: &[&str],
     wire: Wire,
 ) -> Result<std::process::Child, SpaceError> {
-    let what = || format!("start `{SELF}` as the guest's root");
+    let what = || format!("start `{program}` as the guest's root");
     let socket = wire.fd().try_clone_to_owned().map_err(SpaceError::system(what()))?;
     drop(wire);
     #[expect(clippy::disallowed_methods, reason = "a stage starts the next one, which is Kiln")]
-    let mut command = Command::new(SELF);
-    command.arg(ENTRY).arg(name).args(words).stdin(Stdio::from(socket));
+    let mut command = Command::new(program);
+    command.arg(ENTRY).args(words).stdin(Stdio::from(socket));
     command.spawn().map_err(SpaceError::system(what()))
 }
 

@@ -5,7 +5,9 @@
 //! It is not tied to the life of its starter: when that is gone it ends the program, removes what
 //! only the guest's ids can remove, and ends itself.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 
@@ -13,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::thread::UnshareFlags;
 
-use super::middle::{become_root, leave, stage};
+use super::middle::{SELF, become_root, leave, stage};
 use super::wire::{Message, Wire};
 use super::{Setup, SpaceError, WORK, collect, ids, remove};
 
@@ -21,13 +23,15 @@ use super::{Setup, SpaceError, WORK, collect, ids, remove};
 pub(super) fn run() -> Result<(), SpaceError> {
     let mut starter = Wire::stdin().map_err(SpaceError::system("open the wire"))?;
     let Message::Setup(setup) = starter.expect()? else { return Err(SpaceError::Lost) };
+    // Opened while we are who may read it.
+    let own = File::open(SELF);
     leave(UnshareFlags::NEWUSER)?;
     starter.send(&Message::Unshared).map_err(SpaceError::system("speak"))?;
     let Message::Mapped = starter.expect()? else { return Err(SpaceError::Lost) };
     become_root()?;
     rustix::process::umask(Mode::empty());
     let work = setup.scratch.join(WORK);
-    let ended = prepare(&setup).and_then(|()| supervise(&mut starter, *setup));
+    let ended = prepare(&setup).and_then(|()| supervise(&mut starter, *setup, own));
     let removed = std::env::set_current_dir("/").and_then(|()| remove::tree(&work));
     ended?;
     removed.map_err(SpaceError::system(format!("remove `{}`", work.display())))
@@ -60,11 +64,12 @@ fn prepare(setup: &Setup) -> Result<(), SpaceError> {
 
 /// Starts the next stages and speaks for them until they end; then hands the changes on, if the
 /// starter wants them.
-fn supervise(starter: &mut Wire, setup: Setup) -> Result<(), SpaceError> {
+fn supervise(starter: &mut Wire, setup: Setup, own: io::Result<File>) -> Result<(), SpaceError> {
     let (ours, theirs) = UnixStream::pair().map_err(SpaceError::system("make a socket"))?;
     let mut wire = Wire::new(ours);
-    let words: &[&str] = if setup.network { &["network"] } else { &[] };
-    let mut middle = stage("middle", words, Wire::new(theirs))?;
+    let words: &[&str] = if setup.network { &["middle", "network"] } else { &["middle"] };
+    let program = program(own).map_err(SpaceError::system("copy the program"))?;
+    let mut middle = stage(program, words, Wire::new(theirs))?;
     let told = guide(starter, &mut wire, &middle, setup);
     if told.is_err() {
         middle.kill().ok();
@@ -78,6 +83,18 @@ fn supervise(starter: &mut Wire, setup: Setup) -> Result<(), SpaceError> {
         Some(Message::Collect) => collect::send("upper".as_ref(), starter),
         _ => Ok(()),
     }
+}
+
+/// Returns what the next stages are started as. A program that only its owner may start (a umask
+/// of 077) is copied: beyond here nobody is its owner.
+fn program(own: io::Result<File>) -> io::Result<&'static str> {
+    const COPY: &str = "./kiln";
+    if fs::metadata(SELF)?.permissions().mode() & 0o001 != 0 {
+        return Ok(SELF);
+    }
+    io::copy(&mut own?, &mut File::create(COPY)?)?;
+    fs::set_permissions(COPY, fs::Permissions::from_mode(0o755))?;
+    Ok(COPY)
 }
 
 /// Brings the next stages to run the program. Returns its exit status.
