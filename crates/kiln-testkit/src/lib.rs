@@ -7,6 +7,7 @@
 
 mod files;
 pub mod fuzz;
+pub mod http;
 
 use std::io::Write;
 use std::process::Stdio;
