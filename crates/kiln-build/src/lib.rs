@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`mod@build`] | a recipe to an image in the store |
 //! | [`base`] | what is particular to a distribution |
+//! | [`catalog`] | where images come from by name |
 //! | [`stage`] | the stages of a build, and what is told while it runs |
 //! | [`store`] | images by digest and by name, on disk |
 //! | [`digest`] | SHA-256 of a file |
@@ -13,6 +14,7 @@
 
 pub mod base;
 pub mod build;
+pub mod catalog;
 pub mod digest;
 pub mod stage;
 pub mod store;

@@ -39,6 +39,10 @@ pub enum Tool {
     SshKeygen,
     /// `ssh-add`: the keys of the user's SSH agent.
     SshAdd,
+    /// `gpgv`: checks OpenPGP signatures.
+    Gpgv,
+    /// `gpg`: makes OpenPGP signatures, with the user's keys.
+    Gpg,
     /// `sensible-editor`: the user's own editor.
     SensibleEditor,
     /// `passt`: networking of a session's machines.
@@ -65,6 +69,8 @@ impl Tool {
         Self::E2fsck,
         Self::Resize2fs,
         Self::GrubMkimage,
+        Self::Gpgv,
+        Self::Gpg,
         Self::SensibleEditor,
     ];
 
@@ -85,6 +91,8 @@ impl Tool {
             Self::Scp => "scp",
             Self::SshKeygen => "ssh-keygen",
             Self::SshAdd => "ssh-add",
+            Self::Gpgv => "gpgv",
+            Self::Gpg => "gpg",
             Self::SensibleEditor => "sensible-editor",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86_64",
@@ -101,6 +109,8 @@ impl Tool {
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
+            Self::Gpgv => "gpgv",
+            Self::Gpg => "gpg",
             Self::SensibleEditor => "sensible-utils",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86",
@@ -119,6 +129,8 @@ impl Tool {
             Self::Resize2fs => "kiln image resize",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
+            Self::Gpgv => "kiln image pull, signed catalogs",
+            Self::Gpg => "kiln catalog sign",
             Self::SensibleEditor => "kiln image edit",
             Self::Passt => "machines of a session",
             Self::QemuSystem => "every machine",
