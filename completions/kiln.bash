@@ -136,6 +136,9 @@ _kiln() {
             kiln__subcmd__help__subcmd__image,cat)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__cat"
                 ;;
+            kiln__subcmd__help__subcmd__image,check)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__check"
+                ;;
             kiln__subcmd__help__subcmd__image,convert)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__convert"
                 ;;
@@ -186,6 +189,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image,cat)
                 cmd="kiln__subcmd__image__subcmd__cat"
+                ;;
+            kiln__subcmd__image,check)
+                cmd="kiln__subcmd__image__subcmd__check"
                 ;;
             kiln__subcmd__image,convert)
                 cmd="kiln__subcmd__image__subcmd__convert"
@@ -240,6 +246,9 @@ _kiln() {
                 ;;
             kiln__subcmd__image__subcmd__help,cat)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__cat"
+                ;;
+            kiln__subcmd__image__subcmd__help,check)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__check"
                 ;;
             kiln__subcmd__image__subcmd__help,convert)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__convert"
@@ -573,7 +582,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image)
-            opts="list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize"
+            opts="list info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -587,6 +596,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -979,7 +1002,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1002,6 +1025,36 @@ _kiln() {
             ;;
         kiln__subcmd__image__subcmd__cat)
             opts="-c -q -v -h -V --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__check)
+            opts="-c -q -v -h -V --format --follow-backing --root --repair --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1502,7 +1555,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help)
-            opts="list info rm ls cat df inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
+            opts="list info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1516,6 +1569,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__help__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -7,6 +7,7 @@
 //! | [`device`] | the trait of a block device, raw files, windows |
 //! | [`mod@format`] | formats of disk images |
 //! | [`image`] | images that are read and changed in place, all or nothing |
+//! | [`check`] | whether all of an image is in order, and mending it |
 //! | [`convert`] | copies of a disk in other formats |
 //! | [`resize`] | another size for a disk, its last partition and the file system in it |
 //! | [`table`] | partition tables |
@@ -20,6 +21,7 @@
 
 pub mod assemble;
 pub mod boot;
+pub mod check;
 pub mod convert;
 pub mod device;
 pub mod format;

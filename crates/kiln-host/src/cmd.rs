@@ -23,6 +23,8 @@ pub enum Tool {
     Mke2fs,
     /// `e2fsck`: checks and mends an ext4 file system.
     E2fsck,
+    /// `fsck.fat`: checks and mends a FAT file system.
+    FsckFat,
     /// `resize2fs`: makes an ext4 file system larger or smaller.
     Resize2fs,
     /// `grub-mkimage`: GRUB's core image from its modules.
@@ -67,6 +69,7 @@ impl Tool {
         Self::Newgidmap,
         Self::Mke2fs,
         Self::E2fsck,
+        Self::FsckFat,
         Self::Resize2fs,
         Self::GrubMkimage,
         Self::Gpgv,
@@ -83,6 +86,7 @@ impl Tool {
             Self::Newgidmap => "newgidmap",
             Self::Mke2fs => "mke2fs",
             Self::E2fsck => "e2fsck",
+            Self::FsckFat => "fsck.fat",
             Self::Resize2fs => "resize2fs",
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
@@ -106,6 +110,7 @@ impl Tool {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Newuidmap | Self::Newgidmap => "uidmap",
             Self::Mke2fs | Self::E2fsck | Self::Resize2fs => "e2fsprogs",
+            Self::FsckFat => "dosfstools",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
@@ -125,7 +130,7 @@ impl Tool {
             Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
             Self::QemuImg => "images",
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",
-            Self::E2fsck => "kiln image check",
+            Self::E2fsck | Self::FsckFat => "kiln image check",
             Self::Resize2fs => "kiln image resize",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use kiln_build::BuildError;
+use kiln_disk::check::CheckError;
 use kiln_disk::convert::ConvertError;
 use kiln_disk::fs::ext::TendError;
 use kiln_disk::image::ImageError;
@@ -227,6 +228,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<ImageError>() {
         return of_image(error);
     }
+    if let Some(error) = cause.downcast_ref::<CheckError>() {
+        return of_check(error);
+    }
     if let Some(error) = cause.downcast_ref::<ConvertError>() {
         return (of_convert(error), None);
     }
@@ -301,6 +305,16 @@ fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
         _ => None,
     };
     (class, error.hint())
+}
+
+fn of_check(error: &CheckError) -> (Option<Class>, Option<String>) {
+    match error {
+        CheckError::Image(error) => of_image(error),
+        CheckError::Table(error) => (of_table(error), None),
+        CheckError::Read { .. } => (Some(Class::File), None),
+        // What failed is next in the chain, and knows its class.
+        _ => (None, None),
+    }
 }
 
 fn of_convert(error: &ConvertError) -> Option<Class> {

@@ -140,7 +140,7 @@ impl FormatError {
                 Some(format!("if you trust it, make one image of both: `{}`", flatten(name)))
             }
             Self::Corrupt { name } | Self::Dirty { name } | Self::Tables { name, .. } => {
-                Some(format!("look at it with `qemu-img check {name}`"))
+                Some(format!("look at it with `kiln image check {name}`"))
             }
             Self::Truncated { .. } | Self::Length { .. } => {
                 Some("copy or download it again, and compare its checksum".to_owned())

@@ -91,7 +91,7 @@ pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool
     // A link stays a link.
     let real = fs::canonicalize(&file.path).map_err(failed())?;
     let found = file.found.clone();
-    let made = copied(&real).map_err(failed())?;
+    let made = beside(&real).map_err(failed())?;
     let node = found.node(made.path(), false)?;
     let mut target = serve(&RealHost, node, Access::Write, &image.name)
         .map_err(|source| ImageError::Served { name: image.name.clone(), source })?;
@@ -109,7 +109,7 @@ pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool
 }
 
 /// Returns a copy beside the image, with its owner and permissions.
-fn copied(real: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn beside(real: &Path) -> io::Result<NamedTempFile> {
     let source = File::open(real)?;
     let about = source.metadata()?;
     if !about.is_file() {

@@ -30,5 +30,6 @@ mod redo;
 mod store;
 
 pub use error::ImageError;
+pub(crate) use foreign::beside;
 pub use layer::Layer;
 pub use open::{Backing, DiskImage, FormatName, Info, Mode, OpenOptions, Warning};

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`mod@read`] | the table of any disk: GPT, MBR with logical partitions, or none |
 //! | [`edit`] | other sizes of partitions and disks; no partition gets another number |
+//! | [`check`] | whether a table is in order, and mending it |
 //! | [`kind`] | what a partition is for |
 //! | [`gpt`] | GUID partition tables; planning and writing a new one |
 //! | `mbr` | tables of the old kind and their chains of logical partitions |
@@ -12,6 +13,7 @@
 //! **Invariant:** a table is hostile. What is read of it is bounded, chains end, and each
 //! [`Partition`] that is given out lies within its disk.
 
+pub mod check;
 pub mod edit;
 mod error;
 pub mod gpt;

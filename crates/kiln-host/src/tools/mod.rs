@@ -2,6 +2,7 @@
 //! One file for each tool: how to call it and how to read what it says.
 
 pub mod e2fsck;
+pub mod fsck_fat;
 pub mod grub_mkimage;
 pub mod mke2fs;
 pub mod mmdebstrap;

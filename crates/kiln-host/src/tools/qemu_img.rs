@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `qemu-img`: conversion between disk formats.
+//! `qemu-img`: conversion between disk formats, and whether an image is in order.
 //!
 //! Source: qemu-img(1), QEMU 8.2 to 10.0. Exit status 0, or 1 on failure; `check` has 2 for
-//! corruption and 3 for leaked clusters.
+//! corruption, 3 for leaked clusters and 63 for a format that it cannot check.
 
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::qemu_storage_daemon::{Node, file_name};
 use crate::cmd::{Cmd, Tool};
 
 /// Returns the command that writes `from` (raw) anew as qcow2 version 3 at `to`: sparse, not
@@ -40,6 +43,50 @@ pub fn create(image: &NewImage<'_>, path: &Path, size: u64) -> Cmd {
         .arg(size.to_string())
 }
 
+/// What [`check`] found, or [`mend`] left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Tables that cannot be right, and clusters that are used more often than is noted.
+    pub corruptions: u64,
+    /// Clusters that nothing uses, and that are not free.
+    pub leaks: u64,
+    /// What could not be looked at.
+    pub errors: u64,
+}
+
+/// Returns the command that looks whether the tables of an image are in order. The image may be
+/// in use; the verdict is worth nothing then. Read what it prints by [`parse_check`].
+#[must_use]
+pub fn check(disk: &Node) -> Cmd {
+    checking(disk, false)
+}
+
+/// Returns the command that mends the tables of an image.
+#[must_use]
+pub fn mend(disk: &Node) -> Cmd {
+    checking(disk, true)
+}
+
+fn checking(disk: &Node, mend: bool) -> Cmd {
+    let cmd = Cmd::new(Tool::QemuImg).args(["check", "--output=json"]);
+    let cmd = if mend { cmd.args(["-r", "all"]) } else { cmd };
+    let cmd = cmd.arg(file_name(disk, mend));
+    // 1 is any failure, that something could not be looked at among them.
+    [1, 2, 3, 63].into_iter().fold(cmd, Cmd::also_ok).deadline(None)
+}
+
+/// Reads what [`check`] printed: `None` if the tool failed or knows no check of the format.
+#[must_use]
+pub fn parse_check(printed: &[u8]) -> Option<Checked> {
+    let value: Value = serde_json::from_slice(printed).ok()?;
+    let count = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
+    value.is_object().then(|| Checked {
+        corruptions: count("corruptions"),
+        leaks: count("leaks"),
+        errors: count("check-errors"),
+    })
+}
+
 /// Returns the command that prints the version.
 #[must_use]
 pub fn version() -> Cmd {
@@ -71,6 +118,25 @@ mod tests {
             create(&image, Path::new("/a:b"), 1024).to_string(),
             "qemu-img create -q -f vpc -o subformat=dynamic -o force_size=on /a:b 1024"
         );
+    }
+
+    #[test]
+    fn a_check_names_the_format_and_no_backing_file() {
+        use super::super::qemu_storage_daemon::{Backing, Source};
+        let source = Source::File("/a".into());
+        let disk = Node { driver: "qcow2".into(), source, backing: Backing::None, key: None };
+        let shown = check(&disk).to_string();
+        assert!(shown.starts_with("qemu-img check --output=json 'json:{"), "{shown}");
+        assert!(shown.contains(r#""backing":null"#) && shown.contains(r#""force-share":true"#));
+        assert!(mend(&disk).to_string().starts_with("qemu-img check --output=json -r all "));
+    }
+
+    #[test]
+    fn the_counts_of_a_check_are_read() {
+        let printed = br#"{"check-errors": 0, "corruptions": 2, "leaks": 3, "format": "qcow2"}"#;
+        assert_eq!(parse_check(printed), Some(Checked { corruptions: 2, leaks: 3, errors: 0 }));
+        assert_eq!(parse_check(br#"{"check-errors": 0}"#), Some(Checked::default()));
+        assert_eq!(parse_check(b""), None);
     }
 
     #[test]

@@ -172,6 +172,11 @@ fn node(disk: &Node, writable: bool, keys: &mut Vec<(String, PathBuf)>) -> Value
     value
 }
 
+/// Returns a disk without keys as QEMU's other tools take it for a file's name: `json:{…}`.
+pub(super) fn file_name(disk: &Node, writable: bool) -> String {
+    format!("json:{}", node(disk, writable, &mut Vec::new()))
+}
+
 fn file(path: &Path, writable: bool) -> Value {
     json!({"driver": "file", "filename": shown(path), "read-only": !writable, "discard": "unmap"})
 }

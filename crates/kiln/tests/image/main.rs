@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The verbs of `kiln image`, by the program itself, on small disks made by other people's tools.
 
+mod check;
 mod convert;
 mod customize;
 mod into;

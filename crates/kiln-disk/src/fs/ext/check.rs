@@ -10,14 +10,14 @@ use super::scratch::{OnProgress, Progress, Scratch, TendError, used, whole};
 use crate::device::Device;
 
 /// Bytes that are kept of what e2fsck says.
-const MOST_REPORT: usize = 64 << 10;
+pub(in crate::fs) const MOST_REPORT: usize = 64 << 10;
 
-/// What e2fsck found.
+/// What a tool found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// What state the file system is in.
     pub outcome: Outcome,
-    /// What e2fsck said, for people.
+    /// What the tool said, for people.
     pub report: String,
 }
 

@@ -23,7 +23,7 @@ mod path;
 mod raw;
 mod read;
 pub mod resize;
-mod scratch;
+pub(in crate::fs) mod scratch;
 mod superblock;
 mod uuid;
 mod write;

@@ -106,10 +106,10 @@ pub enum TendError {
 }
 
 /// The blocks of a file system that are in use, in bytes from its beginning, in order.
-pub(super) type Used = Vec<Range<u64>>;
+pub(in crate::fs) type Used = Vec<Range<u64>>;
 
 /// Returns the range of a whole device.
-pub(super) fn whole(size: u64) -> Used {
+pub(in crate::fs) fn whole(size: u64) -> Used {
     std::iter::once(0..size).collect()
 }
 
@@ -129,14 +129,14 @@ pub(super) fn used(device: Box<dyn Device>) -> Result<(Box<dyn Device>, Option<U
 }
 
 /// A copy in a file without a name in any folder for longer than it lives.
-pub(super) struct Scratch {
+pub(in crate::fs) struct Scratch {
     file: tempfile::NamedTempFile,
     folder: String,
 }
 
 impl Scratch {
     /// Copies what is in use of the device, or all of it, to a file in `folder`.
-    pub(super) fn copy(
+    pub(in crate::fs) fn copy(
         device: &mut dyn Device,
         used: Option<&Used>,
         folder: &Path,
@@ -161,7 +161,7 @@ impl Scratch {
         Ok(Self { file, folder: shown })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::fs) fn path(&self) -> &Path {
         self.file.path()
     }
 
@@ -179,7 +179,7 @@ impl Scratch {
     }
 
     /// Writes to the device what differs of the copy, in these ranges.
-    pub(super) fn write_back(
+    pub(in crate::fs) fn write_back(
         &self,
         device: &mut dyn Device,
         ranges: &[Range<u64>],

@@ -7,6 +7,7 @@
 //!
 //! Source: Microsoft, "FAT: General Overview of On-Disk Format", 1.03.
 
+pub mod check;
 mod error;
 mod name;
 mod time;

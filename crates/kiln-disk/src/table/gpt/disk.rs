@@ -275,6 +275,26 @@ impl GptDisk {
         (end > u64_at(&self.header, FIRST_USABLE)).then_some(end * self.sector)
     }
 
+    /// Returns where the space for partitions begins, in bytes.
+    pub(in super::super) fn begin(&self) -> u64 {
+        u64_at(&self.header, FIRST_USABLE).saturating_mul(self.sector)
+    }
+
+    /// Returns whether both copies can be written to a disk of `size` bytes without a byte of a
+    /// partition.
+    pub(in super::super) fn can_write(&self, size: u64, partitions: &[Partition]) -> bool {
+        let arrays = self.array_sectors() * self.sector;
+        let primary = self.primary_array * self.sector;
+        let Some(end) = self.end_on(size) else { return false };
+        primary.checked_add(arrays).is_some_and(|own| own <= end)
+            && partitions.iter().all(|partition| {
+                let (start, stop) = (partition.start, partition.end());
+                start >= 2 * self.sector
+                    && stop <= end
+                    && (start >= primary + arrays || stop <= primary)
+            })
+    }
+
     /// Writes both copies and the protective MBR's length for a disk of `size` bytes, the copy
     /// first: whenever it is cut off, one of the two is whole.
     pub(in super::super) fn write(

@@ -86,6 +86,24 @@ pub(super) fn is_hybrid(sector: &Sector) -> bool {
     Entry::all(sector).iter().any(|entry| entry.kind != 0xee && entry.kind != 0 && entry.len > 0)
 }
 
+/// Returns whether there is no entry: the sector is blank, or has boot code at most.
+pub(super) fn is_empty(sector: &Sector) -> bool {
+    !is_signed(sector) || sector[ENTRIES..ENTRIES + 4 * ENTRY].iter().all(|&byte| byte == 0)
+}
+
+/// Writes the entry that stands for a GPT into an MBR without entries. The boot code stays.
+pub(super) fn protect(device: &mut dyn Device, sectors: u64) -> Result<(), TableError> {
+    let Some(mut first) = sector(device, 0)? else { return Ok(()) };
+    // UEFI 2.10, table 5.4: addresses of the old kind for the second sector and for "too far".
+    let mut entry = [0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0, 0];
+    let len = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
+    entry[12..].copy_from_slice(&len.to_le_bytes());
+    first[ENTRIES..].fill(0);
+    first[ENTRIES..ENTRIES + ENTRY].copy_from_slice(&entry);
+    first[510..].copy_from_slice(&[0x55, 0xaa]);
+    device.write_at(0, &first).map_err(TableError::writing)
+}
+
 /// Returns the disk's number.
 pub(super) fn disk_id(sector: &Sector) -> u32 {
     u32_at(sector, DISK_ID)

@@ -2,6 +2,7 @@
 //! `kiln image`: one file a verb.
 
 pub(crate) mod cat;
+pub(crate) mod check;
 pub(crate) mod convert;
 pub(crate) mod copy_in;
 pub(crate) mod copy_out;
@@ -31,6 +32,7 @@ pub(crate) enum Image {
     Ls(ls::Ls),
     Cat(cat::Cat),
     Df(df::Df),
+    Check(check::Check),
     Inspect(inspect::Inspect),
     Edit(edit::Edit),
     CopyIn(copy_in::CopyIn),

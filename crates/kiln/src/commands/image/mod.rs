@@ -3,6 +3,7 @@
 
 mod apply;
 mod cat;
+mod check;
 mod convert;
 mod copy_in;
 mod copy_out;
@@ -38,6 +39,7 @@ pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
         Image::Ls(args) => ls::run(ctx, args),
         Image::Cat(args) => cat::run(ctx, args),
         Image::Df(args) => df::run(ctx, args),
+        Image::Check(args) => check::run(ctx, args),
         Image::Inspect(args) => inspect::run(ctx, args),
         Image::Edit(args) => edit::run(ctx, args),
         Image::CopyIn(args) => copy_in::run(ctx, args),

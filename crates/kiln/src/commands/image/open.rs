@@ -196,6 +196,38 @@ impl Copy {
     }
 }
 
+/// Returns the file of an image.
+///
+/// # Errors
+///
+/// There is no such name in the store, and no such file here (class object).
+pub(crate) fn file(ctx: &Context, image: &str) -> anyhow::Result<PathBuf> {
+    match find(ctx, image)? {
+        Found::File(path) | Found::Stored(path) => Ok(path),
+    }
+}
+
+/// Returns the file of an image that is to be changed in place.
+///
+/// # Errors
+///
+/// As [`file`]; an image of the store (class object).
+pub(crate) fn own_file(ctx: &Context, image: &str) -> anyhow::Result<PathBuf> {
+    match find(ctx, image)? {
+        Found::File(path) => Ok(path),
+        Found::Stored(_) => {
+            let what = format!("`{image}` is an image of the store, which is never changed");
+            let hint = "copy it first: `kiln image convert`";
+            Err(Problem::new(Class::Object, what).hint(hint).into())
+        }
+    }
+}
+
+/// Returns how the user wants an image opened.
+pub(crate) fn options_of(source: &Source) -> OpenOptions {
+    options(Mode::Read, &source.opening)
+}
+
 enum Found {
     File(PathBuf),
     Stored(PathBuf),
