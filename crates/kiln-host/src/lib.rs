@@ -11,6 +11,7 @@
 //! | [`lock`] | locks between `kiln` processes |
 //! | [`image_lock`] | the locks of disk images that QEMU takes, too |
 //! | [`copy`] | copies that share or skip blocks |
+//! | [`mod@scratch`] | folders for work under way, and what killed processes left of theirs |
 //! | [`read`] | files that the user names, bounded |
 //! | [`signal`] | Ctrl-C as a value that waits can see |
 //!
@@ -24,6 +25,7 @@ pub mod lock;
 pub mod namespace;
 pub mod read;
 pub mod run;
+pub mod scratch;
 pub mod signal;
 pub mod tools;
 

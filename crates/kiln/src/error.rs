@@ -19,6 +19,7 @@ use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
+use kiln_host::scratch::ScratchError;
 
 /// Classes of failure. The numbers are public: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,7 +264,7 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<SealError>() {
         return (of_seal(error), None);
     }
-    if cause.is::<kiln_build::store::StoreError>() {
+    if cause.is::<kiln_build::store::StoreError>() || cause.is::<ScratchError>() {
         return (Some(Class::Host), None);
     }
     if let Some(error) = cause.downcast_ref::<BuildError>() {

@@ -6,6 +6,7 @@
 //! | `args` | the command line |
 //! | `commands` | what each verb does |
 //! | `machine` | machines: plan, steps, readiness |
+//! | `remains` | what killed commands left |
 //! | `ui` | all that is printed |
 //! | `error` | classes, exit codes, hints |
 
@@ -14,6 +15,7 @@ mod commands;
 mod context;
 mod error;
 mod machine;
+mod remains;
 mod ui;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Ok(context) => context,
         Err(problem) => return fail(&Ui::new(UiOptions::default()), &problem.into()),
     };
+    remains::remove(&context);
     match run(&context, cli.verb) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&context.ui, &error),

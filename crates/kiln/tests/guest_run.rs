@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed test is to panic")]
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kiln_disk::device::RawFile;
@@ -12,7 +14,7 @@ use kiln_guest::backend::direct::DirectTree;
 use kiln_guest::run::{Job, NamespaceRunner, Program, RunError, RunOutput, Runner};
 use kiln_guest::tree::{GuestPath, Kind, Time, Tree};
 use kiln_host::namespace::Exec;
-use kiln_testkit::{Files, need, need_program, run, variable};
+use kiln_testkit::{Files, need, need_program, run, run_with, variable};
 
 const NOW: Time = Time { seconds: 1_700_000_000, nanos: 0 };
 /// The user without rights.
@@ -77,10 +79,8 @@ impl Guest {
     fn job(&mut self, tree: &mut dyn Tree, job: &Job) -> Result<RunOutput, RunError> {
         let scratch = self.folder.path().join("scratch");
         fs::create_dir_all(&scratch).unwrap();
-        let program = variable("KILN_TEST_PROGRAM");
-        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_kiln").to_owned());
         let mut runner = NamespaceRunner {
-            exec: Exec { program: program.into() },
+            exec: Exec { program: program().into() },
             scratch: scratch.clone(),
             resolvers: b"nameserver 198.51.100.1\n".to_vec(),
             env: vec![(b"GREETING".to_vec(), b"hello".to_vec())],
@@ -338,6 +338,120 @@ fn other_processors_programs_are_refused() {
     let mut tree = guest.tree();
     let error = guest.job(&mut tree, &shell("true")).unwrap_err().to_string();
     assert!(error.contains("aarch64") && error.contains("x86_64"), "{error}");
+}
+
+/// `kiln image customize` on a guest, running a program that never ends by itself.
+struct Endless<'a> {
+    guest: &'a Guest,
+    kiln: Child,
+    mark: String,
+}
+
+/// Returns the program under test.
+fn program() -> String {
+    variable("KILN_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_kiln").to_owned())
+}
+
+impl<'a> Endless<'a> {
+    fn start(guest: &'a Guest, n: u32) -> Self {
+        let mark = format!("4{n}{:07}", std::process::id());
+        let line = format!("echo x > /srv/x; mkdir -p /srv/d/e; sleep {mark}");
+        #[expect(clippy::disallowed_methods, reason = "the program under test is stopped")]
+        let kiln = Command::new(program())
+            .args(["image", "customize", &guest.image().display().to_string()])
+            .args(["--touch", "/srv/touched", "--run-command", &line])
+            .env("KILN_HOME", guest.folder.path().join("home"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let all = Self { guest, kiln, mark };
+        assert!(until(30, || all.is_running()), "the program does not begin");
+        all
+    }
+
+    /// Whether the program, `sleep`, is there.
+    fn is_running(&self) -> bool {
+        run(&["pgrep", "-x", "-f", &format!("sleep {}", self.mark)]).code == 0
+    }
+
+    /// Returns the process numbers of kiln and of the outer, middle and inner stage.
+    fn stages(&self) -> Vec<String> {
+        let mut all = vec![self.kiln.id().to_string()];
+        for _ in 0..3 {
+            let child = run(&["pgrep", "-P", all.last().unwrap()]).success().stdout;
+            all.push(child.trim().to_owned());
+        }
+        all
+    }
+
+    /// Checks that after its end and one further command nothing is left but the old image.
+    #[track_caller]
+    fn assert_gone(self, before: &[u8]) {
+        assert!(until(10, || !self.is_running()), "the program lives on");
+        let (image, home) = (self.guest.image(), self.guest.folder.path().join("home"));
+        let home = home.display().to_string();
+        let look = [&program(), "image", "ls", &image.display().to_string(), "/srv"];
+        let out = run_with(&look, &[("KILN_HOME", &home)]).success();
+        assert!(!out.stdout.contains("touched") && out.stderr.is_empty(), "{out:?}");
+        let left = run(&["find", &format!("{home}/run"), "-mindepth", "1"]).success().stdout;
+        assert_eq!(left, format!("{home}/run/.lock\n"));
+        assert!(fs::read(image).unwrap() == before);
+        let names = fs::read_dir(self.guest.folder.path()).unwrap().count();
+        assert_eq!(names, 2, "the image, and Kiln's folder");
+    }
+}
+
+fn until(seconds: u64, mut done: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        if done() {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    done()
+}
+
+#[test]
+fn whatever_is_killed_nothing_is_left() {
+    let Some(guest) = Guest::new(&files(), "64M") else { return };
+    let before = fs::read(guest.image()).unwrap();
+    // 0 is kiln itself, then the stages from the outside in.
+    for (n, killed) in
+        (0..).zip([&[0][..], &[1], &[2], &[3], &[0, 1], &[1, 0], &[0, 1, 2], &[3, 2, 1, 0]])
+    {
+        let mut endless = Endless::start(&guest, n);
+        let stages = endless.stages();
+        let numbers = killed.iter().map(|n| stages[*n].as_str());
+        // The first one's end may be the end of the others: these are killed already then.
+        drop(run(&[&["kill", "-KILL"], &numbers.collect::<Vec<_>>()[..]].concat()));
+        let ended = endless.kiln.wait().unwrap();
+        assert!(!ended.success(), "{killed:?}");
+        endless.assert_gone(&before);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_program_at_once_and_leaves_the_image() {
+    let Some(guest) = Guest::new(&files(), "64M") else { return };
+    let before = fs::read(guest.image()).unwrap();
+    for (n, signal, code) in [(8, "-INT", 130), (9, "-TERM", 143)] {
+        let mut endless = Endless::start(&guest, n);
+        let pid = endless.kiln.id().to_string();
+        let asked = Instant::now();
+        drop(run(&["kill", signal, &pid]).success());
+        let ended = endless.kiln.wait().unwrap();
+        let took = asked.elapsed();
+        assert_eq!(ended.code(), Some(code));
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(!endless.is_running());
+        let home = guest.folder.path().join("home/run");
+        assert_eq!(fs::read_dir(home).unwrap().count(), 1, "only the lock");
+        endless.assert_gone(&before);
+    }
 }
 
 /// All of this once more without root's rights.

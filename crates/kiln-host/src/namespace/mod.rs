@@ -34,13 +34,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use change::{Change, ChangeKind};
-pub use space::{Ended, Limits, Serve, Space};
+pub use space::{Ended, Limits, Serve, Space, remove_left};
 
 /// The first argument that makes the program one of the stages.
 pub const ENTRY: &str = "__guest-run";
 
 /// The folder in the scratch folder that belongs to the guest's root user.
 const WORK: &str = "run";
+/// The file in the scratch folder that the outer stage holds a lock on while it lives.
+const BUSY: &str = "busy";
 /// The file in the scratch folder that is the program, if it comes as a file.
 pub const PROGRAM_FILE: &str = "program";
 /// Where [`PROGRAM_FILE`] is for the program itself.
@@ -144,6 +146,7 @@ pub fn is_entry(args: &[OsString]) -> bool {
 pub fn enter(args: &[OsString]) -> u8 {
     let ended = match args.get(1).map(OsString::as_os_str).and_then(OsStr::to_str) {
         Some("outer") => outer::run(),
+        Some("remove") => outer::remove_left(),
         Some("middle") => middle::run(),
         Some("inner") => inner::run(),
         _ => return 2,

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
@@ -17,7 +18,8 @@ use rustix::thread::UnshareFlags;
 
 use super::middle::{SELF, become_root, leave, stage};
 use super::wire::{Message, Wire};
-use super::{Setup, SpaceError, WORK, collect, ids, remove};
+use super::{BUSY, Setup, SpaceError, WORK, collect, ids, remove};
+use crate::lock::Lock;
 
 /// Is the outer stage, to its end.
 pub(super) fn run() -> Result<(), SpaceError> {
@@ -25,10 +27,10 @@ pub(super) fn run() -> Result<(), SpaceError> {
     let Message::Setup(setup) = starter.expect()? else { return Err(SpaceError::Lost) };
     // Opened while we are who may read it.
     let own = File::open(SELF);
-    leave(UnshareFlags::NEWUSER)?;
-    starter.send(&Message::Unshared).map_err(SpaceError::system("speak"))?;
-    let Message::Mapped = starter.expect()? else { return Err(SpaceError::Lost) };
-    become_root()?;
+    take_ids(&mut starter)?;
+    // Whoever removes what is left waits until this stage has done so itself, or is gone.
+    let _busy = Lock::wait(&setup.scratch.join(BUSY))
+        .map_err(|error| SpaceError::system("lock the scratch folder")(io::Error::other(error)))?;
     rustix::process::umask(Mode::empty());
     let work = setup.scratch.join(WORK);
     let ended = prepare(&setup).and_then(|()| supervise(&mut starter, *setup, own));
@@ -36,6 +38,40 @@ pub(super) fn run() -> Result<(), SpaceError> {
     ended?;
     removed.map_err(SpaceError::system(format!("remove `{}`", work.display())))
 }
+
+/// Gets the guest's ids, and the caller's own, from the starter.
+fn take_ids(starter: &mut Wire) -> Result<(), SpaceError> {
+    leave(UnshareFlags::NEWUSER)?;
+    starter.send(&Message::Unshared).map_err(SpaceError::system("speak"))?;
+    let Message::Mapped = starter.expect()? else { return Err(SpaceError::Lost) };
+    become_root()
+}
+
+/// Is the stage that removes what an outer stage left that was killed.
+pub(super) fn remove_left() -> Result<(), SpaceError> {
+    let mut starter = Wire::stdin().map_err(SpaceError::system("open the wire"))?;
+    let Message::Remove(scratch) = starter.expect()? else { return Err(SpaceError::Lost) };
+    take_ids(&mut starter)?;
+    let work = scratch.join(WORK);
+    let mut left = ATTEMPTS;
+    loop {
+        match remove::tree(&work) {
+            Ok(()) => break,
+            Err(source) if left == 0 => {
+                return Err(SpaceError::system(format!("remove `{}`", work.display()))(source));
+            }
+            // The program was killed with its stages, but its last process may still be going.
+            // It is nobody's child by now: there is nothing to wait for.
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+        left -= 1;
+    }
+    starter.send(&Message::Done).map_err(SpaceError::system("speak"))
+}
+
+/// How often, and after which pause, removing is tried again: five seconds in all.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes the folders that the inner stage mounts, and goes into the one that holds them.
 fn prepare(setup: &Setup) -> Result<(), SpaceError> {

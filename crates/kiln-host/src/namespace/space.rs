@@ -2,11 +2,12 @@
 //! The starter's side: starts the stages, serves the guest's files while the program runs, hears
 //! of the changes.
 
+use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::change::{Change, ChangeKind};
 use super::collect::Contents;
 use super::wire::{Message, Wire};
-use super::{ENTRY, Exec, Setup, SpaceError, ids};
+use super::{BUSY, ENTRY, Exec, Setup, SpaceError, WORK, ids};
+use crate::lock::Lock;
 use crate::signal;
 
 /// How often a wait looks for a signal, the deadline and the space left.
@@ -55,6 +57,7 @@ pub struct Ended {
 /// A program of a guest in its namespaces. Dropped, it is ended, and what it left is removed.
 #[derive(Debug)]
 pub struct Space {
+    exec: Exec,
     outer: Child,
     wire: Option<Wire>,
     output: OwnedFd,
@@ -78,24 +81,13 @@ impl Space {
             Ok((read, write.try_clone()?, write))
         };
         let (output, out, err) = pipe().map_err(SpaceError::system("make a pipe"))?;
-        #[expect(clippy::disallowed_methods, reason = "Kiln starts itself, as a stage")]
-        let mut command = Command::new(&exec.program);
-        command
-            .args([ENTRY, "outer"])
-            .env_clear()
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::from(out))
-            .stderr(Stdio::from(err));
-        let outer = command
-            .spawn()
-            .map_err(SpaceError::system(format!("start `{}`", exec.program.display())))?;
-        // Its ends of the pipe: with them here the pipe would never end.
-        drop(command);
+        let busy = setup.scratch.join(BUSY);
+        fs::write(&busy, b"").map_err(SpaceError::system(format!("make `{}`", busy.display())))?;
+        let outer = stage(exec, "outer", theirs, [Stdio::from(out), Stdio::from(err)])?;
         let wire = Wire::new(ours);
         let scratch = setup.scratch.clone();
-        let mut space = Self { outer, wire: Some(wire), output, scratch, fuse: None };
+        let exec = exec.clone();
+        let mut space = Self { exec, outer, wire: Some(wire), output, scratch, fuse: None };
         space.begin(setup)?;
         Ok(space)
     }
@@ -235,7 +227,63 @@ impl Drop for Space {
             self.outer.kill().ok();
         }
         self.outer.wait().ok();
+        // If it was killed it left something, which the next `kiln` removes if this fails.
+        remove_left(&self.exec, &self.scratch).ok();
     }
+}
+
+/// Starts a stage whose standard input is `wire`. Our copies of what it gets are closed.
+fn stage(
+    exec: &Exec,
+    name: &str,
+    wire: UnixStream,
+    [out, err]: [Stdio; 2],
+) -> Result<Child, SpaceError> {
+    #[expect(clippy::disallowed_methods, reason = "Kiln starts itself, as a stage")]
+    let mut command = Command::new(&exec.program);
+    command
+        .args([ENTRY, name])
+        .env_clear()
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::from(OwnedFd::from(wire)))
+        .stdout(out)
+        .stderr(err);
+    command.spawn().map_err(SpaceError::system(format!("start `{}`", exec.program.display())))
+}
+
+/// Removes from a scratch folder what a program's stages left there when they were killed. Waits
+/// for an outer stage that is about to do so itself.
+///
+/// # Errors
+///
+/// [`SpaceError`] as for [`Space::start`]; something resists.
+pub fn remove_left(exec: &Exec, scratch: &Path) -> Result<(), SpaceError> {
+    let work = scratch.join(WORK);
+    if work.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let _busy = Lock::wait(&scratch.join(BUSY))
+        .map_err(|error| SpaceError::system("lock the scratch folder")(io::Error::other(error)))?;
+    if work.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let (ours, theirs) = UnixStream::pair().map_err(SpaceError::system("make a socket"))?;
+    let mut wire = Wire::new(ours);
+    let mut remover = stage(exec, "remove", theirs, [Stdio::null(), Stdio::null()])?;
+    let mut told = || {
+        let speak = |e| SpaceError::System { what: "speak".into(), source: e };
+        wire.send(&Message::Remove(scratch.to_owned())).map_err(speak)?;
+        let Message::Unshared = wire.expect()? else { return Err(SpaceError::Lost) };
+        ids::map_outer(remover.id())?;
+        wire.send(&Message::Mapped).map_err(speak)?;
+        let Message::Done = wire.expect()? else { return Err(SpaceError::Lost) };
+        Ok(())
+    };
+    let told = told();
+    drop(wire);
+    remover.wait().map_err(SpaceError::system("wait"))?;
+    told
 }
 
 /// Reads one request and writes its answer.
@@ -254,7 +302,7 @@ fn answer(fuse: &OwnedFd, buffer: &mut [u8], serve: &mut dyn Serve) -> Result<()
     }
 }
 
-fn room(folder: &std::path::Path) -> Result<(), SpaceError> {
+fn room(folder: &Path) -> Result<(), SpaceError> {
     let stat = rustix::fs::statvfs(folder)
         .map_err(|e| SpaceError::system(format!("look at `{}`", folder.display()))(e.into()))?;
     if stat.f_bavail.saturating_mul(stat.f_frsize) < RESERVE {

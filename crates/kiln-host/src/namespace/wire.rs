@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -25,6 +26,8 @@ const MOST: usize = 64 << 20;
 pub(super) enum Message {
     /// Starter to outer, outer to inner: what to do.
     Setup(Box<Setup>),
+    /// Starter to the stage that removes what others left: the scratch folder.
+    Remove(PathBuf),
     /// A stage is in a new user namespace and waits for its ids.
     Unshared,
     /// It has them.

@@ -3,16 +3,16 @@
 
 use kiln_disk::check::{Means, Part, Report, State, What, check, repair};
 use kiln_disk::fs::ext::Progress;
+use kiln_host::scratch::Scratch;
 use serde_json::{Value, json};
 
 use super::open;
 use crate::args::image::check::Check;
 use crate::context::Context;
 use crate::error::Class;
+use crate::remains;
 use crate::ui::Task;
 
-/// Where file systems are worked on: a place that is no memory, as `/tmp` may be.
-const WORKSHOP: &str = "/var/tmp";
 /// The most lines of a tool's report that are shown; `--json` has all.
 const MOST_LINES: usize = 40;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(ctx: &Context, args: &Check) -> anyhow::Result<u8> {
     let (image, options) = (&args.source.image, open::options_of(&args.source));
     let keep = args.repair && !args.dry_run;
     let path = if keep { open::own_file(ctx, image)? } else { open::file(ctx, image)? };
-    let scratch = tempfile::Builder::new().prefix("kiln-check-").tempdir_in(WORKSHOP)?;
+    let scratch = Scratch::begin(&remains::folder(ctx), "check-")?;
     let task = ctx.ui.task("check");
     let mut on = |what: &What, progress: Option<Progress>| tell(&task, what, progress);
     let mut means = Means { host: &ctx.host, scratch: scratch.path(), on: &mut on };

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use kiln_guest::ops::{
@@ -12,7 +12,7 @@ use kiln_guest::ops::{
 };
 use kiln_guest::run::{NamespaceRunner, Runner, resolvers};
 use kiln_guest::tree::Tree;
-use kiln_host::namespace::Exec;
+use kiln_host::scratch::Scratch;
 use serde_json::{Value, json};
 
 use super::{edits, open, report};
@@ -20,6 +20,7 @@ use crate::args::image::customize::{Customize, Listing};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
 use crate::machine::keys;
+use crate::remains;
 
 /// Changes the system in an image, or lists the operations.
 pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
@@ -117,11 +118,8 @@ impl Log {
     }
 
     /// Returns what runs the guest's programs, and its folder, which goes with it.
-    fn runner<'a>(
-        &self,
-        ctx: &'a Context,
-    ) -> anyhow::Result<(NamespaceRunner<'a>, tempfile::TempDir)> {
-        let scratch = scratch(&ctx.sub("run"))?;
+    fn runner<'a>(&self, ctx: &'a Context) -> anyhow::Result<(NamespaceRunner<'a>, Scratch)> {
+        let scratch = Scratch::begin(&remains::folder(ctx), "customize-")?;
         let mut file = self.file.try_clone().context("could not open the log again")?;
         let mut failed = false;
         let mut shown = Lines::default();
@@ -134,7 +132,7 @@ impl Log {
             shown.add(bytes).iter().for_each(|line| ctx.ui.detail(line));
         };
         let runner = NamespaceRunner {
-            exec: Exec { program: "/proc/self/exe".into() },
+            exec: remains::exec(),
             scratch: scratch.path().to_owned(),
             resolvers: resolvers(),
             env: ctx.env.proxies.clone(),
@@ -143,12 +141,6 @@ impl Log {
         };
         Ok((runner, scratch))
     }
-}
-
-fn scratch(folder: &Path) -> anyhow::Result<tempfile::TempDir> {
-    let failed = || format!("could not make a folder in `{}`", folder.display());
-    fs::create_dir_all(folder).with_context(failed)?;
-    tempfile::Builder::new().prefix("customize-").tempdir_in(folder).with_context(failed)
 }
 
 /// Whole lines of what programs write, without what a terminal would obey.

@@ -3,15 +3,14 @@
 
 use kiln_disk::fs::ext::Progress;
 use kiln_disk::resize::{Resize as Wanted, ResizeError, Resized, resize};
+use kiln_host::scratch::Scratch;
 use serde_json::json;
 
 use super::open;
 use crate::args::image::resize::Resize;
 use crate::context::Context;
 use crate::error::{Class, Problem};
-
-/// Where file systems are worked on: a place that is no memory, as `/tmp` may be.
-const WORKSHOP: &str = "/var/tmp";
+use crate::remains;
 
 /// Resizes an image's disk.
 pub(crate) fn run(ctx: &Context, args: &Resize) -> anyhow::Result<u8> {
@@ -22,7 +21,7 @@ pub(crate) fn run(ctx: &Context, args: &Resize) -> anyhow::Result<u8> {
         return Err(Problem::new(Class::Usage, what).into());
     };
     let wanted = Wanted { size, which: args.partition, shrink: args.shrink };
-    let scratch = tempfile::Builder::new().prefix("kiln-resize-").tempdir_in(WORKSHOP)?;
+    let scratch = Scratch::begin(&remains::folder(ctx), "resize-")?;
     let task = ctx.ui.task("resize");
     let mut progress = |progress: Progress| match progress {
         Progress::Copy { done, total } => task.phase("reading", &percent(done, total)),
