@@ -5,6 +5,7 @@ mod check;
 mod convert;
 mod customize;
 mod into;
+mod killed;
 mod look;
 mod out;
 mod seal;
