@@ -308,7 +308,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
@@ -322,7 +322,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
@@ -349,7 +349,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
@@ -387,7 +387,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s o -l output -d 'Leave the image as it is and make a sealed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s o -l output -d 'Leave the image as it is and make a sealed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l operations -l operation -d 'Which operations: names, `-` before those that are not to run, `defaults`, `all`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l enable -d 'Run exactly these operations' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
@@ -477,7 +477,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
@@ -492,7 +492,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s o -l output -d 'Leave the image as it is and make a changed copy here' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
 long\t'All that there is to say'
 markdown\t'The same, as Markdown'"

@@ -113,13 +113,13 @@ pub struct Manifest {
     pub arch: Arch,
     /// Its operating system.
     pub os: Os,
-    /// The release of the kernel that it boots, as `uname -r` prints it.
+    /// The release of the kernel that it boots, as `uname -r` prints it; empty if it has none.
     pub kernel: String,
     /// The firmware that can boot it.
     pub firmware: Vec<Firmware>,
-    /// The account that cloud-init makes and that people log in to.
+    /// The account that cloud-init makes and that people log in to; empty if it is not known.
     pub user: String,
-    /// The least memory of a machine made from it.
+    /// The least memory of a machine made from it; 0 if it is not known.
     pub min_memory: Bytes,
     /// How large the machine sees the disk.
     pub virtual_size: Bytes,
@@ -219,6 +219,14 @@ pub enum DiskFormat {
 pub enum Made {
     /// Built from a recipe.
     Recipe {
+        /// How many packages are installed in it.
+        packages: u32,
+    },
+    /// Changed from another image.
+    Edited {
+        /// The other one's digest, if it was one of the store.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Digest>,
         /// How many packages are installed in it.
         packages: u32,
     },

@@ -27,6 +27,12 @@ pub enum StoreError {
         /// The digests that begin so.
         digests: Vec<Digest>,
     },
+    /// An image has the name already.
+    #[error("there is an image `{name}` in the store already")]
+    Taken {
+        /// The name.
+        name: String,
+    },
     /// An image's file is not what its manifest says.
     #[error("the image `{}` is damaged: {what}", path.display())]
     Damaged {

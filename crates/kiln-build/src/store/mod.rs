@@ -204,6 +204,30 @@ impl Store {
     ///
     /// [`StoreError::Io`] and [`StoreError::Lock`].
     pub fn add(&self, work: &Work, disk: &Path, manifest: &Manifest) -> Result<Added, StoreError> {
+        self.put(work, disk, manifest, true)
+    }
+
+    /// Moves a finished disk into the store as [`Store::add`] does, unless an image has the name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`]; those of [`Store::add`].
+    pub fn add_new(
+        &self,
+        work: &Work,
+        disk: &Path,
+        manifest: &Manifest,
+    ) -> Result<Added, StoreError> {
+        self.put(work, disk, manifest, false)
+    }
+
+    fn put(
+        &self,
+        work: &Work,
+        disk: &Path,
+        manifest: &Manifest,
+        replace: bool,
+    ) -> Result<Added, StoreError> {
         let ready = work.path().join("image");
         fs::create_dir(&ready).map_err(|e| StoreError::io("make", &ready, e))?;
         open_folder(&ready)?;
@@ -213,12 +237,15 @@ impl Store {
         write_json(&ready.join(MANIFEST), manifest)?;
 
         let _lock = self.lock_names()?;
+        let before = self.all_names()?.into_iter().find(|(name, _)| *name == manifest.name);
+        if before.is_some() && !replace {
+            return Err(StoreError::Taken { name: manifest.name.clone() });
+        }
         let home = self.home(&manifest.digest);
         match fs::rename(&ready, &home) {
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             other => other.map_err(|e| StoreError::io("move", &ready, e))?,
         }
-        let before = self.all_names()?.into_iter().find(|(name, _)| *name == manifest.name);
         self.write_name(work, &manifest.name, &manifest.digest)?;
         let names = self.all_names()?;
         let image = self

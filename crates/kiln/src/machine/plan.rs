@@ -199,6 +199,7 @@ impl Wanted<'_> {
 
     fn login(&self) -> (String, bool) {
         let default = self.image.manifest.as_ref().map(|m| m.user.as_str());
+        let default = default.filter(|user| !user.is_empty());
         match (self.user, default) {
             (Some(user), default) => (user.to_owned(), Some(user) == default),
             (None, Some(default)) => (default.to_owned(), true),

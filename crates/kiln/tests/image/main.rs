@@ -9,4 +9,5 @@ mod killed;
 mod look;
 mod out;
 mod seal;
+mod stored;
 mod support;

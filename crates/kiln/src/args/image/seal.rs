@@ -33,8 +33,10 @@ pub(crate) struct Seal {
     /// The image: a file; with `--output` also a name of the store
     #[arg(value_name = "IMAGE", required_unless_present = "list_operations")]
     pub(crate) image: Option<String>,
-    /// Leave the image as it is and make a sealed copy here
-    #[arg(short, long, value_name = "FILE")]
+    /// Leave the image as it is and make a sealed copy: a file, or a new name of the store
+    ///
+    /// A word without `/` and `.` is a name of the store.
+    #[arg(short, long, value_name = "FILE|NAME")]
     pub(crate) output: Option<PathBuf>,
     /// Show what each operation would change, and keep nothing of it
     #[arg(long)]

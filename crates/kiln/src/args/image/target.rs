@@ -21,8 +21,10 @@ pub(crate) struct Target {
     /// The image: a file; with `--output` also a name of the store
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
-    /// Leave the image as it is and make a changed copy here
-    #[arg(short, long, value_name = "FILE")]
+    /// Leave the image as it is and make a changed copy: a file, or a new name of the store
+    ///
+    /// A word without `/` and `.` is a name of the store.
+    #[arg(short, long, value_name = "FILE|NAME")]
     pub(crate) output: Option<PathBuf>,
     /// Do it all, show what would change, and keep nothing of it
     #[arg(long)]

@@ -21,6 +21,7 @@ mod report;
 mod resize;
 mod rm;
 mod seal;
+mod stored;
 mod tar_in;
 mod tar_out;
 

@@ -11,8 +11,10 @@ use kiln_disk::image::{Backing, DiskImage, FormatName, Mode, OpenOptions};
 use kiln_guest::guest::{Guest, Options};
 use kiln_guest::tree::{GuestPath, Time};
 use kiln_host::copy;
+use kiln_spec::recipe::ImageName;
 use tempfile::TempPath;
 
+use super::stored::{self, NewImage};
 use crate::args::image::target::{Format, Opening, Source, Target};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
@@ -93,9 +95,11 @@ pub(crate) struct Editing {
 
 /// The copy that is being changed, until it has its name.
 #[derive(Debug)]
-pub(crate) struct Copy {
-    under_way: TempPath,
-    output: PathBuf,
+pub(crate) enum Copy {
+    /// A file.
+    File { under_way: TempPath, output: PathBuf },
+    /// An image of the store.
+    Stored(Box<NewImage>),
 }
 
 /// Opens an image for reading.
@@ -148,12 +152,15 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
         if stored && !target.dry_run {
             let what =
                 format!("`{}` is an image of the store, which is never changed", target.image);
-            let hint = "make a changed copy with `--output FILE`";
+            let hint = "make a changed copy: `--output NAME`";
             return Err(Problem::new(Class::Object, what).hint(hint).into());
         }
         let mode = if target.dry_run { Mode::Scratch } else { Mode::Write };
         return Ok(Editing { disk: open(ctx, &path, mode, &target.opening)?, copy: None });
     };
+    if let Some(name) = stored::name_of(output)? {
+        return editing_for_store(ctx, target, &path, name);
+    }
     if output.symlink_metadata().is_ok() {
         let what = format!("`{}` is there already", output.display());
         return Err(Problem::new(Class::Object, what).hint("remove it, or name another").into());
@@ -166,7 +173,27 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
     drop(open(ctx, &path, Mode::Read, &target.opening)?);
     let under_way = copied(&path, output)?;
     let disk = open(ctx, &under_way, Mode::Write, &target.opening)?;
-    Ok(Editing { disk, copy: Some(Copy { under_way, output: output.clone() }) })
+    Ok(Editing { disk, copy: Some(Copy::File { under_way, output: output.clone() }) })
+}
+
+/// Opens a copy of an image that is to become one of the store.
+fn editing_for_store(
+    ctx: &Context,
+    target: &Target,
+    path: &Path,
+    name: ImageName,
+) -> anyhow::Result<Editing> {
+    if target.dry_run {
+        stored::check_free(ctx, &name)?;
+        return Ok(Editing { disk: open(ctx, path, Mode::Scratch, &target.opening)?, copy: None });
+    }
+    let source = (target.image.as_str(), path);
+    let how = options(Mode::Read, &target.opening);
+    let new = NewImage::begin(ctx, name, source, (&how, target.opening.root))?;
+    // The copy is a qcow2 file by itself, whatever the image was.
+    let opening = Opening { format: Some(Format::Qcow2), ..Opening::default() };
+    let disk = open(ctx, new.disk(), Mode::Write, &opening)?;
+    Ok(Editing { disk, copy: Some(Copy::Stored(Box::new(new))) })
 }
 
 impl Editing {
@@ -182,10 +209,14 @@ impl Copy {
     ///
     /// # Errors
     ///
-    /// Somebody has made a file of that name meanwhile (class object).
+    /// Somebody has made one of that name meanwhile (class object).
     pub(crate) fn keep(self) -> anyhow::Result<()> {
-        let output = self.output.display().to_string();
-        self.under_way.persist_noclobber(&self.output).map_err(|error| {
+        let (under_way, path) = match self {
+            Self::File { under_way, output } => (under_way, output),
+            Self::Stored(new) => return new.keep(),
+        };
+        let output = path.display().to_string();
+        under_way.persist_noclobber(&path).map_err(|error| {
             let class = match error.error.kind() {
                 std::io::ErrorKind::AlreadyExists => Class::Object,
                 _ => Class::Host,
