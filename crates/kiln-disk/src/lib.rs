@@ -13,6 +13,7 @@
 //! | [`table`] | partition tables |
 //! | [`fs`] | file systems: ext4, FAT, ISO 9660 |
 //! | [`boot`] | boot loaders, put in place by offset |
+//! | [`decompress`] | gzip, xz and zstd, in a thread beside |
 //! | [`tar`] | the tar stream that a root file system comes in |
 //! | [`assemble`] | a tar stream to a bootable disk, in one pass |
 //!
@@ -23,6 +24,7 @@ pub mod assemble;
 pub mod boot;
 pub mod check;
 pub mod convert;
+pub mod decompress;
 pub mod device;
 pub mod format;
 pub mod fs;

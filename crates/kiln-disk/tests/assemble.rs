@@ -385,7 +385,7 @@ fn what_is_missing_or_too_much_is_said_and_nothing_is_left() {
     let cut = tree.folder.path().join("cut.tar");
     fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(error(&layout, &cut), "could not read the root file system");
-    let arm = Layout { arch: Arch::Arm64, ..layout.clone() };
+    let arm = Layout { arch: Some(Arch::Arm64), ..layout.clone() };
     if cfg!(target_arch = "x86_64") {
         assert_eq!(error(&arm, &whole), "the tree is for amd64; the disk is to be for arm64");
     }

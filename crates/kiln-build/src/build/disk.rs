@@ -67,9 +67,10 @@ pub(super) fn make(
     }
     match assembled {
         Some(Ok(assembled)) => Ok(Made { assembled, packages: watch.packages() }),
-        Some(Err(AssembleError::Tool { source: CmdError::Interrupted { .. } })) => {
-            Err(BuildError::Interrupted)
-        }
+        Some(Err(
+            AssembleError::Interrupted
+            | AssembleError::Tool { source: CmdError::Interrupted { .. } },
+        )) => Err(BuildError::Interrupted),
         Some(Err(error)) => Err(BuildError::Disk(error)),
         None => unreachable!("without a disk there is an error of the tool"),
     }
@@ -119,7 +120,7 @@ fn layout(plan: &Plan<'_>, raw: &Path) -> Result<Layout, BuildError> {
     if let Some(words) = &plan.recipe.kernel_cmdline {
         layout.cmdline = layout.cmdline.and(words);
     }
-    layout.arch = plan.arch;
+    layout.arch = Some(plan.arch);
     if plan.arch == Arch::Arm64 {
         layout.firmware = vec![Firmware::Uefi];
     }

@@ -2,9 +2,36 @@
 //! The files that Kiln writes into a tree so that it boots: few, short, the same every time.
 
 use super::inspect::Found;
-use super::layout::Plan;
+use super::plan::Plan;
 use super::{AssembleError, ExtraFile, Layout};
-use crate::fs::ext::{ExtError, ExtFs, Kind, Node};
+use crate::fs::ext::{ExtError, ExtFs, Kind};
+
+/// The most bytes of a file of the tree that is read to be changed.
+const MOST_TEXT: u64 = 64 << 10;
+/// File systems of `/etc/fstab` that are not on a disk of the machine.
+const ELSEWHERE: &[&str] = &[
+    "tmpfs",
+    "ramfs",
+    "proc",
+    "sysfs",
+    "devpts",
+    "debugfs",
+    "tracefs",
+    "hugetlbfs",
+    "mqueue",
+    "securityfs",
+    "configfs",
+    "fusectl",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "ceph",
+    "glusterfs",
+    "9p",
+    "virtiofs",
+    "overlay",
+];
 
 /// What the files are made from.
 #[derive(Clone, Copy, Debug)]
@@ -14,42 +41,124 @@ pub(super) struct Facts<'a> {
     pub(super) esp_uuid: &'a str,
 }
 
+/// The files, and what of the tree's `/etc/fstab` is not in the new one.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) files: Vec<ExtraFile>,
+    pub(super) left_out: Vec<String>,
+}
+
+fn file(path: &str, mode: u32, text: String) -> ExtraFile {
+    ExtraFile { path: path.to_owned(), mode, bytes: text.into_bytes() }
+}
+
 /// Returns the files.
-pub(super) fn files(layout: &Layout, facts: &Facts<'_>) -> Vec<ExtraFile> {
-    let file = |path: &str, mode, text: String| ExtraFile {
-        path: path.to_owned(),
-        mode,
-        bytes: text.into_bytes(),
-    };
-    vec![
-        file("/etc/fstab", 0o644, fstab(facts)),
-        file("/boot/grub/grub.cfg", 0o644, grub_cfg(layout, facts)),
-        file("/etc/default/grub.d/50-kiln.cfg", 0o644, grub_defaults(layout)),
+pub(super) fn files(
+    fs: &mut ExtFs,
+    layout: &Layout,
+    facts: &Facts<'_>,
+) -> Result<Config, AssembleError> {
+    let read = |source| AssembleError::Ext { doing: "read", source };
+    let old = text(fs, "/etc/fstab").map_err(read)?.unwrap_or_default();
+    let (kept, left_out) = mounts(&old);
+    let grub = facts.found.grub;
+    let mut files = vec![
+        file("/etc/fstab", 0o644, fstab(facts, &kept)),
+        file(&format!("{grub}/grub.cfg"), 0o644, grub_cfg(layout, facts)),
+    ];
+    if facts.found.grub_d {
+        files.push(file("/etc/default/grub.d/50-kiln.cfg", 0o644, grub_defaults(layout)));
+    }
+    if !layout.keep_identity {
         // machine-id(5), "First Boot Semantics": an empty file is filled at the next boot, and
         // nobody is asked questions on the console; "uninitialized" would have systemd-firstboot
         // ask.
-        file("/etc/machine-id", 0o444, String::new()),
-    ]
+        files.push(file("/etc/machine-id", 0o444, String::new()));
+    }
+    if let Some(name) = &layout.hostname {
+        files.push(file("/etc/hostname", 0o644, format!("{name}\n")));
+        let hosts = text(fs, "/etc/hosts").map_err(read)?;
+        let hosts = hosts.and_then(|hosts| with_own_name(&hosts, name));
+        files.extend(hosts.map(|hosts| file("/etc/hosts", 0o644, hosts)));
+    }
+    files.extend(boot_entries(fs, layout, facts).map_err(read)?);
+    Ok(Config { files, left_out })
 }
 
-fn fstab(facts: &Facts<'_>) -> String {
+/// Reads a file of the tree; `None` if it is not there, no file or no short text.
+fn text(fs: &mut ExtFs, path: &str) -> Result<Option<String>, ExtError> {
+    let node = match fs.resolve(path.as_bytes()) {
+        Ok(Some(node)) => node,
+        Ok(None) | Err(ExtError::NotADirectory { .. } | ExtError::Loop { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let stat = fs.stat(node)?;
+    if stat.kind != Kind::File || stat.size > MOST_TEXT {
+        return Ok(None);
+    }
+    Ok(String::from_utf8(fs.read_file(node, MOST_TEXT)?).ok())
+}
+
+/// Returns the lines of an fstab that hold on another disk, too, and those that do not.
+fn mounts(old: &str) -> (Vec<String>, Vec<String>) {
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for line in old.lines().map(str::trim) {
+        if line.starts_with('#') {
+            continue;
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, target, kind, rest @ ..] = words.as_slice() else { continue };
+        let options = rest.first().copied().unwrap_or_default();
+        let bound = options.split(',').any(|option| option == "bind" || option == "rbind");
+        if bound || ELSEWHERE.contains(kind) || kind.starts_with("fuse.") {
+            kept.push(line.to_owned());
+        } else if !matches!(*target, "/" | "/boot/efi" | "/boot") && *kind != "swap" {
+            left_out.push(line.to_owned());
+        }
+    }
+    (kept, left_out)
+}
+
+fn fstab(facts: &Facts<'_>, kept: &[String]) -> String {
     let Facts { plan, esp_uuid, .. } = facts;
-    format!(
-        "# Written by kiln. See fstab(5).\n\
-         UUID={} / ext4 errors=remount-ro 0 1\n\
-         UUID={esp_uuid} /boot/efi vfat umask=0077,nofail 0 2\n",
+    let mut text = format!(
+        "# Written by kiln. See fstab(5).\nUUID={} / ext4 errors=remount-ro 0 1\n",
         plan.root_uuid
-    )
+    );
+    if plan.esp.is_some() {
+        text += &format!("UUID={esp_uuid} /boot/efi vfat umask=0077,nofail 0 2\n");
+    }
+    if let Some((_, uuid)) = plan.swap {
+        text += &format!("UUID={uuid} none swap sw 0 0\n");
+    }
+    kept.iter().fold(text, |text, line| text + line + "\n")
+}
+
+/// Returns `/etc/hosts` with a new name for 127.0.1.1; `None` if that has no line.
+fn with_own_name(hosts: &str, name: &str) -> Option<String> {
+    let own = |line: &&str| line.split_whitespace().next() == Some("127.0.1.1");
+    hosts.lines().find(own)?;
+    let short = name.split('.').next().unwrap_or(name);
+    let names = if short == name { name.to_owned() } else { format!("{name} {short}") };
+    let lines = hosts
+        .lines()
+        .map(|line| if own(&line) { format!("127.0.1.1\t{names}\n") } else { format!("{line}\n") });
+    Some(lines.collect())
+}
+
+/// Returns what tells the kernel its root file system.
+fn root_word(facts: &Facts<'_>) -> String {
+    // Without an initial RAM disk only the kernel itself looks for the root: by partition.
+    match facts.found.kernel.initrd {
+        Some(_) => format!("root=UUID={}", facts.plan.root_uuid),
+        None => format!("root=PARTUUID={}", facts.plan.root_partuuid),
+    }
 }
 
 fn grub_cfg(layout: &Layout, facts: &Facts<'_>) -> String {
     let Facts { plan, found, .. } = facts;
     let kernel = &found.kernel;
-    // Without an initial RAM disk only the kernel itself looks for the root: by partition.
-    let root = match kernel.initrd {
-        Some(_) => format!("UUID={}", plan.root_uuid),
-        None => format!("PARTUUID={}", plan.root_partuuid),
-    };
+    let root = root_word(facts);
     let initrd =
         kernel.initrd.as_ref().map(|name| format!("\tinitrd /boot/{name}\n")).unwrap_or_default();
     let name = &found.os.pretty_name;
@@ -70,11 +179,11 @@ fn grub_cfg(layout: &Layout, facts: &Facts<'_>) -> String {
          set default=0\n\
          search --no-floppy --fs-uuid --set=root {root_uuid}\n\
          menuentry '{title}' {{\n\
-         \tlinux /boot/vmlinuz-{version} root={root} ro {cmdline}\n\
+         \tlinux /boot/vmlinuz-{version} {root} ro {cmdline}\n\
          {initrd}\
          }}\n\
          menuentry '{title}, recovery' {{\n\
-         \tlinux /boot/vmlinuz-{version} root={root} ro single {cmdline}\n\
+         \tlinux /boot/vmlinuz-{version} {root} ro single {cmdline}\n\
          {initrd}\
          }}\n",
         root_uuid = plan.root_uuid,
@@ -97,26 +206,67 @@ fn grub_defaults(layout: &Layout) -> String {
     )
 }
 
-/// Removes D-Bus's copy of the machine's id: it takes systemd's, if there is none of its own.
-pub(super) fn forget_identity(fs: &mut ExtFs, layout: &Layout) -> Result<(), AssembleError> {
-    let path = b"/var/lib/dbus/machine-id";
-    let given = layout.files.iter().any(|file| file.path.as_bytes() == path);
-    if given { Ok(()) } else { forget(fs, path) }
-        .map_err(|source| AssembleError::Tree { path: path.to_vec(), source })
+/// Returns the tree's own boot entries (Boot Loader Specification, type 1) and the command line
+/// for those of later kernels, with the new root: what Fedora and its relatives have.
+fn boot_entries(
+    fs: &mut ExtFs,
+    layout: &Layout,
+    facts: &Facts<'_>,
+) -> Result<Vec<ExtraFile>, ExtError> {
+    let mut files = Vec::new();
+    let options = format!("{} ro {}", root_word(facts), layout.cmdline);
+    if text(fs, "/etc/kernel/cmdline")?.is_some() {
+        files.push(file("/etc/kernel/cmdline", 0o644, format!("{options}\n")));
+    }
+    let folder = "/boot/loader/entries";
+    let Ok(Some(entries)) = fs.resolve(folder.as_bytes()) else { return Ok(files) };
+    if !fs.is_directory(entries)? {
+        return Ok(files);
+    }
+    for entry in fs.list(entries)? {
+        let Ok(name) = String::from_utf8(entry.name) else { continue };
+        let path = format!("{folder}/{name}");
+        if !name.ends_with(".conf") {
+            continue;
+        }
+        let Some(old) = text(fs, &path)? else { continue };
+        let line = |line: &str| match line.split_whitespace().next() {
+            Some("options") => format!("options {options}\n"),
+            _ => format!("{line}\n"),
+        };
+        files.push(file(&path, 0o644, old.lines().map(line).collect()));
+    }
+    Ok(files)
 }
 
-fn forget(fs: &mut ExtFs, path: &[u8]) -> Result<(), ExtError> {
-    let Some(folder) = fs.resolve(b"/var/lib/dbus")? else { return Ok(()) };
-    if !fs.is_directory(folder)? {
-        return Ok(());
-    }
-    let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    match fs.child(folder, name)? {
-        Some(node) if kind(fs, node)? == Kind::File => fs.unlink(folder, name),
-        _ => Ok(()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn kind(fs: &ExtFs, node: Node) -> Result<Kind, ExtError> {
-    fs.stat(node).map(|stat| stat.kind)
+    #[test]
+    fn mounts_of_the_network_stay_and_other_disks_are_named() {
+        let old = "# comment\nUUID=1 / ext4 defaults 0 1\nUUID=2 none swap sw 0 0\n\
+                   tmpfs /tmp tmpfs size=1g 0 0\nnas:/x /x nfs4 _netdev 0 0\n\
+                   /srv/a /b none bind 0 0\nUUID=3 /home ext4 defaults 0 2\nshort line\n";
+        let (kept, left_out) = mounts(old);
+        assert_eq!(
+            kept,
+            [
+                "tmpfs /tmp tmpfs size=1g 0 0",
+                "nas:/x /x nfs4 _netdev 0 0",
+                "/srv/a /b none bind 0 0"
+            ]
+        );
+        assert_eq!(left_out, ["UUID=3 /home ext4 defaults 0 2"]);
+    }
+
+    #[test]
+    fn the_machines_own_line_of_hosts_is_written_anew() {
+        let hosts = "127.0.0.1 localhost\n127.0.1.1 old.example old\n::1 localhost\n";
+        assert_eq!(
+            with_own_name(hosts, "web1.example.org").unwrap(),
+            "127.0.0.1 localhost\n127.0.1.1\tweb1.example.org web1\n::1 localhost\n"
+        );
+        assert_eq!(with_own_name("127.0.0.1 localhost\n", "x"), None);
+    }
 }

@@ -76,6 +76,22 @@ pub enum AssembleError {
         /// A size that is enough.
         need: Bytes,
     },
+    /// The stream is far longer than any tree for its disk: a bomb.
+    #[error(
+        "the tar stream has more than {most} at `{}`, which no tree for a disk of {size} has",
+        shown(path)
+    )]
+    TooLong {
+        /// The member that passes the limit.
+        path: Vec<u8>,
+        /// The limit.
+        most: Bytes,
+        /// The disk's size.
+        size: Bytes,
+    },
+    /// Kiln was told to stop.
+    #[error("the disk was not made, because kiln was told to stop")]
+    Interrupted,
     /// There is no `/boot/vmlinuz-*`.
     #[error("the tree has no kernel in `/boot`; add the package `{package}`")]
     NoKernel {

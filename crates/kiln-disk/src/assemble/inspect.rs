@@ -27,24 +27,58 @@ pub(super) struct Kernel {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) os: Os,
+    pub(super) arch: Arch,
     pub(super) kernel: Kernel,
+    /// GRUB's folder.
+    pub(super) grub: &'static str,
+    /// Whether `/etc/default/grub.d` is read: Debian and its relatives.
+    pub(super) grub_d: bool,
+    /// The folders of `EFI` in the tree's `/boot/efi`, but for `BOOT`.
+    pub(super) vendors: Vec<String>,
 }
 
 /// Looks into the tree.
-pub(super) fn inspect(fs: &mut ExtFs, want: Arch) -> Result<Found, AssembleError> {
+pub(super) fn inspect(fs: &mut ExtFs, want: Option<Arch>) -> Result<Found, AssembleError> {
     let read = |source| AssembleError::Ext { doing: "read", source };
     let os = os_release(fs).map_err(read)?;
-    match arch(fs).map_err(read)? {
-        None => return Err(AssembleError::NoArch),
-        Some(found) if found != want => return Err(AssembleError::WrongArch { want, found }),
-        Some(_) => (),
+    let found = arch(fs).map_err(read)?.ok_or(AssembleError::NoArch)?;
+    if let Some(want) = want.filter(|want| *want != found) {
+        return Err(AssembleError::WrongArch { want, found });
     }
-    let package = match want {
+    let package = match found {
         Arch::Amd64 => "linux-image-amd64",
         Arch::Arm64 => "linux-image-arm64",
     };
     let kernel = kernel(fs).map_err(read)?.ok_or(AssembleError::NoKernel { package })?;
-    Ok(Found { os, kernel })
+    let mut has = |path: &str| folder(fs, path).map(|found| found.is_some());
+    let grub2 = has("/boot/grub2").map_err(read)? && !has("/boot/grub").map_err(read)?;
+    let grub_d = !grub2 || has("/etc/default/grub.d").map_err(read)?;
+    let grub = if grub2 { "/boot/grub2" } else { "/boot/grub" };
+    let vendors = vendors(fs).map_err(read)?;
+    Ok(Found { os, arch: found, kernel, grub, grub_d, vendors })
+}
+
+/// Returns the directory at `path`, if there is one.
+fn folder(fs: &mut ExtFs, path: &str) -> Result<Option<Node>, ExtError> {
+    match fs.resolve(path.as_bytes()) {
+        Ok(Some(node)) => Ok(fs.is_directory(node)?.then_some(node)),
+        Ok(None) | Err(ExtError::NotADirectory { .. } | ExtError::Loop { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn vendors(fs: &mut ExtFs) -> Result<Vec<String>, ExtError> {
+    let Some(efi) = folder(fs, "/boot/efi/EFI")? else { return Ok(Vec::new()) };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let mut names = Vec::new();
+    for entry in fs.list(efi)? {
+        let Ok(name) = String::from_utf8(entry.name) else { continue };
+        let good = name.chars().all(plain) && !name.eq_ignore_ascii_case("boot");
+        if good && fs.is_directory(entry.node)? {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Returns the file at `path`, symbolic links followed inside the tree. A path that leads nowhere
@@ -106,6 +140,7 @@ fn kernel(fs: &mut ExtFs) -> Result<Option<Kernel>, ExtError> {
         format!("initrd.img-{version}"),
         format!("initramfs-{version}.img"),
         format!("initrd-{version}"),
+        format!("initramfs-{version}"),
     ];
     let initrd = initrd.into_iter().find(|name| names.contains(name));
     Ok(Some(Kernel { version: version.to_owned(), initrd }))

@@ -8,11 +8,11 @@ use kiln_spec::Arch;
 use kiln_spec::image::Firmware;
 
 use super::config::Facts;
-use super::layout::Plan;
+use super::plan::Plan;
 use super::{AssembleError, ExtraFile, Layout};
 use crate::boot::grub_bios::{self, BiosImage};
 use crate::boot::grub_efi::{self, EfiFiles};
-use crate::boot::{BootError, Modules};
+use crate::boot::{BootError, Home, Modules};
 use crate::device::{Device, Window};
 use crate::fs::ext::ExtFs;
 use crate::fs::fat::FatImage;
@@ -24,6 +24,7 @@ pub(super) struct Loaders {
     modules: Vec<Modules>,
     bios: Option<BiosImage>,
     efi: Option<EfiFiles>,
+    firmware: Vec<Firmware>,
 }
 
 impl Loaders {
@@ -37,15 +38,25 @@ impl Loaders {
         let mut loaders = Self::default();
         for &firmware in &layout.firmware {
             let made = match firmware {
+                Firmware::Bios if facts.found.arch == Arch::Arm64 => Ok(false),
                 Firmware::Bios => loaders.add_bios(fs, facts, host, work),
-                Firmware::Uefi => loaders.add_efi(fs, facts, (layout.arch, host), work),
+                Firmware::Uefi => loaders.add_efi(fs, facts, host, work),
             };
-            if !made.map_err(|source| AssembleError::Boot { firmware, source })? {
-                let package = package(firmware, layout.arch);
-                return Err(AssembleError::NoGrub { firmware, package });
+            if made.map_err(|source| AssembleError::Boot { firmware, source })? {
+                loaders.firmware.push(firmware);
+            } else if !layout.any_firmware {
+                return Err(no_grub(firmware, facts.found.arch));
             }
         }
-        Ok(loaders)
+        match layout.firmware.first() {
+            Some(&first) if loaders.firmware.is_empty() => Err(no_grub(first, facts.found.arch)),
+            _ => Ok(loaders),
+        }
+    }
+
+    /// Returns the firmware that there is a loader for.
+    pub(super) fn firmware(&self) -> Vec<Firmware> {
+        self.firmware.clone()
     }
 
     fn add_bios(
@@ -57,7 +68,7 @@ impl Loaders {
     ) -> Result<bool, BootError> {
         let Some(modules) = Modules::read(fs, grub_bios::PLATFORM)? else { return Ok(false) };
         let root = facts.plan.root_uuid.to_string();
-        self.bios = Some(grub_bios::make(&modules, &root, host, work)?);
+        self.bios = Some(grub_bios::make(&modules, &home(facts, &root), host, work)?);
         self.modules.push(modules);
         Ok(true)
     }
@@ -66,30 +77,32 @@ impl Loaders {
         &mut self,
         fs: &mut ExtFs,
         facts: &Facts<'_>,
-        (arch, host): (Arch, &dyn Host),
+        host: &dyn Host,
         work: &Path,
     ) -> Result<bool, BootError> {
-        let names = match arch {
+        let names = match facts.found.arch {
             Arch::Amd64 => grub_efi::X86_64,
             Arch::Arm64 => grub_efi::ARM64,
         };
         let root = facts.plan.root_uuid.to_string();
-        self.efi = grub_efi::signed(fs, names, &root, &facts.found.os.id)?;
+        let home = home(facts, &root);
+        let found = (facts.found.os.id.as_str(), facts.found.vendors.as_slice());
+        self.efi = grub_efi::signed(fs, names, &home, found)?;
         if self.efi.is_some() {
             return Ok(true);
         }
         let Some(modules) = Modules::read(fs, names.platform)? else { return Ok(false) };
-        self.efi = Some(grub_efi::make(&modules, names, (&root, work), host)?);
+        self.efi = Some(grub_efi::make(&modules, names, (&home, work), host)?);
         self.modules.push(modules);
         Ok(true)
     }
 
-    /// Returns the files of `/boot/grub`.
-    pub(super) fn tree_files(&self) -> Vec<ExtraFile> {
+    /// Returns the files of GRUB's folder, `/boot/grub`.
+    pub(super) fn tree_files(&self, folder: &str) -> Vec<ExtraFile> {
         let of = |modules: &Modules| {
             let platform = modules.platform();
             let file = |(name, bytes): (&str, &[u8])| ExtraFile {
-                path: format!("/boot/grub/{platform}/{name}"),
+                path: format!("{folder}/{platform}/{name}"),
                 mode: 0o644,
                 bytes: bytes.to_vec(),
             };
@@ -98,7 +111,8 @@ impl Loaders {
         self.modules.iter().flat_map(of).collect()
     }
 
-    /// Writes the loaders to the disk, and the EFI system partition even if it stays empty.
+    /// Writes the loaders to the disk, and the EFI system partition even if it stays empty. What
+    /// `fat` has of the tree is there already.
     /// Returns whether what is in there is signed.
     pub(super) fn install<D: Device>(
         &self,
@@ -111,16 +125,30 @@ impl Loaders {
             let boot = |source| AssembleError::Boot { firmware, source };
             image.install(disk, plan.bios).map_err(boot)?;
         }
+        let Some(place) = plan.esp else { return Ok(false) };
         let esp = |source| AssembleError::Esp { source };
         for (path, bytes) in self.efi.iter().flat_map(|efi| &efi.files) {
             fat.add(path, bytes.clone()).map_err(esp)?;
         }
         let firmware = Firmware::Uefi;
-        let window = Window::new(disk, plan.esp.start, plan.esp.len);
+        let window = Window::new(disk, place.start, place.len);
         let failed = |source| AssembleError::Boot { firmware, source: BootError::Disk { source } };
         fat.write(&mut window.map_err(failed)?).map_err(esp)?;
         Ok(self.efi.as_ref().is_some_and(|efi| efi.signed))
     }
+
+    /// Returns the paths in the EFI system partition that the loaders take.
+    pub(super) fn esp_paths(&self) -> impl Iterator<Item = &str> {
+        self.efi.iter().flat_map(|efi| &efi.files).map(|(path, _)| path.as_str())
+    }
+}
+
+fn home<'a>(facts: &'a Facts<'_>, root_uuid: &'a str) -> Home<'a> {
+    Home { root_uuid, partition: &facts.plan.grub_root, folder: facts.found.grub }
+}
+
+fn no_grub(firmware: Firmware, arch: Arch) -> AssembleError {
+    AssembleError::NoGrub { firmware, package: package(firmware, arch) }
 }
 
 /// Returns Debian's package with GRUB for a firmware.

@@ -1,39 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A root file system as a tar stream to a bootable raw disk, in one pass.
+//! A root file system as a tar stream to a bootable disk, raw or qcow2, in one pass.
 //!
 //! | module | what |
 //! |---|---|
-//! | `layout` | what is wanted, and the partitions and UUIDs that follow from it |
+//! | `layout` | what is wanted |
+//! | `plan` | the partitions and UUIDs that follow from it |
+//! | `output` | the image while it is made |
 //! | `tree` | the stream into the file system |
 //! | `inspect` | what has come: distribution, kernel, processor |
 //! | `config` | the few files that Kiln writes into the tree |
+//! | `identity` | what makes a machine that one, removed |
+//! | `esp` | what the tree has in `/boot/efi` |
 //! | `loader` | boot loaders |
 //!
 //! **Invariant:** the same layout and the same stream give the same bytes.
 
 mod config;
 mod error;
+mod esp;
+mod identity;
 mod inspect;
 mod layout;
 mod loader;
+mod output;
+mod plan;
 mod tree;
 
-use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 
 use kiln_host::Host;
-use kiln_host::tools::mke2fs;
+use kiln_spec::Arch;
 use kiln_spec::image::{Firmware, Os};
-use kiln_spec::{Arch, Bytes};
 
 pub use self::error::AssembleError;
-use self::layout::Plan;
-pub use self::layout::{DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Layout};
+pub use self::layout::{DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Layout, NewTable, OutputFormat};
 use self::loader::Loaders;
-use crate::device::{RawFile, Window};
+use self::output::Output;
+use self::plan::Plan;
+use self::tree::Tally;
+pub use self::tree::disk_for;
+use crate::device::SharedDevice;
 use crate::fs::ext::{Access, ExtFs};
+use crate::fs::fat::FatImage;
 
 /// How far an assembly has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +68,11 @@ pub struct Assembled {
     pub root_uuid: String,
     /// UUID of the root partition.
     pub root_partuuid: String,
-    /// Number of the EFI system partition's file system: `1A2B-3C4D`.
+    /// Number of the EFI system partition's file system: `1A2B-3C4D`; of one that would be there,
+    /// if the disk has none.
     pub esp_uuid: String,
-    /// UUID of the partition table.
-    pub disk_guid: String,
+    /// Number of the partition table, as `blkid` shows it.
+    pub disk_id: String,
     /// Version of the kernel that is booted: the newest of the tree.
     pub kernel: String,
     /// The distribution.
@@ -80,6 +89,8 @@ pub struct Assembled {
     pub entries: u64,
     /// The processor that the tree is for.
     pub arch: Arch,
+    /// Lines of the tree's `/etc/fstab` that name other disks, and are not in the new one.
+    pub mounts_left_out: Vec<String>,
 }
 
 /// Makes a bootable disk out of the root file system in `tar`.
@@ -89,9 +100,8 @@ pub struct Assembled {
 ///
 /// # Effects
 ///
-/// Makes [`Layout::output`], which must not exist, with mode 0600; on any error it is removed
-/// again. Needs no privileges: nothing is mounted, and no device is touched. The file is not
-/// forced onto the medium (fsync).
+/// Makes [`Layout::output`], which must not exist, when all is written; on any error nothing is
+/// left of it. Needs no privileges: nothing is mounted, and no device is touched.
 ///
 /// # Errors
 ///
@@ -103,17 +113,9 @@ pub fn assemble(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Assembled, AssembleError> {
     let plan = Plan::of(layout)?;
-    let unfinished = Unfinished::create(layout)?;
-    let at = |source| AssembleError::Image { path: layout.output.clone(), source };
-    let open = || RawFile::new(unfinished.file.try_clone()?).map(RawFile::without_flush);
-    let mut disk = open().map_err(at)?;
-
+    let output = Output::create(layout)?;
     progress(Progress::Tables);
-    plan.table.write(&mut disk).map_err(at)?;
-    host.run(&mke2fs::make(&layout.output, &plan.ext4(layout)))
-        .map_err(|source| AssembleError::Tool { source })?;
-
-    let root = Window::new(open().map_err(at)?, plan.root.start, plan.root.len).map_err(at)?;
+    let root = output.format_root(layout, &plan, host)?;
     let now = i64::try_from(layout.time).unwrap_or(i64::MAX);
     let opened = ExtFs::open(Box::new(root), Access::Write { now });
     let prepared = opened.and_then(|mut fs| fs.prepare_new().map(|()| fs));
@@ -121,80 +123,92 @@ pub fn assemble(
     let tally = tree::unpack(&mut fs, tar, layout, progress)?;
 
     progress(Progress::BootLoader);
-    let found = inspect::inspect(&mut fs, layout.arch)?;
-    let work = unfinished.work_folder()?;
-    let mut fat = plan.esp_image(layout);
-    let facts = config::Facts { plan: &plan, found: &found, esp_uuid: &fat.uuid() };
-    let loaders = Loaders::make(&mut fs, &facts, (layout, host), work.path())?;
-    let mut files = config::files(layout, &facts);
-    files.extend(loaders.tree_files());
-    files.extend(layout.files.iter().cloned());
-    tree::overlay(&mut fs, &files, layout)?;
-    tree::make_folder(&mut fs, "/boot/efi", layout)?;
-    config::forget_identity(&mut fs, layout)?;
+    let mut finished = finish_tree(&mut fs, layout, plan, (host, &output))?;
 
     progress(Progress::Flush);
     fs.close().map_err(|source| tree::at_close(source, &tally, layout))?;
-    let secure_boot = loaders.install(&mut disk, &mut fat, &plan)?;
-    let metadata = unfinished.file.metadata().map_err(at)?;
-    unfinished.keep();
-    Ok(Assembled {
-        root_uuid: plan.root_uuid.to_string(),
-        root_partuuid: plan.root_partuuid.to_string(),
-        esp_uuid: fat.uuid(),
-        disk_guid: plan.disk_guid.to_string(),
-        kernel: found.kernel.version,
-        os: found.os,
-        firmware: layout.firmware.clone(),
-        secure_boot,
-        bytes_written: metadata.blocks() * 512,
-        tree_bytes: tally.bytes,
-        entries: tally.entries,
-        arch: layout.arch,
-    })
+    let secure_boot = finished.write_around(layout, output.disk())?;
+    let bytes_written = output.finish(layout)?;
+    Ok(finished.told(&tally, (secure_boot, bytes_written)))
 }
 
-/// The image while it is made: removed unless it is finished.
-#[derive(Debug)]
-struct Unfinished {
-    path: PathBuf,
-    file: File,
-    keep: bool,
+/// What is known when the tree is complete, and what is still to be written around it.
+struct Finished {
+    plan: Plan,
+    found: inspect::Found,
+    loaders: Loaders,
+    fat: FatImage,
+    mounts_left_out: Vec<String>,
 }
 
-impl Unfinished {
-    fn create(layout: &Layout) -> Result<Self, AssembleError> {
-        let path = layout.output.clone();
-        let failed = |source| AssembleError::Image { path: path.clone(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(0o600);
-        let file = options.open(&path).map_err(failed)?;
-        let unfinished = Self { path: path.clone(), file, keep: false };
-        let Bytes(size) = layout.size;
-        unfinished.file.set_len(size).map_err(failed)?;
-        Ok(unfinished)
+/// Puts into the tree what makes it boot.
+fn finish_tree(
+    fs: &mut ExtFs,
+    layout: &Layout,
+    plan: Plan,
+    (host, output): (&dyn Host, &Output),
+) -> Result<Finished, AssembleError> {
+    let found = inspect::inspect(fs, layout.arch)?;
+    // The root's type is that of the processor, which is known only now.
+    let plan = match layout.arch {
+        Some(_) => plan,
+        None => Plan::of(&Layout { arch: Some(found.arch), any_firmware: true, ..layout.clone() })?,
+    };
+    let mut fat = plan.esp_image(layout);
+    let facts = config::Facts { plan: &plan, found: &found, esp_uuid: &fat.uuid() };
+    let loaders = Loaders::make(fs, &facts, (layout, host), output.work())?;
+    let config = config::files(fs, layout, &facts)?;
+    let mut files = config.files;
+    files.extend(loaders.tree_files(found.grub));
+    files.extend(layout.files.iter().cloned());
+    if plan.esp.is_some() {
+        let taken = |path: &str| loaders.esp_paths().any(|own| own.eq_ignore_ascii_case(path));
+        for (path, bytes) in esp::take(fs, layout.esp.0)? {
+            if !taken(&path) {
+                fat.add(&path, bytes).map_err(|source| AssembleError::Esp { source })?;
+            }
+        }
     }
-
-    /// Makes a folder for files in between, beside the image.
-    fn work_folder(&self) -> Result<tempfile::TempDir, AssembleError> {
-        let beside = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-        let beside = beside.unwrap_or(Path::new("."));
-        tempfile::Builder::new()
-            .prefix(".kiln-boot-")
-            .tempdir_in(beside)
-            .map_err(|source| AssembleError::Image { path: beside.to_owned(), source })
+    identity::forget(fs, layout)?;
+    tree::overlay(fs, &files, layout)?;
+    if plan.esp.is_some() {
+        tree::make_folder(fs, "/boot/efi", layout)?;
     }
-
-    fn keep(mut self) {
-        self.keep = true;
-    }
+    Ok(Finished { plan, found, loaders, fat, mounts_left_out: config.left_out })
 }
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.keep {
-            // The error that led here is the one to be told of.
-            std::fs::remove_file(&self.path).ok();
+impl Finished {
+    /// Writes the partition table, swap space and boot loaders; returns whether these are signed.
+    fn write_around(
+        &mut self,
+        layout: &Layout,
+        mut disk: SharedDevice,
+    ) -> Result<bool, AssembleError> {
+        let at = |source| AssembleError::Image { path: layout.output.clone(), source };
+        self.plan.write_table(&mut disk).map_err(at)?;
+        if let Some((place, uuid)) = self.plan.swap {
+            let window = crate::device::Window::new(disk.clone(), place.start, place.len);
+            let written = window.and_then(|mut swap| crate::fs::swap::write(&mut swap, uuid));
+            written.map_err(at)?;
+        }
+        self.loaders.install(&mut disk, &mut self.fat, &self.plan)
+    }
+
+    fn told(self, tally: &Tally, (secure_boot, bytes_written): (bool, u64)) -> Assembled {
+        Assembled {
+            root_uuid: self.plan.root_uuid.to_string(),
+            root_partuuid: self.plan.root_partuuid.clone(),
+            esp_uuid: self.fat.uuid(),
+            disk_id: self.plan.disk_id.clone(),
+            kernel: self.found.kernel.version,
+            os: self.found.os,
+            firmware: self.loaders.firmware(),
+            secure_boot,
+            bytes_written,
+            tree_bytes: tally.bytes,
+            entries: tally.entries,
+            arch: self.found.arch,
+            mounts_left_out: self.mounts_left_out,
         }
     }
 }

@@ -7,13 +7,39 @@ use kiln_spec::Bytes;
 
 use super::{AssembleError, ExtraFile, Layout, Progress};
 use crate::device::len64;
-use crate::fs::ext::{Attrs, Contents, ExtError, ExtFs, Kind, New, Node, Time, split};
+use crate::fs::ext::{Attrs, Contents, ExtError, ExtFs, Holes, Kind, New, Node, Time, split};
 use crate::tar::{Entry, EntryKind, Reader, TarError};
 
 /// What a member takes on disk is counted in blocks of this size.
 const BLOCK: u64 = 4096;
 /// `mke2fs -t ext4` makes one inode for this many bytes.
 const BYTES_PER_INODE: u64 = 16_384;
+
+/// A stream may be this many times as long as its disk: files may be zeros mostly.
+const MOST_TIMES: u64 = 16;
+/// Streams up to this length are read in any case.
+const LEAST_LIMIT: u64 = 64 << 30;
+/// The attribute that SELinux keeps a file's label in.
+const LABEL: &str = "security.selinux";
+
+impl<R: Read> Holes for Reader<R> {
+    fn skip_hole(&mut self, unit: u64) -> u64 {
+        Self::skip_hole(self, unit)
+    }
+}
+
+/// Returns a size for a disk that has room for a tree of `entries` files and `bytes` bytes in
+/// them, and for as much again as it takes while it is in use: a quarter, and 512 MiB.
+#[must_use]
+pub fn disk_for(entries: u64, bytes: u64, layout: &Layout) -> Bytes {
+    // Half a block of each file is not filled, and directories take blocks, too.
+    let blocks = bytes.saturating_add(entries.saturating_mul(BLOCK));
+    let tally = Tally { entries, bytes, blocks };
+    let least = Layout { size: Bytes(0), ..layout.clone() };
+    let need = tally.need(&least).0;
+    let size = need.saturating_add(need / 4).saturating_add(512 << 20);
+    Bytes(size).round_up(Bytes::from_gib(1)).unwrap_or(Bytes(u64::MAX))
+}
 
 /// What has come out of the stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,11 +52,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, entry: &Entry) {
+    /// Counts a member of whose contents the stream has `stored` bytes.
+    fn count(&mut self, entry: &Entry, stored: u64) {
         self.entries += 1;
-        self.bytes = self.bytes.saturating_add(entry.size);
+        self.bytes = self.bytes.saturating_add(stored);
         let own = match &entry.kind {
-            EntryKind::File => entry.size.div_ceil(BLOCK).saturating_mul(BLOCK),
+            EntryKind::File => stored.div_ceil(BLOCK).saturating_mul(BLOCK),
             EntryKind::Directory => BLOCK,
             EntryKind::Symlink(target) if target.len() > 59 => BLOCK,
             _ => 0,
@@ -47,7 +74,8 @@ impl Tally {
         let data = self.blocks.saturating_add(self.blocks / 20).saturating_add(96 << 20);
         let inodes = self.entries.saturating_mul(BYTES_PER_INODE);
         let root = data.max(inodes).saturating_mul(11) / 10;
-        let all = root.saturating_add(layout.esp.0).saturating_add(4 << 20);
+        let swap = layout.swap.map_or(0, |Bytes(swap)| swap);
+        let all = root.saturating_add(layout.esp.0).saturating_add(swap).saturating_add(4 << 20);
         // Never less than the size that was too small.
         let all = all.max(layout.size.0.saturating_add(1));
         Bytes(all).round_up(Bytes::from_mib(64)).unwrap_or(Bytes(u64::MAX))
@@ -83,9 +111,17 @@ pub(super) fn unpack(
     let mut reader = Reader::new(tar);
     let mut tally = Tally::default();
     let mut full = false;
+    let limit = layout.size.0.saturating_mul(MOST_TIMES).max(LEAST_LIMIT);
     let mut unpacker = Unpacker { fs, near: None };
     while let Some(entry) = reader.next_entry().map_err(stream)? {
-        tally.count(&entry);
+        if kiln_host::signal::interrupted() {
+            return Err(AssembleError::Interrupted);
+        }
+        tally.count(&entry, reader.stored());
+        if reader.position().saturating_add(reader.stored()) > limit {
+            let (path, most) = (entry.path.clone(), Bytes(limit));
+            return Err(AssembleError::TooLong { path, most, size: layout.size });
+        }
         if !full {
             match unpacker.put(&entry, &mut reader) {
                 Err(source) if is_full(&source) => full = true,
@@ -116,7 +152,7 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
-    fn put(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<(), ExtError> {
+    fn put(&mut self, entry: &Entry, data: &mut dyn Holes) -> Result<(), ExtError> {
         let attrs = Attrs {
             mode: entry.mode,
             uid: entry.uid,
@@ -138,8 +174,8 @@ impl Unpacker<'_> {
         }
         let new = match &entry.kind {
             EntryKind::File => {
-                let contents = Contents { size: entry.size, data };
-                let node = self.fs.create_file(parent, name, &attrs, contents)?;
+                let contents = (entry.size, data);
+                let node = self.fs.create_file_with_holes(parent, name, &attrs, contents)?;
                 return self.fs.set_xattrs(node, &entry.xattrs);
             }
             EntryKind::HardLink(target) => {
@@ -228,12 +264,15 @@ fn put_file(fs: &mut ExtFs, file: &ExtraFile, layout: &Layout) -> Result<(), Ext
     let bad = || ExtError::BadName { name: file.path.clone().into_bytes() };
     let (folder, name) = split(file.path.as_bytes()).ok_or_else(bad)?;
     let parent = folder_at(fs, folder, layout)?;
-    if fs.child(parent, name)?.is_some() {
+    let old = fs.child(parent, name)?;
+    // SELinux lets nobody use a file without a label: that of the old one, or of its folder.
+    let label = fs.xattrs(old.unwrap_or(parent))?.into_iter().find(|(name, _)| name == LABEL);
+    if old.is_some() {
         fs.remove(parent, name)?;
     }
     let contents = Contents { size: len64(&file.bytes), data: &mut file.bytes.as_slice() };
-    fs.create_file(parent, name, &ours(file.mode, layout), contents)?;
-    Ok(())
+    let node = fs.create_file(parent, name, &ours(file.mode, layout), contents)?;
+    label.map_or(Ok(()), |label| fs.set_xattrs(node, &[label]))
 }
 
 /// Returns the directory at `path`, symbolic links followed inside the tree, made if need be.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! GRUB for BIOS on a GPT disk: `boot.img` in sector 0, `core.img` in the BIOS boot partition.
+//! GRUB for BIOS: `boot.img` in sector 0, `core.img` in the BIOS boot partition of a GPT disk, or
+//! before the first partition of one with an old table.
 //!
 //! Source: GRUB 2.06, `include/grub/i386/pc/boot.h`, `util/setup.c`.
 
@@ -7,14 +8,14 @@ use std::path::Path;
 
 use kiln_host::Host;
 
-use super::{BootError, Modules, find_root};
+use super::{BootError, Home, Modules};
 use crate::device::{Device, len64};
 use crate::table::gpt::{Extent, SECTOR};
 
 /// The platform's name.
 pub const PLATFORM: &str = "i386-pc";
 /// What the image can do before it has found `/boot/grub`; the rest it loads from there.
-const WITH: &[&str] = &["biosdisk", "part_gpt", "ext2", "search_fs_uuid", "normal"];
+const WITH: [&str; 4] = ["biosdisk", "ext2", "search_fs_uuid", "normal"];
 /// `GRUB_BOOT_MACHINE_KERNEL_SECTOR`: where `boot.img` notes which sector it loads.
 const KERNEL_SECTOR: usize = 0x5c;
 /// `GRUB_BOOT_MACHINE_DRIVE_CHECK`: a jump that is made nothing on hard disks, for BIOSes that
@@ -43,20 +44,23 @@ pub struct BiosImage {
 /// See [`BootError`].
 pub fn make(
     modules: &Modules,
-    root_uuid: &str,
+    home: &Home<'_>,
     host: &dyn Host,
     work: &Path,
 ) -> Result<BiosImage, BootError> {
     let wrong = || BootError::NotGrub { file: format!("/usr/lib/grub/{PLATFORM}/boot.img") };
     let boot = modules.file("boot.img").filter(|boot| boot.len() == SECTOR_LEN);
     let boot = boot.ok_or_else(wrong)?.to_vec();
-    // Should the UUID not be found: the third partition of the disk that was booted from.
-    let core = modules.link(host, work, (&find_root(root_uuid), "(,gpt3)/boot/grub", WITH))?;
+    // Should the UUID not be found: the partition of the disk that was booted from.
+    let prefix = format!("(,{}){}", home.partition, home.folder);
+    let [disk, rest @ ..] = WITH;
+    let with = [&[disk, home.table_module()], &rest[..]].concat();
+    let core = modules.link(host, work, (&home.find(), &prefix, &with))?;
     Ok(BiosImage { boot, core })
 }
 
 impl BiosImage {
-    /// Writes the images to `disk`: the core to `partition`, and sector 0 but for its partition
+    /// Writes the images to `disk`: the core to `partition` or gap, and sector 0 but for its partition
     /// table.
     ///
     /// # Errors

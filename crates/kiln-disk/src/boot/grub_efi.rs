@@ -9,7 +9,7 @@ use std::path::Path;
 
 use kiln_host::Host;
 
-use super::{BootError, Modules, find_root, read};
+use super::{BootError, Home, Modules, read};
 use crate::fs::ext::ExtFs;
 
 /// Names of one processor's UEFI files.
@@ -21,15 +21,19 @@ pub struct Names {
     boot: &'static str,
     /// The end of other file names: `x64`.
     suffix: &'static str,
+    /// The processor as openSUSE's folders have it.
+    machine: &'static str,
 }
 
 /// Names for x86-64.
-pub const X86_64: Names = Names { platform: "x86_64-efi", boot: "BOOTX64.EFI", suffix: "x64" };
+pub const X86_64: Names =
+    Names { platform: "x86_64-efi", boot: "BOOTX64.EFI", suffix: "x64", machine: "x86_64" };
 /// Names for 64-bit ARM.
-pub const ARM64: Names = Names { platform: "arm64-efi", boot: "BOOTAA64.EFI", suffix: "aa64" };
+pub const ARM64: Names =
+    Names { platform: "arm64-efi", boot: "BOOTAA64.EFI", suffix: "aa64", machine: "aarch64" };
 
 /// What the image can do before it has found `/boot/grub`; the rest it loads from there.
-const WITH: &[&str] = &["part_gpt", "fat", "ext2", "search_fs_uuid", "normal"];
+const WITH: [&str; 4] = ["fat", "ext2", "search_fs_uuid", "normal"];
 
 /// The files of an EFI system partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +44,53 @@ pub struct EfiFiles {
     pub signed: bool,
 }
 
+/// Where a distribution keeps its signed loaders.
+struct Signed {
+    shim: String,
+    grub: String,
+    managers: Vec<String>,
+    /// The folder of the partition whose `grub.cfg` its GRUB reads.
+    folder: String,
+}
+
+/// Returns the places to look at: Debian's, openSUSE's, and the folders `vendors` of `EFI` in the
+/// tree's own `/boot/efi`, where Fedora's packages put them.
+fn places(names: Names, distribution: &str, vendors: &[String]) -> Vec<Signed> {
+    let Names { platform, suffix, machine, .. } = names;
+    let suse = format!("/usr/share/efi/{machine}");
+    let mut places = vec![
+        Signed {
+            shim: format!("/usr/lib/shim/shim{suffix}.efi.signed"),
+            grub: format!("/usr/lib/grub/{platform}-signed/grub{suffix}.efi.signed"),
+            managers: vec![
+                format!("/usr/lib/shim/mm{suffix}.efi.signed"),
+                format!("/usr/lib/shim/mm{suffix}.efi"),
+            ],
+            folder: folder(distribution).to_owned(),
+        },
+        Signed {
+            shim: format!("{suse}/shim.efi"),
+            grub: format!("{suse}/grub.efi"),
+            managers: vec![format!("{suse}/MokManager.efi")],
+            folder: "opensuse".to_owned(),
+        },
+    ];
+    places.extend(vendors.iter().map(|vendor| {
+        let home = format!("/boot/efi/EFI/{vendor}");
+        Signed {
+            shim: format!("{home}/shim{suffix}.efi"),
+            grub: format!("{home}/grub{suffix}.efi"),
+            managers: vec![format!("{home}/mm{suffix}.efi")],
+            folder: vendor.clone(),
+        }
+    }));
+    places
+}
+
 /// Takes the signed loaders out of a tree; `None` if it does not have both shim and GRUB.
 ///
 /// `distribution` is the ID of os-release: Debian's signed GRUB reads `EFI/debian/grub.cfg`.
+/// `vendors` are the folders in `/boot/efi/EFI`.
 ///
 /// # Errors
 ///
@@ -50,27 +98,29 @@ pub struct EfiFiles {
 pub fn signed(
     fs: &mut ExtFs,
     names: Names,
-    root_uuid: &str,
-    distribution: &str,
+    home: &Home<'_>,
+    (distribution, vendors): (&str, &[String]),
 ) -> Result<Option<EfiFiles>, BootError> {
-    let (platform, suffix) = (names.platform, names.suffix);
-    let shim = read(fs, &format!("/usr/lib/shim/shim{suffix}.efi.signed"))?;
-    let grub = read(fs, &format!("/usr/lib/grub/{platform}-signed/grub{suffix}.efi.signed"))?;
-    let (Some(shim), Some(grub)) = (shim, grub) else { return Ok(None) };
-    let mut files = vec![
-        (format!("EFI/BOOT/{}", names.boot), shim),
-        (format!("EFI/BOOT/grub{suffix}.efi"), grub),
-    ];
-    // MokManager, which shim starts when a key is to be enrolled.
-    for name in [format!("mm{suffix}.efi.signed"), format!("mm{suffix}.efi")] {
-        if let Some(manager) = read(fs, &format!("/usr/lib/shim/{name}"))? {
-            files.push((format!("EFI/BOOT/mm{suffix}.efi"), manager));
-            break;
+    let suffix = names.suffix;
+    for place in places(names, distribution, vendors) {
+        let (shim, grub) = (read(fs, &place.shim)?, read(fs, &place.grub)?);
+        let (Some(shim), Some(grub)) = (shim, grub) else { continue };
+        let mut files = vec![
+            (format!("EFI/BOOT/{}", names.boot), shim),
+            (format!("EFI/BOOT/grub{suffix}.efi"), grub),
+        ];
+        // MokManager, which shim starts when a key is to be enrolled.
+        for manager in &place.managers {
+            if let Some(bytes) = read(fs, manager)? {
+                files.push((format!("EFI/BOOT/mm{suffix}.efi"), bytes));
+                break;
+            }
         }
+        let config = home.find() + "configfile $prefix/grub.cfg\n";
+        files.push((format!("EFI/{}/grub.cfg", place.folder), config.into_bytes()));
+        return Ok(Some(EfiFiles { files, signed: true }));
     }
-    let config = find_root(root_uuid) + "configfile $prefix/grub.cfg\n";
-    files.push((format!("EFI/{}/grub.cfg", folder(distribution)), config.into_bytes()));
-    Ok(Some(EfiFiles { files, signed: true }))
+    Ok(None)
 }
 
 /// Returns the folder that a distribution's signed GRUB was made for.
@@ -91,10 +141,11 @@ fn folder(distribution: &str) -> &str {
 pub fn make(
     modules: &Modules,
     names: Names,
-    (root_uuid, work): (&str, &Path),
+    (home, work): (&Home<'_>, &Path),
     host: &dyn Host,
 ) -> Result<EfiFiles, BootError> {
-    let image = modules.link(host, work, (&find_root(root_uuid), "/boot/grub", WITH))?;
+    let with = [&[home.table_module()], &WITH[..]].concat();
+    let image = modules.link(host, work, (&home.find(), home.folder, &with))?;
     let files = vec![(format!("EFI/BOOT/{}", names.boot), image)];
     Ok(EfiFiles { files, signed: false })
 }

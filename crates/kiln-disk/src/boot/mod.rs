@@ -16,8 +16,8 @@ use kiln_host::{CmdError, Host};
 
 use crate::fs::ext::{ExtError, ExtFs, Kind, shown};
 
-/// Where Debian and its relatives keep GRUB's modules.
-const GRUB_FOLDER: &str = "/usr/lib/grub";
+/// Where distributions keep GRUB's modules: Debian, Fedora and their relatives, Arch; openSUSE.
+const GRUB_FOLDERS: [&str; 2] = ["/usr/lib/grub", "/usr/share/grub2"];
 /// The most bytes of one file of GRUB, and of all of a platform.
 const MOST_FILE: u64 = 16 << 20;
 const MOST_ALL: u64 = 64 << 20;
@@ -74,6 +74,30 @@ pub enum BootError {
     },
 }
 
+/// Where GRUB finds its own files once it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home<'a> {
+    /// UUID of the file system.
+    pub root_uuid: &'a str,
+    /// Its partition, as GRUB names it: `gpt3`. Where the UUID is not found, that one is taken.
+    pub partition: &'a str,
+    /// The folder with `grub.cfg`: `/boot/grub`, of Fedora and its relatives `/boot/grub2`.
+    pub folder: &'a str,
+}
+
+impl Home<'_> {
+    /// Returns the commands that find the root file system and GRUB's files in it.
+    fn find(&self) -> String {
+        let Home { root_uuid, folder, .. } = self;
+        format!("search.fs_uuid {root_uuid} root\nset prefix=($root){folder}\n")
+    }
+
+    /// Returns the module that reads the partition table.
+    fn table_module(&self) -> &'static str {
+        if self.partition.starts_with("gpt") { "part_gpt" } else { "part_msdos" }
+    }
+}
+
 /// GRUB's modules of one platform, in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Modules {
@@ -89,9 +113,24 @@ impl Modules {
     ///
     /// [`BootError::Tree`], [`BootError::TooMuch`].
     pub fn read(fs: &mut ExtFs, platform: &'static str) -> Result<Option<Self>, BootError> {
+        for folder in GRUB_FOLDERS {
+            if let Some(modules) = Self::read_in(fs, &format!("{folder}/{platform}"), platform)? {
+                return Ok(Some(modules));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_in(
+        fs: &mut ExtFs,
+        folder: &str,
+        platform: &'static str,
+    ) -> Result<Option<Self>, BootError> {
         let tree = |source| BootError::Tree { source };
-        let folder = format!("{GRUB_FOLDER}/{platform}");
         let Some(dir) = fs.resolve(folder.as_bytes()).map_err(tree)? else { return Ok(None) };
+        if !fs.is_directory(dir).map_err(tree)? {
+            return Ok(None);
+        }
         let mut files = Vec::new();
         let mut left = MOST_ALL;
         for entry in fs.list(dir).map_err(tree)? {
@@ -101,7 +140,7 @@ impl Modules {
                 continue;
             }
             let enough = left.checked_sub(stat.size);
-            left = enough.ok_or_else(|| BootError::TooMuch { folder: folder.clone() })?;
+            left = enough.ok_or_else(|| BootError::TooMuch { folder: folder.to_owned() })?;
             files.push((name, fs.read_file(entry.node, MOST_FILE).map_err(tree)?));
         }
         let found = files.iter().any(|(name, _)| name == "moddep.lst");
@@ -152,11 +191,6 @@ impl Modules {
         host.run(&cmd).map_err(|source| BootError::Tool { source })?;
         std::fs::read(&to).map_err(|source| failed(&to, source))
     }
-}
-
-/// Returns the commands that find the root file system and GRUB's files in it.
-fn find_root(root_uuid: &str) -> String {
-    format!("search.fs_uuid {root_uuid} root\nset prefix=($root)/boot/grub\n")
 }
 
 /// Reads a file of the tree, following its symbolic links; `None` if it is not there.

@@ -17,7 +17,7 @@ mod foreign;
 mod pump;
 mod qcow2;
 mod raw;
-mod target;
+pub(crate) mod target;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

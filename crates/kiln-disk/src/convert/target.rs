@@ -19,7 +19,7 @@ use super::{ConvertError, Converted};
 
 /// A file on its way.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     file: File,
     path: PathBuf,
     /// Its name for now, where it must have one.
@@ -27,7 +27,7 @@ pub(super) struct Target {
 }
 
 /// Returns the folder of a file.
-pub(super) fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -37,7 +37,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 impl Target {
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let flags = i32::try_from(OFlags::TMPFILE.bits()).expect("a flag of open(2) is an int");
         let unnamed = OpenOptions::new()
             .read(true)
@@ -57,7 +57,7 @@ impl Target {
         }
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
@@ -78,6 +78,20 @@ impl Target {
             file_size: Bytes(about.len()),
             allocated: Bytes(about.blocks() * 512),
         })
+    }
+
+    /// Gives it its name, which nobody has, and returns how much space it takes. With `durable` it
+    /// is on the medium then.
+    pub(crate) fn publish(self, durable: bool) -> io::Result<u64> {
+        if durable {
+            self.file.sync_all()?;
+        }
+        let about = self.file.metadata()?;
+        self.name(false)?;
+        if durable {
+            sync_folder(&self.path)?;
+        }
+        Ok(about.blocks() * 512)
     }
 
     fn name(&self, overwrite: bool) -> io::Result<()> {

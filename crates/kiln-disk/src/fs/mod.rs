@@ -5,5 +5,6 @@ pub mod ext;
 pub mod fat;
 pub mod identify;
 pub mod iso9660;
+pub mod swap;
 
 pub use identify::{Content, ContentKind, identify};

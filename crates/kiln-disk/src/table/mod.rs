@@ -18,7 +18,7 @@ pub mod edit;
 mod error;
 pub mod gpt;
 pub mod kind;
-mod mbr;
+pub mod mbr;
 pub mod read;
 
 pub use edit::{resize_partition, set_disk_size};

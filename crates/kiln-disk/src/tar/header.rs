@@ -58,7 +58,7 @@ fn text(field: &[u8]) -> &[u8] {
 }
 
 /// Reads a number: octal digits, or GNU's base 256 if the first bit is set.
-fn number(field: &[u8]) -> Option<i64> {
+pub(super) fn number(field: &[u8]) -> Option<i64> {
     let (&first, rest) = field.split_first()?;
     if first & 0x80 != 0 {
         // Two's complement; the marker is the bit before the sign.

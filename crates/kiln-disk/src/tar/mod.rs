@@ -2,23 +2,25 @@
 //! A tar stream, read once from front to back: ustar, PAX and GNU's long names.
 //!
 //! Extended attributes and access control lists of PAX headers are kept to the byte, newlines
-//! included. Sparse members are refused.
+//! included. Holes that GNU tar or bsdtar cut out (`--sparse`) are read as zeros, or skipped.
 //!
 //! **Invariant:** whatever the bytes are, nothing here panics, no path of an [`Entry`] is
 //! absolute or has `..`, and no header makes more than [`MOST_HEADER`] bytes of memory.
 //!
 //! Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block"; GNU tar manual,
-//! "Basic Tar Format"; star(5) for `SCHILY.*`.
+//! "Basic Tar Format"; star(5) for `SCHILY.*`. Sparse members: see `sparse`.
 
 mod acl;
 mod header;
 mod pax;
+mod sparse;
 
 use std::io::{self, BufReader, Read};
 
 pub use self::acl::AclError;
 use self::header::{BLOCK, Block, Header};
 use self::pax::Records;
+use self::sparse::{Map, Next};
 use crate::fs::ext::shown;
 
 /// The most bytes of an extension header (PAX or long name): 1 MiB.
@@ -64,7 +66,7 @@ pub struct Entry {
     pub gid: u32,
     /// Time of the last change: seconds since 1970 and nanoseconds.
     pub mtime: (i64, u32),
-    /// Bytes of a file's contents; 0 for anything else.
+    /// Bytes of a file's contents, holes included; 0 for anything else.
     pub size: u64,
     /// Extended attributes as setxattr(2) takes them, access control lists among them, sorted by
     /// name.
@@ -145,6 +147,8 @@ pub struct Reader<R> {
     left: u64,
     /// Zeros after them.
     padding: u64,
+    /// Where the current member's data lies, if holes were cut out of it.
+    map: Option<Map>,
     global: Records,
     /// The current member's path, for errors.
     path: Vec<u8>,
@@ -160,10 +164,18 @@ impl<R: Read> Reader<R> {
             at: 0,
             left: 0,
             padding: 0,
+            map: None,
             global: Records::default(),
             path: Vec::new(),
             done: false,
         }
+    }
+
+    /// Returns how many bytes of the current member's contents the stream still has: for one with
+    /// holes those of its data.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.left
     }
 
     /// Returns how many bytes of the stream have been read.
@@ -204,26 +216,53 @@ impl<R: Read> Reader<R> {
                 _ => {
                     let mut all = self.global.clone();
                     all.extend(records);
-                    return self.member(&header, &all, (long_path, long_link)).map(Some);
+                    let mut entry = self.member(&header, &all, (long_path, long_link))?;
+                    self.find_holes(&block, &all, &mut entry)?;
+                    return Ok(Some(entry));
                 }
             }
         }
         Ok(None)
     }
 
-    /// Reads from the current member's contents; 0 at their end.
+    /// Reads from the current member's contents, holes as zeros; 0 at their end.
     ///
     /// # Errors
     ///
     /// What the stream says; [`io::ErrorKind::UnexpectedEof`] if it is cut off.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).map_or(buf.len(), |left| left.min(buf.len()));
+        let next = self.map.as_ref().map_or(Next::Data(self.left), Map::next);
+        let (Next::Hole(len) | Next::Data(len)) = next;
+        let most = usize::try_from(len).map_or(buf.len(), |len| len.min(buf.len()));
+        if matches!(next, Next::Hole(_)) {
+            buf[..most].fill(0);
+            self.advance(most);
+            return Ok(most);
+        }
         let got = self.from.read(&mut buf[..most])?;
         if got == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.count(got);
+        self.advance(got);
         Ok(got)
+    }
+
+    /// Skips the hole that comes next in the current member, as far as it is whole units of
+    /// `unit` bytes, and returns how many bytes that were: 0 if there is none.
+    pub fn skip_hole(&mut self, unit: u64) -> u64 {
+        let Some(map) = &mut self.map else { return 0 };
+        let Next::Hole(len) = map.next() else { return 0 };
+        let whole = len / unit.max(1) * unit.max(1);
+        map.advance(whole);
+        whole
+    }
+
+    fn advance(&mut self, len: usize) {
+        let len = u64::try_from(len).expect("a read is shorter than 2^64 bytes");
+        if let Some(map) = &mut self.map {
+            map.advance(len);
+        }
     }
 
     /// Returns the path of the current member, or of the last one that was begun.
@@ -266,7 +305,7 @@ impl<R: Read> Reader<R> {
             return Err(TarError::Truncated { path: self.path.clone() });
         }
         self.at += got;
-        (self.left, self.padding) = (0, 0);
+        (self.left, self.padding, self.map) = (0, 0, None);
         Ok(())
     }
 
@@ -298,21 +337,81 @@ impl<R: Read> Reader<R> {
         TarError::Malformed { path: self.path.clone(), what }
     }
 
+    /// Finds out where the data of a member lies, if holes were cut out of it. `entry` gets its
+    /// real size.
+    fn find_holes(
+        &mut self,
+        block: &Block,
+        records: &Records,
+        entry: &mut Entry,
+    ) -> Result<(), TarError> {
+        let old = block[156] == b'S';
+        if entry.kind != EntryKind::File || !(old || records.is_sparse()) {
+            return Ok(());
+        }
+        let wrong = || TarError::Malformed { path: entry.path.clone(), what: "its map of holes" };
+        let (runs, size) = if old {
+            (self.old_runs(block).ok_or_else(wrong)??, sparse::old_size(block).ok_or_else(wrong)?)
+        } else {
+            let told = sparse::told(records).ok_or_else(wrong)?;
+            let runs = match told.runs {
+                Some(runs) => runs,
+                None => self.runs_before_data().transpose()?.ok_or_else(wrong)?,
+            };
+            (runs, told.size)
+        };
+        let map = Map::new(runs, size, self.left).ok_or_else(wrong)?;
+        entry.size = map.size();
+        self.map = Some(map);
+        Ok(())
+    }
+
+    /// Reads the runs of a member of type `S`, of which more may come before its contents.
+    fn old_runs(&mut self, header: &Block) -> Option<Result<Vec<(u64, u64)>, TarError>> {
+        let mut runs = Vec::new();
+        let mut more = sparse::old(header, sparse::IN_HEADER, &mut runs)?;
+        while more {
+            // These blocks do not count as contents.
+            let left = self.left;
+            let mut block: Block = [0; BLOCK];
+            if let Err(error) = self.exact(&mut block) {
+                return Some(Err(error));
+            }
+            self.left = left;
+            more = sparse::old(&block, sparse::IN_BLOCK, &mut runs)?;
+        }
+        Some(Ok(runs))
+    }
+
+    /// Reads the runs of PAX 1.0, which count as contents.
+    fn runs_before_data(&mut self) -> Option<Result<Vec<(u64, u64)>, TarError>> {
+        let mut lines = sparse::Lines::default();
+        loop {
+            let mut block: Block = [0; BLOCK];
+            if self.left < 512 {
+                return None;
+            }
+            if let Err(error) = self.exact(&mut block) {
+                return Some(Err(error));
+            }
+            if !lines.take(&block)? {
+                return lines.runs().map(Ok);
+            }
+        }
+    }
+
     fn member(
         &mut self,
         header: &Header,
         records: &Records,
         long: (Option<Vec<u8>>, Option<Vec<u8>>),
     ) -> Result<Entry, TarError> {
-        let given = records.get("path").map(<[u8]>::to_vec).or(long.0);
+        let real = if records.is_sparse() { records.get("GNU.sparse.name") } else { None };
+        let given = real.or(records.get("path")).map(<[u8]>::to_vec).or(long.0);
         let given = given.unwrap_or_else(|| header.path.clone());
         let slash = given.ends_with(b"/");
         let path = tree_path(&given)?;
         path.clone_into(&mut self.path);
-        if records.is_sparse() || header.kind == b'S' {
-            let what = "a sparse file (make the archive without --sparse)".to_owned();
-            return Err(TarError::Unsupported { path, what });
-        }
         let wrong = |what| TarError::Malformed { path: path.clone(), what };
         let size = records.number("size", header.size).ok_or_else(|| wrong("its size"))?;
         let link = records.get("linkpath").map(<[u8]>::to_vec).or(long.1);
@@ -350,7 +449,7 @@ fn kind_of(
     match header.kind {
         // A directory in archives from before 1988.
         b'0' | 0 if slash => Ok(EntryKind::Directory),
-        b'0' | b'7' | 0 => Ok(EntryKind::File),
+        b'0' | b'7' | b'S' | 0 => Ok(EntryKind::File),
         b'1' => tree_path(&link).map(EntryKind::HardLink),
         b'2' if link.is_empty() || link.len() >= MOST_PATH || link.contains(&0) => {
             let what = "the target of its symbolic link";

@@ -46,7 +46,7 @@ impl Records {
         self.0.get(key).map(Vec::as_slice).filter(|value| !value.is_empty())
     }
 
-    /// Returns whether GNU tar cut the holes out of the member.
+    /// Returns whether the holes were cut out of the member.
     pub(super) fn is_sparse(&self) -> bool {
         self.0.keys().any(|key| key.starts_with("GNU.sparse."))
     }

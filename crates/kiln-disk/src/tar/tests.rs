@@ -144,12 +144,12 @@ fn what_is_cut_off_or_no_archive_is_told_apart() {
 #[test]
 fn what_is_not_read_is_named() {
     assert_eq!(
-        error(&[member("s", b'S', b"")]),
-        "`s` in the tar stream is a sparse file (make the archive without --sparse), which kiln does not read"
+        error(&[member("s", b'S', b"stored, and no run says where")]),
+        "the tar header of `s` is wrong: its map of holes"
     );
     assert_eq!(
         error(&[member("x", b'x', &record("GNU.sparse.major", b"1")), member("s", b'0', b"")]),
-        "`s` in the tar stream is a sparse file (make the archive without --sparse), which kiln does not read"
+        "the tar header of `s` is wrong: its map of holes"
     );
     assert_eq!(
         error(&[member("m", b'M', b"")]),
@@ -163,6 +163,40 @@ fn what_is_not_read_is_named() {
         error(&[member("x", b'x', &record("size", b"-1")), member("y", b'0', b"")]),
         "the tar header of `y` is wrong: its size"
     );
+}
+
+#[test]
+fn holes_are_read_as_zeros_or_skipped() {
+    let told = [
+        record("GNU.sparse.major", b"1"),
+        record("GNU.sparse.minor", b"0"),
+        record("GNU.sparse.name", b"dir/real"),
+        record("GNU.sparse.realsize", b"20000"),
+    ];
+    let mut stored = b"2\n8192\n3\n20000\n0\n".to_vec();
+    stored.resize(512, 0);
+    stored.extend_from_slice(b"abc");
+    let bytes = [
+        member("PaxHeaders/x", b'x', &told.concat()),
+        member("GNUSparseFile.1/real", b'0', &stored),
+        member("next", b'0', b"n"),
+        end(),
+    ]
+    .concat();
+    let got = all(&bytes).unwrap();
+    assert_eq!((got[0].0.path.as_slice(), got[0].0.size), (&b"dir/real"[..], 20_000));
+    let mut expected = vec![0; 20_000];
+    expected[8192..8195].copy_from_slice(b"abc");
+    assert!(got[0].1 == expected);
+    assert_eq!(got[1].1, b"n");
+
+    let mut reader = Reader::new(&bytes[..]);
+    let _ = reader.next_entry().unwrap();
+    let mut three = [0; 3];
+    assert_eq!((reader.skip_hole(4096), reader.skip_hole(4096)), (8192, 0));
+    reader.read_exact(&mut three).unwrap();
+    assert_eq!((&three, reader.skip_hole(4096), reader.skip_hole(4096)), (b"abc", 8192, 0));
+    assert_eq!(reader.next_entry().unwrap().unwrap().path, b"next");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Source: `docs/interop/qcow2.txt` of QEMU 10.0; the limits are those of `block/qcow2.h`.
 
 mod check;
+mod create;
 pub(super) mod header;
 mod read;
 mod write;
@@ -12,6 +13,7 @@ use kiln_spec::Bytes;
 
 use super::FormatError;
 
+pub use create::NewQcow2;
 pub use read::Qcow2File;
 pub(crate) use write::{NewDisk, WriteError, check_changeable, write};
 

@@ -34,6 +34,28 @@ impl fmt::Debug for Contents<'_> {
     }
 }
 
+/// Contents whose holes are known.
+pub trait Holes: Read {
+    /// Skips the hole that comes next, as far as it is whole units of `unit` bytes; returns how
+    /// many bytes that were.
+    fn skip_hole(&mut self, unit: u64) -> u64;
+}
+
+/// Contents whose holes are seen as zeros only.
+struct Plain<'a>(&'a mut dyn Read);
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Holes for Plain<'_> {
+    fn skip_hole(&mut self, _: u64) -> u64 {
+        0
+    }
+}
+
 impl ExtFs {
     /// Makes a file in the directory `parent`. Long runs of zeros become holes.
     ///
@@ -49,6 +71,22 @@ impl ExtFs {
         contents: Contents<'_>,
     ) -> Result<Node, ExtError> {
         let Contents { size, data } = contents;
+        self.new_file(parent, name, attrs, (Some(size), &mut Plain(data)))
+    }
+
+    /// Makes a file of `size` bytes, holes included, in the directory `parent`. Holes that are
+    /// known are skipped, not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExtFs::create_file`]; [`ExtError::NoBlocks`] if ext4 knows no files of that size.
+    pub fn create_file_with_holes(
+        &mut self,
+        parent: Node,
+        name: &[u8],
+        attrs: &Attrs,
+        (size, data): (u64, &mut dyn Holes),
+    ) -> Result<Node, ExtError> {
         self.new_file(parent, name, attrs, (Some(size), data))
     }
 
@@ -65,7 +103,7 @@ impl ExtFs {
         attrs: &Attrs,
         data: &mut dyn Read,
     ) -> Result<Node, ExtError> {
-        self.new_file(parent, name, attrs, (None, data))
+        self.new_file(parent, name, attrs, (None, &mut Plain(data)))
     }
 
     fn new_file(
@@ -73,9 +111,13 @@ impl ExtFs {
         parent: Node,
         name: &[u8],
         attrs: &Attrs,
-        (size, data): (Option<u64>, &mut dyn Read),
+        (size, data): (Option<u64>, &mut dyn Holes),
     ) -> Result<Node, ExtError> {
         self.check_free(parent, name)?;
+        // Blocks of a file have numbers of 32 bits.
+        if size.is_some_and(|size| size / self.raw.block64() >= u64::from(u32::MAX)) {
+            return Err(ExtError::NoBlocks);
+        }
         let ino = self.raw.take_inode(parent.0, false)?;
         let mut inode = self.fresh(Kind::File, attrs);
         let made = self
@@ -101,7 +143,7 @@ impl ExtFs {
         let mut inode = self.file_to_write(node)?;
         let ino = node.0;
         self.empty(ino, &mut inode)?;
-        let filled = self.fill(ino, &mut inode, None, data);
+        let filled = self.fill(ino, &mut inode, None, &mut Plain(data));
         if filled.is_err() {
             self.empty(ino, &mut inode)?;
         }
@@ -121,7 +163,7 @@ impl ExtFs {
             let mut data = self.inline_data(ino, &inode)?;
             data.truncate(most);
             self.empty(ino, &mut inode)?;
-            self.fill(ino, &mut inode, None, &mut data.as_slice())?;
+            self.fill(ino, &mut inode, None, &mut Plain(&mut data.as_slice()))?;
         }
         if len < inode.size() {
             self.cut(ino, &mut inode, len)?;
@@ -192,7 +234,7 @@ impl ExtFs {
         ino: u32,
         inode: &mut Inode,
         size: Option<u64>,
-        data: &mut dyn Read,
+        data: &mut dyn Holes,
     ) -> Result<u64, ExtError> {
         let unit = self.raw.block_size();
         let most = size.and_then(|size| usize::try_from(size).ok());
@@ -201,6 +243,11 @@ impl ExtFs {
         let mut chunk = vec![0; len];
         let mut at = 0;
         loop {
+            let skipped = data.skip_hole(self.raw.block64());
+            if skipped > 0 {
+                at += skipped;
+                self.raw.set_size(inode, at)?;
+            }
             let len = chunk.len();
             let left = size.map_or(u64::MAX, |size| size - at);
             let want = usize::try_from(left).map_or(len, |left| left.min(len));
@@ -278,7 +325,7 @@ impl ExtFs {
 }
 
 /// Fills `buf` from `data`, unless that ends; returns how many bytes came.
-fn read_full(data: &mut dyn Read, buf: &mut [u8]) -> Result<usize, ExtError> {
+fn read_full(data: &mut dyn Holes, buf: &mut [u8]) -> Result<usize, ExtError> {
     let mut got = 0;
     while got < buf.len() {
         match data.read(&mut buf[got..]) {

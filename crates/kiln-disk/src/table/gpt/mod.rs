@@ -11,7 +11,7 @@ mod plan;
 
 pub use plan::{
     BIOS_BOOT, ESP, Extent, GptPlan, LayoutError, PartitionSpec, ROOT_ARM64, ROOT_X86_64, SECTOR,
-    plan,
+    SWAP, plan,
 };
 
 pub(super) use disk::GptDisk;

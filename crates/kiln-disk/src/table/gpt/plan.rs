@@ -32,6 +32,8 @@ pub(super) const MOST_NAME: usize = 36;
 pub const BIOS_BOOT: Uuid = uuid!("21686148-6449-6e6f-744e-656564454649");
 /// Type of the EFI system partition.
 pub const ESP: Uuid = uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
+/// Type of Linux's swap space.
+pub const SWAP: Uuid = uuid!("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f");
 /// Type of a root file system for x86-64.
 pub const ROOT_X86_64: Uuid = uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
 /// Type of a root file system for 64-bit ARM.

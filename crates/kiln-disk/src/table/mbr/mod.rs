@@ -7,6 +7,7 @@
 //! 512 bytes.
 
 mod edit;
+pub mod plan;
 
 use super::error::{Note, TableError};
 use super::kind::PartitionKind;
