@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`mod@build`] | a recipe to an image in the store |
+//! | [`bundle`] | machines' trees as archives: packed, looked at, assembled to disks |
 //! | [`base`] | what is particular to a distribution |
 //! | [`catalog`] | where images come from by name |
 //! | [`stage`] | the stages of a build, and what is told while it runs |
@@ -14,6 +15,7 @@
 
 pub mod base;
 pub mod build;
+pub mod bundle;
 pub mod catalog;
 pub mod digest;
 pub mod stage;

@@ -53,18 +53,47 @@ impl Packing {
     }
 }
 
-/// The contents of a stream, read as they are decompressed.
-pub struct Decompressed {
+/// A stream that another thread reads ahead.
+pub struct ReadAhead {
     from: Receiver<io::Result<Vec<u8>>>,
     now: Cursor<Vec<u8>>,
-    packing: Packing,
     ended: bool,
 }
 
-impl fmt::Debug for Decompressed {
+impl fmt::Debug for ReadAhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decompressed").field("packing", &self.packing).finish_non_exhaustive()
+        f.debug_struct("ReadAhead").finish_non_exhaustive()
     }
+}
+
+impl ReadAhead {
+    /// Begins to read `from` in another thread, which ends with the stream or when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What the system says if it makes no thread.
+    pub fn new(from: impl Read + Send + 'static) -> io::Result<Self> {
+        Self::begin(move || Ok(Box::new(from)))
+    }
+
+    fn begin(
+        open: impl FnOnce() -> io::Result<Box<dyn Read>> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (to, from) = sync_channel(BUFFERS);
+        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || match open() {
+            Ok(mut from) => pump(&mut from, &to),
+            // Nobody listens any more: nobody needs to know.
+            Err(error) => to.send(Err(error)).unwrap_or_default(),
+        })?;
+        Ok(Self { from, now: Cursor::default(), ended: false })
+    }
+}
+
+/// The contents of a stream, read as they are decompressed.
+#[derive(Debug)]
+pub struct Decompressed {
+    from: ReadAhead,
+    packing: Packing,
 }
 
 impl Decompressed {
@@ -78,22 +107,20 @@ impl Decompressed {
         let mut head = Vec::new();
         from.by_ref().take(6).read_to_end(&mut head)?;
         let packing = Packing::of(&head);
-        let (to, from_thread) = sync_channel(BUFFERS);
         let whole = BufReader::with_capacity(INPUT, Cursor::new(head).chain(from));
-        thread::Builder::new().name("decompress".to_owned()).spawn(move || {
-            match reader(whole, packing) {
-                Ok(mut from) => pump(&mut from, &to),
-                // Nobody listens any more: nobody needs to know.
-                Err(error) => to.send(Err(error)).unwrap_or_default(),
-            }
-        })?;
-        Ok(Self { from: from_thread, now: Cursor::default(), packing, ended: false })
+        Ok(Self { from: ReadAhead::begin(move || reader(whole, packing))?, packing })
     }
 
     /// Returns what the stream is compressed with.
     #[must_use]
     pub fn packing(&self) -> Packing {
         self.packing
+    }
+}
+
+impl Read for Decompressed {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.from.read(buf)
     }
 }
 
@@ -144,7 +171,7 @@ fn pump(from: &mut dyn Read, to: &SyncSender<io::Result<Vec<u8>>>) {
     }
 }
 
-impl Read for Decompressed {
+impl Read for ReadAhead {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let got = self.now.read(buf)?;

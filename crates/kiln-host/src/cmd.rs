@@ -33,6 +33,8 @@ pub enum Tool {
     QemuImg,
     /// `qemu-storage-daemon`: images in formats that are not read in process.
     QemuStorageDaemon,
+    /// `tar`: a running host's files, or a folder's, as an archive.
+    Tar,
     /// `ssh`: a shell in a machine.
     Ssh,
     /// `scp`: copies to and from a machine.
@@ -60,6 +62,7 @@ impl Tool {
         Self::QemuImg,
         Self::QemuStorageDaemon,
         Self::Passt,
+        Self::Tar,
         Self::Ssh,
         Self::Scp,
         Self::SshKeygen,
@@ -91,6 +94,7 @@ impl Tool {
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
             Self::QemuStorageDaemon => "qemu-storage-daemon",
+            Self::Tar => "tar",
             Self::Ssh => "ssh",
             Self::Scp => "scp",
             Self::SshKeygen => "ssh-keygen",
@@ -113,6 +117,7 @@ impl Tool {
             Self::FsckFat => "dosfstools",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
+            Self::Tar => "tar",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
             Self::Gpgv => "gpgv",
             Self::Gpg => "gpg",
@@ -132,6 +137,7 @@ impl Tool {
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",
             Self::E2fsck | Self::FsckFat => "kiln image check",
             Self::Resize2fs => "kiln image resize",
+            Self::Tar => "kiln bundle create",
             Self::Ssh | Self::SshKeygen | Self::SshAdd => "kiln ssh, kiln launch",
             Self::Scp => "kiln cp",
             Self::Gpgv => "kiln image pull, signed catalogs",

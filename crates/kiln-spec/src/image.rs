@@ -230,6 +230,11 @@ pub enum Made {
         /// How many packages are installed in it.
         packages: u32,
     },
+    /// Assembled from a bundle.
+    Bundle {
+        /// The digest of the bundle's file.
+        digest: Digest,
+    },
 }
 
 #[cfg(test)]

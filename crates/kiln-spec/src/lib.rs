@@ -5,6 +5,7 @@
 //! the clock.
 
 pub mod arch;
+pub mod bundle;
 pub mod image;
 pub mod name;
 pub mod recipe;

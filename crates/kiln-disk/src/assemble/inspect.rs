@@ -108,12 +108,7 @@ fn arch(fs: &mut ExtFs) -> Result<Option<Arch>, ExtError> {
         if fs.read_at(node, 0, &mut head)? < head.len() || &head[..4] != b"\x7fELF" {
             continue;
         }
-        // e_machine: EM_X86_64 and EM_AARCH64 of elf(5).
-        return Ok(match u16::from_le_bytes([head[18], head[19]]) {
-            62 => Some(Arch::Amd64),
-            183 => Some(Arch::Arm64),
-            _ => None,
-        });
+        return Ok(arch_of_program(&head));
     }
     Ok(None)
 }
@@ -133,9 +128,7 @@ fn kernel(fs: &mut ExtFs) -> Result<Option<Kernel>, ExtError> {
             names.push(name);
         }
     }
-    let versions = names.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
-    let usable = versions.filter(|v| !v.is_empty() && !v.contains("rescue"));
-    let Some(version) = usable.max_by(|a, b| compare(a, b)) else { return Ok(None) };
+    let Some(version) = newest_kernel(names.iter().map(String::as_str)) else { return Ok(None) };
     let initrd = [
         format!("initrd.img-{version}"),
         format!("initramfs-{version}.img"),
@@ -144,6 +137,30 @@ fn kernel(fs: &mut ExtFs) -> Result<Option<Kernel>, ExtError> {
     ];
     let initrd = initrd.into_iter().find(|name| names.contains(name));
     Ok(Some(Kernel { version: version.to_owned(), initrd }))
+}
+
+/// Returns the newest release among the names of kernels in `/boot`, `vmlinuz-*`: the one that a
+/// disk boots.
+#[must_use]
+pub fn newest_kernel<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let versions = names.filter_map(|name| name.strip_prefix("vmlinuz-"));
+    let usable = versions.filter(|v| !v.is_empty() && !v.contains("rescue"));
+    usable.max_by(|a, b| compare(a, b))
+}
+
+/// Returns the processor that a program is for, by its first bytes: elf(5).
+#[must_use]
+pub fn arch_of_program(head: &[u8]) -> Option<Arch> {
+    let machine = head.get(18..20)?;
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    // e_machine: EM_X86_64 and EM_AARCH64.
+    match u16::from_le_bytes([machine[0], machine[1]]) {
+        62 => Some(Arch::Amd64),
+        183 => Some(Arch::Arm64),
+        _ => None,
+    }
 }
 
 /// Compares versions: runs of digits as numbers, anything else as text.

@@ -33,6 +33,7 @@ use kiln_spec::Arch;
 use kiln_spec::image::{Firmware, Os};
 
 pub use self::error::AssembleError;
+pub use self::inspect::{arch_of_program, newest_kernel};
 pub use self::layout::{DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Layout, NewTable, OutputFormat};
 use self::loader::Loaders;
 use self::output::Output;

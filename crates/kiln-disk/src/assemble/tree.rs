@@ -130,6 +130,10 @@ pub(super) fn unpack(
         }
         progress(Progress::Tree { bytes: reader.position(), entries: tally.entries });
     }
+    if !reader.read_rest(limit).map_err(stream)? {
+        let (path, most) = (reader.path().to_vec(), Bytes(limit));
+        return Err(AssembleError::TooLong { path, most, size: layout.size });
+    }
     if full { Err(tally.too_small(layout)) } else { Ok(tally) }
 }
 

@@ -225,6 +225,19 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 
+    /// Reads what follows the end marker, up to `most` bytes, so that whoever writes the stream
+    /// can end, and whoever checks it has seen all. Returns whether that was all.
+    ///
+    /// # Errors
+    ///
+    /// [`TarError::Read`].
+    pub fn read_rest(&mut self, most: u64) -> Result<bool, TarError> {
+        let sink = &mut io::sink();
+        let read = io::copy(&mut self.from.by_ref().take(most), sink);
+        let read = read.map_err(|source| TarError::Read { source })?;
+        Ok(read < most)
+    }
+
     /// Reads from the current member's contents, holes as zeros; 0 at their end.
     ///
     /// # Errors

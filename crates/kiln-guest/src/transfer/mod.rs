@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use copy_out::{CopiedOut, CopyOut, LeftOut, copy_out};
 pub use diff::{Aspect, DiffOptions, Difference, How, Item, diff};
-pub use tar_out::{Archived, tar_out};
+pub use tar_out::{Archived, tar_out, tar_out_without};
 
 use crate::tree::TreeError;
 

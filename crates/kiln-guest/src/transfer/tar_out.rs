@@ -43,6 +43,21 @@ pub fn tar_out(
     dir: &GuestPath,
     out: &mut dyn Write,
 ) -> Result<Archived, TransferError> {
+    tar_out_without(tree, dir, &|_| false, out)
+}
+
+/// Does what [`tar_out`] does, and leaves out what `skip` says, with all below it. `skip` gets a
+/// path from `dir`, without `/` at either end; never that of `dir` itself.
+///
+/// # Errors
+///
+/// As [`tar_out`].
+pub fn tar_out_without(
+    tree: &mut dyn Tree,
+    dir: &GuestPath,
+    skip: &dyn Fn(&[u8]) -> bool,
+    out: &mut dyn Write,
+) -> Result<Archived, TransferError> {
     let mut done = Archived::default();
     let mut names: HashMap<(u32, u64), Vec<u8>> = HashMap::new();
     let mut failed = None;
@@ -57,6 +72,9 @@ pub fn tar_out(
     visit(tree, &top, &mut |tree, found| {
         let rest = found.path.as_bytes().strip_prefix(top.as_bytes()).unwrap_or_default();
         let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        if !rest.is_empty() && skip(rest) {
+            return Ok(Step::Past);
+        }
         let mut path = [b"./", rest].concat();
         if found.stat.kind == Kind::Directory && !rest.is_empty() {
             path.push(b'/');

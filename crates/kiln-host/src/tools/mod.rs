@@ -9,3 +9,4 @@ pub mod mmdebstrap;
 pub mod qemu_img;
 pub mod qemu_storage_daemon;
 pub mod resize2fs;
+pub mod tar;

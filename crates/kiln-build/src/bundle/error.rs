@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Why a bundle could not be made or used.
+
+use std::io;
+use std::path::PathBuf;
+
+use kiln_disk::assemble::AssembleError;
+use kiln_disk::tar::TarError;
+use kiln_spec::Digest;
+
+use crate::store::StoreError;
+
+/// Why a bundle could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// A file cannot be read or written.
+    #[error("could not {doing} `{}`", path.display())]
+    Io {
+        /// What was tried: `read`.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The stream cannot be packed.
+    #[error("could not pack the tree")]
+    Stream {
+        /// What is wrong with it.
+        source: TarError,
+    },
+    /// A file that is to be made is there.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No bundle has this name.
+    #[error("there is no bundle `{wanted}`")]
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// A name that may have been meant.
+        near: Option<String>,
+    },
+    /// A manifest cannot be read.
+    #[error("`{}` is no manifest of a bundle", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A manifest that a later Kiln wrote.
+    #[error("`{}` has format {format}, which a later kiln wrote", path.display())]
+    Later {
+        /// The manifest.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// The file is not the one that its manifest tells of.
+    #[error("`{}` has the digest {found}, and its manifest says {expected}", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// What its manifest says.
+        expected: Digest,
+        /// What it has.
+        found: Digest,
+    },
+    /// No disk could be made of it.
+    #[error("could not make a disk of `{}`", path.display())]
+    Assemble {
+        /// The bundle.
+        path: PathBuf,
+        /// Why.
+        source: AssembleError,
+    },
+    /// The store could not be used.
+    #[error("could not use the store of images")]
+    Store(#[source] StoreError),
+    /// Kiln was told to stop.
+    #[error("stopped, because kiln was told to stop")]
+    Interrupted,
+}
+
+impl BundleError {
+    pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        if kiln_host::signal::interrupted() && source.kind() == io::ErrorKind::Interrupted {
+            return Self::Interrupted;
+        }
+        Self::Io { doing, path: path.into(), source }
+    }
+
+    /// Returns what the user can do about it, if that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { near: Some(near), .. } => Some(format!("did you mean `{near}`?")),
+            Self::NotFound { .. } => Some(
+                "`kiln bundle list` shows those with names; a file's path has a `/` in it".into(),
+            ),
+            Self::Digest { .. } => Some("fetch it again, or make it anew".into()),
+            Self::Assemble { source: AssembleError::TooSmall { need, .. }, .. } => {
+                Some(format!("`--size {need}`"))
+            }
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for BundleError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Interrupted => Self::Interrupted,
+            other => Self::Store(other),
+        }
+    }
+}
