@@ -7,6 +7,8 @@
 use std::fmt;
 
 use kiln_build::BuildError;
+use kiln_build::bundle::BundleError;
+use kiln_disk::assemble::AssembleError;
 use kiln_disk::check::CheckError;
 use kiln_disk::convert::ConvertError;
 use kiln_disk::fs::ext::TendError;
@@ -270,6 +272,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<BuildError>() {
         return of_build(error);
     }
+    if let Some(error) = cause.downcast_ref::<BundleError>() {
+        return (of_bundle(error), error.hint());
+    }
     if let Some(error) = cause.downcast_ref::<std::io::Error>() {
         return of_io(error);
     }
@@ -424,6 +429,25 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         _ => Class::Tool,
     };
     (Some(class), error.hint())
+}
+
+fn of_bundle(error: &BundleError) -> Option<Class> {
+    match error {
+        BundleError::Exists { .. } | BundleError::NotFound { .. } => Some(Class::Object),
+        BundleError::Stream { .. }
+        | BundleError::Manifest { .. }
+        | BundleError::Later { .. }
+        | BundleError::Digest { .. } => Some(Class::File),
+        BundleError::Assemble { source, .. } => match source {
+            AssembleError::TooSmall { .. }
+            | AssembleError::BadLayout { .. }
+            | AssembleError::Table { .. } => Some(Class::Usage),
+            // What the host said is next in the chain, and knows its class.
+            AssembleError::Image { .. } | AssembleError::Tool { .. } => None,
+            _ => Some(Class::File),
+        },
+        _ => None,
+    }
 }
 
 fn of_io(error: &std::io::Error) -> (Option<Class>, Option<String>) {

@@ -79,6 +79,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Exec(args) => commands::exec::run(ctx, &args),
         Verb::Cp(args) => commands::cp::run(ctx, &args),
         Verb::Build(args) => commands::build::run(ctx, &args),
+        Verb::Bundle(args) => commands::bundle::run(ctx, &args),
         Verb::Image(args) => commands::image::run(ctx, &args),
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),
         Verb::Completions(args) => commands::completions::run(ctx, &args),

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::cmd::{Cmd, Tool, quote};
 
-/// Owners as numbers, holes, extended attributes, access control lists, SELinux labels; the same
-/// tree gives the same bytes.
+/// Owners as numbers, holes, extended attributes, access control lists, SELinux labels; names in
+/// order. (Before a file with holes tar writes its own process's number.)
 const HOW: &[&str] = &[
     "--create",
     "--file=-",

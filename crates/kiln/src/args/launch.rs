@@ -14,7 +14,7 @@ use super::duration;
 /// Make a machine from an image, start it and wait until one can log in
 ///
 /// The image is the name of one in the store (`kiln image list`, `kiln build`) or the path of a
-/// qcow2 or raw file. The first launch copies it into the host's pool as a template; each machine
+/// qcow2 or raw file; or a bundle, of which a disk is made first, and only once. The first launch copies it into the host's pool as a template; each machine
 /// is a linked clone of that, with its own identity.
 #[derive(Debug, Args)]
 #[command(after_long_help = "EXAMPLES
@@ -23,7 +23,7 @@ use super::duration;
   kiln launch ./disk.qcow2 try --user-data setup.yaml --timings
   kiln -c qemu+ssh://admin@kvm1/system launch debian-12 web1")]
 pub(crate) struct Launch {
-    /// The image: a name in the store, or a path (with a `/` in it)
+    /// The image: a name in the store, or a path (with a `/` in it), of a bundle, too
     pub(crate) image: String,
     /// The machine's name, which becomes its host name; without it the image's name
     pub(crate) name: Option<MachineName>,

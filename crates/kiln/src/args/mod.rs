@@ -2,6 +2,7 @@
 //! The command line: one file a verb. The doc comments are the help texts.
 
 pub(crate) mod build;
+pub(crate) mod bundle;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
@@ -75,6 +76,8 @@ pub(crate) enum Verb {
     Exec(exec::Exec),
     Cp(cp::Cp),
     Build(build::Build),
+    #[command(subcommand)]
+    Bundle(bundle::Bundle),
     #[command(subcommand)]
     Image(image::Image),
     Doctor(doctor::Doctor),

@@ -2,6 +2,7 @@
 //! What each verb does: parse, plan, run, show. One file a verb.
 
 pub(crate) mod build;
+pub(crate) mod bundle;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;

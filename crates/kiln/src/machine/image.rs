@@ -20,6 +20,7 @@ use kiln_host::signal;
 use kiln_spec::Bytes;
 use kiln_spec::image::Manifest;
 
+use crate::commands::bundle;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
@@ -59,16 +60,24 @@ impl ImageFile {
     }
 }
 
-/// Finds the image: a path if there is a `/` in it, else a name of the store.
+/// Finds the image: a path if there is a `/` in it, else a name of the store. Of a bundle the disk
+/// is made, once.
 ///
 /// # Errors
 ///
 /// Not there (class object); not an image, truncated, with a backing file, encrypted (class
 /// file).
 pub(crate) fn find(ctx: &Context, wanted: &str, dry_run: bool) -> anyhow::Result<ImageFile> {
+    if let Some(digest) = bundle::launchable(ctx, wanted, dry_run)? {
+        return find_image(ctx, &digest);
+    }
     if wanted.contains('/') {
         return of_path(ctx, Path::new(wanted), dry_run);
     }
+    find_image(ctx, wanted)
+}
+
+fn find_image(ctx: &Context, wanted: &str) -> anyhow::Result<ImageFile> {
     let image = find_in_store(ctx, wanted)?;
     let manifest = image.manifest;
     let (file, format, virtual_size) = look(&image.path)?;

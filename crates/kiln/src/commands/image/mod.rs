@@ -25,6 +25,8 @@ mod stored;
 mod tar_in;
 mod tar_out;
 
+pub(crate) use open::guest_reading;
+
 use kiln_build::store;
 use serde_json::json;
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln bundle`: one file a verb.
+
+mod assemble;
+mod create;
+mod info;
+mod list;
+mod rm;
+mod source;
+
+use std::path::Path;
+
+use kiln_build::bundle::{BundleFile, Shelf};
+
+use crate::args::bundle::Bundle;
+use crate::context::Context;
+
+pub(crate) use assemble::launchable;
+
+/// Runs a verb; returns the exit code.
+pub(crate) fn run(ctx: &Context, args: &Bundle) -> anyhow::Result<u8> {
+    match args {
+        Bundle::Create(args) => create::run(ctx, args),
+        Bundle::Assemble(args) => assemble::run(ctx, args),
+        Bundle::Info(args) => info::run(ctx, args),
+        Bundle::List(_) => list::run(ctx),
+        Bundle::Rm(args) => rm::run(ctx, args),
+    }
+}
+
+/// Opens the bundles that are kept under a name.
+pub(crate) fn shelf(ctx: &Context) -> anyhow::Result<Shelf> {
+    Ok(Shelf::open(&ctx.sub("bundles"))?)
+}
+
+/// Finds a bundle: a path if there is a `/` in it; else a name; else a file here.
+fn find(ctx: &Context, wanted: &str) -> anyhow::Result<BundleFile> {
+    let path = Path::new(wanted);
+    if !wanted.contains('/') {
+        let kept = shelf(ctx)?.find(wanted);
+        if kept.is_ok() || !path.exists() {
+            return Ok(kept?);
+        }
+    }
+    Ok(BundleFile::open(path)?)
+}
