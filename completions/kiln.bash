@@ -94,6 +94,12 @@ _kiln() {
             kiln__subcmd__bundle,list)
                 cmd="kiln__subcmd__bundle__subcmd__list"
                 ;;
+            kiln__subcmd__bundle,pull)
+                cmd="kiln__subcmd__bundle__subcmd__pull"
+                ;;
+            kiln__subcmd__bundle,push)
+                cmd="kiln__subcmd__bundle__subcmd__push"
+                ;;
             kiln__subcmd__bundle,rm)
                 cmd="kiln__subcmd__bundle__subcmd__rm"
                 ;;
@@ -111,6 +117,12 @@ _kiln() {
                 ;;
             kiln__subcmd__bundle__subcmd__help,list)
                 cmd="kiln__subcmd__bundle__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__bundle__subcmd__help,pull)
+                cmd="kiln__subcmd__bundle__subcmd__help__subcmd__pull"
+                ;;
+            kiln__subcmd__bundle__subcmd__help,push)
+                cmd="kiln__subcmd__bundle__subcmd__help__subcmd__push"
                 ;;
             kiln__subcmd__bundle__subcmd__help,rm)
                 cmd="kiln__subcmd__bundle__subcmd__help__subcmd__rm"
@@ -186,6 +198,12 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__bundle,list)
                 cmd="kiln__subcmd__help__subcmd__bundle__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__bundle,pull)
+                cmd="kiln__subcmd__help__subcmd__bundle__subcmd__pull"
+                ;;
+            kiln__subcmd__help__subcmd__bundle,push)
+                cmd="kiln__subcmd__help__subcmd__bundle__subcmd__push"
                 ;;
             kiln__subcmd__help__subcmd__bundle,rm)
                 cmd="kiln__subcmd__help__subcmd__bundle__subcmd__rm"
@@ -409,7 +427,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version create assemble info list rm help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version create assemble push pull info list rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -547,7 +565,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__help)
-            opts="create assemble info list rm help"
+            opts="create assemble push pull info list rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -630,6 +648,34 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__bundle__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__bundle__subcmd__help__subcmd__push)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__bundle__subcmd__help__subcmd__rm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -667,6 +713,54 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__list)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__bundle__subcmd__pull)
+            opts="-c -q -v -h -V --name --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__bundle__subcmd__push)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -857,7 +951,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__bundle)
-            opts="create assemble info list rm"
+            opts="create assemble push pull info list rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -913,6 +1007,34 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__bundle__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__bundle__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__bundle__subcmd__push)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -8,6 +8,7 @@ use std::fmt;
 
 use kiln_build::BuildError;
 use kiln_build::bundle::BundleError;
+use kiln_build::catalog::http::HttpError;
 use kiln_disk::assemble::AssembleError;
 use kiln_disk::check::CheckError;
 use kiln_disk::convert::ConvertError;
@@ -434,6 +435,12 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
 fn of_bundle(error: &BundleError) -> Option<Class> {
     match error {
         BundleError::Exists { .. } | BundleError::NotFound { .. } => Some(Class::Object),
+        BundleError::Http { source: HttpError::Status { status: 404 | 410, .. } } => {
+            Some(Class::Object)
+        }
+        BundleError::Http { .. } | BundleError::NoPut { .. } => Some(Class::Tool),
+        BundleError::Name { .. } | BundleError::NoManifest { .. } => Some(Class::File),
+        BundleError::Address { .. } => Some(Class::Usage),
         BundleError::Stream { .. }
         | BundleError::Manifest { .. }
         | BundleError::Later { .. }

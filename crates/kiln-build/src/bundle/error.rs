@@ -6,8 +6,11 @@ use std::path::PathBuf;
 
 use kiln_disk::assemble::AssembleError;
 use kiln_disk::tar::TarError;
+use kiln_host::lock::LockError;
 use kiln_spec::Digest;
 
+use crate::catalog::http::HttpError;
+use crate::catalog::url::AddressError;
 use crate::store::StoreError;
 
 /// Why a bundle could not be made or used.
@@ -81,6 +84,39 @@ pub enum BundleError {
     /// The store could not be used.
     #[error("could not use the store of images")]
     Store(#[source] StoreError),
+    /// A web server does not give it, or takes it.
+    #[error("could not move the bundle")]
+    Http {
+        /// Why.
+        source: HttpError,
+    },
+    /// A web server takes no files.
+    #[error("the server takes no files by PUT")]
+    NoPut {
+        /// What it answered.
+        source: HttpError,
+    },
+    /// An address is none.
+    #[error("could not make the address of a file")]
+    Address {
+        /// Why.
+        source: AddressError,
+    },
+    /// A bundle calls itself by a name that none can have.
+    #[error("the bundle calls itself `{name}`, which is no name for one")]
+    Name {
+        /// What it says.
+        name: String,
+    },
+    /// An archive of others has no manifest.
+    #[error("`{}` has no manifest", path.display())]
+    NoManifest {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// A lock cannot be taken.
+    #[error("could not lock a file that is fetched")]
+    Lock(#[source] LockError),
     /// Kiln was told to stop.
     #[error("stopped, because kiln was told to stop")]
     Interrupted,
@@ -106,6 +142,10 @@ impl BundleError {
             Self::Assemble { source: AssembleError::TooSmall { need, .. }, .. } => {
                 Some(format!("`--size {need}`"))
             }
+            Self::NoPut { .. } => {
+                Some("copy the two files there by other means: NAME.tar.zst and its .json".into())
+            }
+            Self::Name { .. } => Some("`--name NAME` gives it one".into()),
             Self::Store(error) => error.hint(),
             _ => None,
         }

@@ -8,6 +8,7 @@
 //! | `facts` | what a stream tells of its system |
 //! | `file` | a bundle on disk, with its manifest; reading it with its digest checked |
 //! | `assemble` | a bundle to a disk, in a file or in the store |
+//! | `remote` | bundles on a web server: fetched, and put there |
 //! | `shelf` | the folder of bundles that have names |
 //!
 //! **Invariant:** a disk of a bundle whose digest is not its manifest's is never visible.
@@ -17,10 +18,12 @@ mod error;
 mod facts;
 mod file;
 mod pack;
+mod remote;
 mod shelf;
 
 pub use assemble::{Assembly, Disk, InStore};
 pub use error::BundleError;
 pub use file::{BundleFile, is_bundle};
 pub use pack::{About, Packer};
+pub use remote::{OnBytes, pull, push};
 pub use shelf::Shelf;

@@ -317,6 +317,32 @@ impl Client<'_> {
         Err(HttpError::Redirect { url: url.clone(), to })
     }
 
+    /// Stores a file at an address, by PUT.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError`], for each status but 200, 201 and 204, too.
+    pub fn put(&self, url: &Address, file: File) -> Result<(), HttpError> {
+        let agent = &self.agents[usize::from(!url.is_https())];
+        // One that refuses says so before it is sent a file that it would not read.
+        let request = agent.put(url.secret()).header("Expect", "100-continue");
+        let sent = if self.goes_direct(url) {
+            request.config().proxy(None).build().send(file)
+        } else {
+            request.send(file)
+        };
+        let sent =
+            sent.map_err(|error| HttpError::Io { url: url.clone(), source: error.into_io() });
+        match sent?.status().as_u16() {
+            200 | 201 | 204 => Ok(()),
+            status => Err(HttpError::Status { url: url.clone(), status }),
+        }
+    }
+
+    fn goes_direct(&self, url: &Address) -> bool {
+        self.rule == ProxyRule::System && url.host().is_some_and(|host| self.http.is_direct(host))
+    }
+
     fn ask(
         &self,
         url: &Address,
@@ -327,10 +353,11 @@ impl Client<'_> {
         if let Some((first, last)) = range {
             request = request.header("Range", format!("bytes={first}-{last}"));
         }
-        let direct = self.rule == ProxyRule::System
-            && url.host().is_some_and(|host| self.http.is_direct(host));
-        let sent =
-            if direct { request.config().proxy(None).build().call() } else { request.call() };
+        let sent = if self.goes_direct(url) {
+            request.config().proxy(None).build().call()
+        } else {
+            request.call()
+        };
         sent.map_err(|error| HttpError::Io { url: url.clone(), source: error.into_io() })
     }
 }

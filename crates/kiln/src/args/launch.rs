@@ -23,7 +23,7 @@ use super::duration;
   kiln launch ./disk.qcow2 try --user-data setup.yaml --timings
   kiln -c qemu+ssh://admin@kvm1/system launch debian-12 web1")]
 pub(crate) struct Launch {
-    /// The image: a name in the store, or a path (with a `/` in it), of a bundle, too
+    /// The image: a name in the store, or a path (with a `/` in it), or the address of a bundle
     pub(crate) image: String,
     /// The machine's name, which becomes its host name; without it the image's name
     pub(crate) name: Option<MachineName>,

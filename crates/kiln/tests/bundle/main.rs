@@ -3,6 +3,7 @@
 //! GNU tar, qemu-img, e2fsck and debugfs.
 
 mod hostile;
+mod remote;
 mod ssh;
 mod support;
 mod whole;

@@ -6,6 +6,7 @@
 //! leftovers.
 
 mod build;
+mod bundles;
 mod faults;
 mod hosts;
 mod images;
@@ -23,11 +24,17 @@ use libtest_mimic::{Arguments, Trial};
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let trials: Vec<Trial> =
-        [launch::trials(), images::trials(), hosts::trials(), build::trials(), faults::trials()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let trials: Vec<Trial> = [
+        launch::trials(),
+        bundles::trials(),
+        images::trials(),
+        hosts::trials(),
+        build::trials(),
+        faults::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let clean = arguments.list || lab::leave_clean();
     if conclusion.has_failed() || !clean { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -19,7 +19,7 @@ use kiln_spec::recipe::{ImageName, KernelWords};
   kiln bundle assemble ./web.tar.zst -o web.qcow2
   kiln bundle assemble ./root.tar.gz -o web.raw --size 20GiB --swap 2GiB --hostname web1")]
 pub(crate) struct Assemble {
-    /// The bundle: a name, or a path (with a `/` in it)
+    /// The bundle: a name, a path (with a `/` in it), or an address (`https://…`)
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: String,
     /// The disk to make; without it the disk goes into the store

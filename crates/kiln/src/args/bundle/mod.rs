@@ -5,6 +5,8 @@ pub(crate) mod assemble;
 pub(crate) mod create;
 pub(crate) mod info;
 pub(crate) mod list;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rm;
 
 use clap::Subcommand;
@@ -14,6 +16,8 @@ use clap::Subcommand;
 pub(crate) enum Bundle {
     Create(create::Create),
     Assemble(Box<assemble::Assemble>),
+    Push(push::Push),
+    Pull(pull::Pull),
     Info(info::Info),
     List(list::List),
     Rm(rm::Rm),

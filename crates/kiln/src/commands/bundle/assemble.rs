@@ -12,6 +12,7 @@ use kiln_spec::image;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
 
+use super::remote::{fetched, is_address};
 use crate::args::bundle::assemble::{Assemble, Firmware, Format, Table};
 use crate::context::{Context, now};
 use crate::error::{Class, Problem};
@@ -187,7 +188,9 @@ pub(crate) fn launchable(
     wanted: &str,
     dry_run: bool,
 ) -> anyhow::Result<Option<String>> {
-    let bundle = if wanted.contains('/') {
+    let bundle = if is_address(wanted) {
+        fetched(ctx, wanted, None)?
+    } else if wanted.contains('/') {
         let path = Path::new(wanted);
         if !path.is_file() || !is_bundle(path)? {
             return Ok(None);

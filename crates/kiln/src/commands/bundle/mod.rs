@@ -5,6 +5,7 @@ mod assemble;
 mod create;
 mod info;
 mod list;
+mod remote;
 mod rm;
 mod source;
 
@@ -22,6 +23,8 @@ pub(crate) fn run(ctx: &Context, args: &Bundle) -> anyhow::Result<u8> {
     match args {
         Bundle::Create(args) => create::run(ctx, args),
         Bundle::Assemble(args) => assemble::run(ctx, args),
+        Bundle::Push(args) => remote::push(ctx, args),
+        Bundle::Pull(args) => remote::pull(ctx, args),
         Bundle::Info(args) => info::run(ctx, args),
         Bundle::List(_) => list::run(ctx),
         Bundle::Rm(args) => rm::run(ctx, args),
@@ -33,8 +36,12 @@ pub(crate) fn shelf(ctx: &Context) -> anyhow::Result<Shelf> {
     Ok(Shelf::open(&ctx.sub("bundles"))?)
 }
 
-/// Finds a bundle: a path if there is a `/` in it; else a name; else a file here.
+/// Finds a bundle: fetched if it is an address; a path if there is a `/` in it; else a name; else
+/// a file here.
 fn find(ctx: &Context, wanted: &str) -> anyhow::Result<BundleFile> {
+    if remote::is_address(wanted) {
+        return remote::fetched(ctx, wanted, None);
+    }
     let path = Path::new(wanted);
     if !wanted.contains('/') {
         let kept = shelf(ctx)?.find(wanted);

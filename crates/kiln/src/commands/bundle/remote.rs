@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln bundle push` and `pull`, and bundles that are named by their address.
+
+use kiln_build::bundle::{self, BundleFile};
+use kiln_build::catalog::http::{Http, HttpOptions, ProxyRule};
+use kiln_build::catalog::url::Address;
+use kiln_spec::recipe::ImageName;
+use serde_json::json;
+
+use crate::args::bundle::pull::Pull;
+use crate::args::bundle::push::Push;
+use crate::context::Context;
+use crate::error::{Class, Problem};
+
+/// Puts a bundle onto a server.
+pub(super) fn push(ctx: &Context, args: &Push) -> anyhow::Result<u8> {
+    let bundle = super::find(ctx, &args.bundle)?;
+    let http = http(ctx);
+    let client = http.client(&ProxyRule::System).map_err(unreachable_proxy)?;
+    let task = ctx.ui.task(&bundle.name());
+    task.phase("push", "");
+    let at = bundle::push(&client, &bundle, &address(&args.url)?)?;
+    drop(task);
+    if ctx.ui.json() {
+        ctx.ui.result(&json!({ "url": at.to_string(), "manifest": bundle.manifest }));
+    } else {
+        ctx.ui.out(at.to_string());
+    }
+    Ok(0)
+}
+
+/// Fetches a bundle.
+pub(super) fn pull(ctx: &Context, args: &Pull) -> anyhow::Result<u8> {
+    let bundle = fetched(ctx, &args.url, args.name.as_ref())?;
+    if ctx.ui.json() {
+        ctx.ui.result(&json!({
+            "name": bundle.name(),
+            "path": bundle.path,
+            "manifest": bundle.manifest,
+        }));
+    } else {
+        ctx.ui.out(bundle.name());
+    }
+    Ok(0)
+}
+
+/// Returns whether a bundle is named by its address.
+pub(super) fn is_address(wanted: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| wanted.starts_with(scheme))
+}
+
+/// Fetches the bundle at an address, unless it is here.
+///
+/// # Errors
+///
+/// As [`bundle::pull`].
+pub(super) fn fetched(
+    ctx: &Context,
+    url: &str,
+    name: Option<&ImageName>,
+) -> anyhow::Result<BundleFile> {
+    let (shelf, http) = (super::shelf(ctx)?, http(ctx));
+    let client = http.client(&ProxyRule::System).map_err(unreachable_proxy)?;
+    let url = address(url)?;
+    let task = ctx.ui.task(url.file_name());
+    let pulled = bundle::pull(&client, &url, (&shelf, name), &mut |done, of| {
+        task.phase("fetch", &format!("{done} of {of}"));
+    });
+    Ok(pulled?)
+}
+
+fn http(ctx: &Context) -> Http {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let proxies = ctx.env.proxies.iter().map(|(name, value)| (text(name), text(value))).collect();
+    Http::new(HttpOptions { proxies, ..HttpOptions::default() })
+}
+
+fn address(text: &str) -> Result<Address, Problem> {
+    let parsed = Address::parse(text);
+    let parsed = parsed.map_err(|error| Problem::new(Class::Usage, error.to_string()))?;
+    if is_address(text) {
+        return Ok(parsed);
+    }
+    let what = format!("`{parsed}` is no address of a web server");
+    Err(Problem::new(Class::Usage, what).hint("it begins with `https://` or `http://`"))
+}
+
+fn unreachable_proxy(error: impl Into<anyhow::Error>) -> Problem {
+    Problem::new(Class::Usage, "the environment names no proxy that can be used").because(error)
+}
