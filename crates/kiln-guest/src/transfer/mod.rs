@@ -6,6 +6,7 @@
 
 mod copy_out;
 mod diff;
+mod holes;
 mod tar_out;
 
 use std::io;

@@ -5,12 +5,13 @@
 //! attributes, access control lists, hard links and devices; the same tree gives the same bytes.
 //!
 //! Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block"; star(5) for
-//! `SCHILY.*`; acl(5), "ACL TEXT FORMS".
+//! `SCHILY.*`; acl(5), "ACL TEXT FORMS"; for files with holes see `holes`.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::ops::Range;
 
-use super::TransferError;
+use super::{TransferError, holes};
 use crate::tree::{GuestPath, Kind, Stat, Step, Tree, TreeError, Xattrs, visit};
 
 /// Bytes of a block, which everything in an archive is padded to.
@@ -33,7 +34,8 @@ pub struct Archived {
 }
 
 /// Writes the directory `dir` of a guest, and all below it, to `out` as a pax archive, with paths
-/// that begin at `dir`: `./`, `./a`. Holes are written as zeros.
+/// that begin at `dir`: `./`, `./a`. Long runs of zeros are left out, as `tar --sparse` does. Files of
+/// more than 4 MiB are read twice for that.
 ///
 /// # Errors
 ///
@@ -132,33 +134,86 @@ fn member(
     };
     let size = if kind == b'0' { stat.size } else { 0 };
     let xattrs = if other.is_some() { Xattrs::new() } else { tree.xattrs(place)? };
-    let member = Member { path, link, kind, size, stat };
+    let mut contents = Contents { tree, place, size, bytes: None };
+    let ranges = if size >= holes::LEAST_FILE { contents.ranges()? } else { None };
+    let map = ranges.as_deref().map(|ranges| holes::map(ranges, size));
+    let data = match &ranges {
+        Some(ranges) => ranges.iter().map(|range| range.end - range.start).sum(),
+        None => size,
+    };
+    let mapped = map.as_ref().map_or(0, |map| u64::try_from(map.len()).expect("it is small"));
+    let sparse = map.is_some().then_some(size);
+    let member = Member { path, link, kind, size: mapped + data, sparse, stat };
     member.write(&xattrs, out).map_err(archive)?;
     if size == 0 {
         return Ok(Some(0));
     }
-    let written = match tree.copy_out(place, out) {
-        Ok(written) => written,
-        Err(TreeError::Output { source, .. }) => return Err(archive(source)),
-        Err(error) => return Err(error.into()),
-    };
-    if written != size {
-        let source = "it is shorter than it says".into();
-        let path = place.clone();
-        return Err(TreeError::Backend { what: "read", path, source }.into());
+    match (&map, &ranges) {
+        (Some(map), Some(ranges)) => {
+            out.write_all(map).map_err(archive)?;
+            contents.write(&mut holes::Data::new(ranges, out))?;
+        }
+        _ => contents.write(out)?,
     }
-    let over = usize::try_from(size % 512).expect("less than a block");
+    let over = usize::try_from(data % 512).expect("less than a block");
     if over > 0 {
         out.write_all(&[0; BLOCK][over..]).map_err(archive)?;
     }
     Ok(Some(size))
 }
 
+/// The most bytes of a file that are held in memory, so that it is read once.
+const MOST_HELD: u64 = 4 << 20;
+
+/// The contents of a file.
+struct Contents<'a> {
+    tree: &'a mut dyn Tree,
+    place: &'a GuestPath,
+    size: u64,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Contents<'_> {
+    /// Returns where there is data; `None` if there are no holes.
+    fn ranges(&mut self) -> Result<Option<Vec<Range<u64>>>, TransferError> {
+        let mut finder = holes::Finder::default();
+        if self.size > MOST_HELD {
+            self.write(&mut finder)?;
+        } else {
+            let mut bytes = Vec::new();
+            self.write(&mut bytes)?;
+            finder.write_all(&bytes).map_err(archive)?;
+            self.bytes = Some(bytes);
+        }
+        Ok(finder.finish())
+    }
+
+    fn write(&mut self, out: &mut dyn Write) -> Result<(), TransferError> {
+        if let Some(bytes) = self.bytes.take() {
+            return out.write_all(&bytes).map_err(archive);
+        }
+        let written = match self.tree.copy_out(self.place, out) {
+            Ok(written) => written,
+            Err(TreeError::Output { source, .. }) => return Err(archive(source)),
+            Err(error) => return Err(error.into()),
+        };
+        if written != self.size {
+            let source = "it is shorter than it says".into();
+            let path = self.place.clone();
+            return Err(TreeError::Backend { what: "read", path, source }.into());
+        }
+        Ok(())
+    }
+}
+
 struct Member<'a> {
     path: Vec<u8>,
     link: Vec<u8>,
     kind: u8,
+    /// Bytes in the archive.
     size: u64,
+    /// Bytes of the file, if its holes are left out.
+    sparse: Option<u64>,
     stat: &'a Stat,
 }
 
@@ -178,7 +233,10 @@ impl Member<'_> {
         let seconds = u64::try_from(attrs.mtime.seconds).unwrap_or(0).min(MOST_12);
         let (uid, gid) = (u64::from(attrs.uid).min(MOST_8), u64::from(attrs.gid).min(MOST_8));
         let numbers = [u64::from(attrs.mode & 0o7777), uid, gid, self.size.min(MOST_12), seconds];
-        let mut block = header(&self.path, self.kind, numbers, &self.link);
+        // Who does not know of holes makes a file of this name, and none that is wrong.
+        let name: &[u8] =
+            if self.sparse.is_some() { b"./GNUSparseFile.0/entry" } else { &self.path };
+        let mut block = header(name, self.kind, numbers, &self.link);
         if matches!(self.kind, b'3' | b'4') {
             octal(&mut block[329..337], u64::from(self.stat.device.0).min(MOST_8));
             octal(&mut block[337..345], u64::from(self.stat.device.1).min(MOST_8));
@@ -191,7 +249,12 @@ impl Member<'_> {
     fn records(&self, xattrs: &Xattrs) -> Vec<u8> {
         let mut all = Vec::new();
         let mut add = |key: &str, value: &[u8]| all.extend_from_slice(&record(key, value));
-        if self.path.len() > 100 {
+        if let Some(size) = self.sparse {
+            add("GNU.sparse.major", b"1");
+            add("GNU.sparse.minor", b"0");
+            add("GNU.sparse.name", &self.path);
+            add("GNU.sparse.realsize", size.to_string().as_bytes());
+        } else if self.path.len() > 100 {
             add("path", &self.path);
         }
         if self.link.len() > 100 {

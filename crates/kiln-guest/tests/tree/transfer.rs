@@ -103,6 +103,62 @@ fn archives_are_read_by_gnu_tar_and_by_us() {
 }
 
 #[test]
+fn holes_are_kept_as_gnu_tar_keeps_them() {
+    if !need_program("tar") {
+        return;
+    }
+    let Some(image) = Image::new(&files(), "8M", &[]) else { return };
+    let mut tree = image.tree();
+    // In memory, in two passes, all a hole, and a long name; the last is no file with holes.
+    let long = format!("holes-{}", "n".repeat(150));
+    let mut all = Vec::new();
+    for (name, size, data) in [
+        ("small", 1 << 20, &[400_000][..]),
+        ("large", 12 << 20, &[0, 5_000_000, (12 << 20) - 1]),
+        ("nothing", 3 << 20, &[]),
+        (&long, 300_001, &[300_000]),
+        ("full", 200_000, &[0, 50_000, 100_000, 150_000]),
+    ] {
+        let mut bytes = vec![0; size];
+        data.iter().for_each(|at| bytes[*at] = b'x');
+        let at = path("/top").join(name);
+        tree.write(&at, &mut bytes.as_slice(), &attrs(0o640)).unwrap();
+        all.push((name.to_owned(), bytes));
+    }
+    let mut archive = Vec::new();
+    let done = tar_out(&mut tree, &path("/top"), &mut archive).unwrap();
+    assert!(done.bytes > 16 << 20 && archive.len() < 1 << 20, "{} bytes", archive.len());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("a.tar"), &archive).unwrap();
+    fs::create_dir(at("out")).unwrap();
+    let args = ["tar", "-C", &at("out"), "--no-same-owner", "-xf", &at("a.tar")];
+    assert_eq!(run(&args).success().stderr, "");
+    // And an archive of GNU tar's own.
+    let args = ["tar", "-C", &at("out"), "--sparse", "--format=pax", "-cf", &at("b.tar"), "."];
+    drop(run(&args).success());
+    for (name, bytes) in &all {
+        let file = at("out") + "/" + name;
+        assert!(fs::read(&file).unwrap() == *bytes, "{name}");
+        let taken = fs::metadata(&file).unwrap().blocks() * 512;
+        assert!(name == "full" || taken < 200_000, "{name} takes {taken}");
+    }
+    for archive in [archive, fs::read(at("b.tar")).unwrap()] {
+        let mut reader = Reader::new(archive.as_slice());
+        let mut seen = 0;
+        while let Some(entry) = reader.next_entry().unwrap() {
+            let name = String::from_utf8_lossy(&entry.path).into_owned();
+            let Some((_, bytes)) = all.iter().find(|(known, _)| *known == name) else { continue };
+            let mut read = Vec::new();
+            std::io::Read::read_to_end(&mut reader, &mut read).unwrap();
+            assert!(read == *bytes && entry.size == u64::try_from(bytes.len()).unwrap(), "{name}");
+            seen += 1;
+        }
+        assert_eq!(seen, all.len());
+    }
+}
+
+#[test]
 fn copies_stay_in_the_folder_of_the_host() {
     let Some(image) = Image::new(&files(), "8M", &[]) else { return };
     let mut tree = image.tree();
