@@ -29,6 +29,7 @@ pub mod device;
 pub mod format;
 pub mod fs;
 pub mod image;
+mod le;
 pub mod resize;
 pub mod table;
 pub mod tar;

@@ -9,6 +9,7 @@ use kiln_spec::Bytes;
 
 use super::FormatError;
 use super::source::Source;
+use crate::le::{u16_or_zero, u32_or_zero, u64_or_zero};
 
 /// What mkisofs adds to an ISO 9660 file system and some programs take off again.
 const ISO_PADDING: u64 = 150 * 2048;
@@ -159,29 +160,17 @@ pub(super) fn content<F: Read + Seek>(
     Err(FormatError::NotAnImage { name: source.name.to_owned(), what })
 }
 
-fn le16(head: &[u8], at: usize) -> u64 {
-    head.get(at..at + 2).map_or(0, |b| u64::from(b[0]) | u64::from(b[1]) << 8)
-}
-
-fn le32(head: &[u8], at: usize) -> u64 {
-    le16(head, at) | le16(head, at + 2) << 16
-}
-
-fn le64(head: &[u8], at: usize) -> u64 {
-    le32(head, at) | le32(head, at + 4) << 32
-}
-
 fn gpt(head: &[u8]) -> Option<(RawContent, u64)> {
     let sector = [512_usize, 4096].into_iter().find(|&at| has(head, at, b"EFI PART"))?;
     // UEFI 2.10, 5.3.2: the other header is in the disk's last sector, at AlternateLBA.
-    let last = le64(head, sector + 32);
+    let last = u64_or_zero(head, sector + 32);
     let sector = if sector == 512 { 512 } else { 4096 };
     Some((RawContent::Gpt, last.saturating_add(1).saturating_mul(sector)))
 }
 
 fn iso(head: &[u8]) -> Option<(RawContent, u64)> {
     has(head, 0x8001, b"CD001").then(|| {
-        let size = le32(head, 0x8000 + 80).saturating_mul(2048);
+        let size = u64::from(u32_or_zero(head, 0x8000 + 80)).saturating_mul(2048);
         (RawContent::Iso9660, size.saturating_sub(ISO_PADDING))
     })
 }
@@ -201,8 +190,13 @@ fn file_system(head: &[u8]) -> Option<(RawContent, u64)> {
     }
     // The ext superblock is at 1024, its number at 56 of it. On a disk with partitions, code of
     // a boot loader is there.
-    let (log, blocks) = (le32(head, 1024 + 24), le32(head, 1024 + 4));
-    if mbr_end(head).is_some() || le16(head, 1024 + 56) != 0xef53 || log > 6 || blocks == 0 {
+    let (log, blocks) =
+        (u64::from(u32_or_zero(head, 1024 + 24)), u64::from(u32_or_zero(head, 1024 + 4)));
+    if mbr_end(head).is_some()
+        || u64::from(u16_or_zero(head, 1024 + 56)) != 0xef53
+        || log > 6
+        || blocks == 0
+    {
         return None;
     }
     Some((RawContent::Ext, blocks.saturating_mul(1024 << log)))
@@ -227,6 +221,10 @@ fn mbr_end(head: &[u8]) -> Option<u64> {
     if entries.iter().any(|entry| entry[0] & 0x7f != 0) {
         return None;
     }
-    let used = entries.iter().filter(|entry| entry[4] != 0 && le32(entry, 12) != 0);
-    used.map(|entry| (le32(entry, 8) + le32(entry, 12)).saturating_mul(512)).max()
+    let used =
+        entries.iter().filter(|entry| entry[4] != 0 && u64::from(u32_or_zero(entry, 12)) != 0);
+    used.map(|entry| {
+        (u64::from(u32_or_zero(entry, 8)) + u64::from(u32_or_zero(entry, 12))).saturating_mul(512)
+    })
+    .max()
 }

@@ -13,6 +13,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 
 use crate::device::len64;
+use crate::le::{u32_at, u64_at};
 
 /// The unit in which a disk is written at once.
 pub(super) const SECTOR: usize = 512;
@@ -158,14 +159,6 @@ pub(super) struct Reader<'a> {
 
 fn incomplete() -> io::Error {
     io::Error::new(ErrorKind::InvalidData, "the journal is not whole")
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
 impl<'a> Reader<'a> {

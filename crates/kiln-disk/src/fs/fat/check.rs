@@ -11,6 +11,7 @@ use kiln_host::tools::fsck_fat::{self, FOUND};
 use crate::device::Device;
 use crate::fs::ext::check::{Checked, MOST_REPORT};
 use crate::fs::ext::scratch::{OnProgress, Progress, Scratch, TendError, Used, whole};
+use crate::le::{u16_at, u32_at};
 
 /// The most bytes of a table that are given to `fsck.fat`, which needs five times as much memory.
 /// With clusters of 32 KiB that is 512 GiB.
@@ -24,10 +25,11 @@ const MOST_TABLE: u64 = 64 << 20;
 pub fn is_checked(device: &mut dyn Device) -> io::Result<bool> {
     let mut boot = [0; 64];
     device.read_at(0, &mut boot)?;
-    let u16_at = |at: usize| u64::from(u16::from_le_bytes([boot[at], boot[at + 1]]));
-    let long = u16_at(36) | u16_at(38) << 16;
-    let sectors = if u16_at(22) == 0 { long } else { u16_at(22) };
-    Ok(sectors * u16_at(11) <= MOST_TABLE)
+    let sectors = match u16_at(&boot, 22) {
+        0 => u64::from(u32_at(&boot, 36)),
+        short => u64::from(short),
+    };
+    Ok(sectors * u64::from(u16_at(&boot, 11)) <= MOST_TABLE)
 }
 
 /// Checks the file system that fills `device`, which is not changed.

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{Content, ContentKind, Probe, le16, le32, le64, utf16};
+use super::{Content, ContentKind, Probe, utf16};
+use crate::le::{u16_or_zero, u32_or_zero, u64_or_zero};
 
 /// The most clusters of a root directory that are looked at for the label.
 const MOST_CLUSTERS: u32 = 100;
@@ -29,9 +30,9 @@ struct Fat {
 
 /// Returns what the boot sector says, if all of it can be.
 fn fat(boot: &[u8]) -> Option<Fat> {
-    let (sector, reserved) = (u64::from(le16(boot, 11)), u64::from(le16(boot, 14)));
+    let (sector, reserved) = (u64::from(u16_or_zero(boot, 11)), u64::from(u16_or_zero(boot, 14)));
     let (per_cluster, fats, media) = (u64::from(boot[13]), u64::from(boot[16]), boot[21]);
-    let signed = le16(boot, 510) == 0xaa55;
+    let signed = u16_or_zero(boot, 510) == 0xaa55;
     let plausible = matches!(sector, 512 | 1024 | 2048 | 4096)
         && per_cluster.is_power_of_two()
         && reserved > 0
@@ -40,10 +41,15 @@ fn fat(boot: &[u8]) -> Option<Fat> {
     if !signed || !plausible {
         return None;
     }
-    let (short_fat, long_fat) = (u64::from(le16(boot, 22)), u64::from(le32(boot, 36)));
+    let (short_fat, long_fat) =
+        (u64::from(u16_or_zero(boot, 22)), u64::from(u32_or_zero(boot, 36)));
     let fat_len = if short_fat == 0 { long_fat } else { short_fat };
-    let sectors = if le16(boot, 19) == 0 { le32(boot, 32) } else { u32::from(le16(boot, 19)) };
-    let root_len = (u64::from(le16(boot, 17)) * 32).div_ceil(sector) * sector;
+    let sectors = if u16_or_zero(boot, 19) == 0 {
+        u32_or_zero(boot, 32)
+    } else {
+        u32::from(u16_or_zero(boot, 19))
+    };
+    let root_len = (u64::from(u16_or_zero(boot, 17)) * 32).div_ceil(sector) * sector;
     let root_at = (reserved + fats * fat_len) * sector;
     let data_at = root_at + root_len;
     let clusters = (u64::from(sectors) * sector).checked_sub(data_at)? / (sector * per_cluster);
@@ -56,9 +62,9 @@ fn fat(boot: &[u8]) -> Option<Fat> {
         4085..65_525 => 16,
         _ => return None,
     };
-    let serial = le32(boot, if bits == 32 { 67 } else { 39 });
+    let serial = u32_or_zero(boot, if bits == 32 { 67 } else { 39 });
     let (fat_at, cluster) = (reserved * sector, sector * per_cluster);
-    let root_cluster = le32(boot, 44);
+    let root_cluster = u32_or_zero(boot, 44);
     Some(Fat { sector, cluster, fat_at, root_at, root_len, data_at, bits, root_cluster, serial })
 }
 
@@ -93,7 +99,7 @@ fn label_in_chain(probe: &mut Probe<'_>, fat: &Fat) -> io::Result<Option<String>
             return Ok(found);
         }
         let next = probe.bytes(fat.fat_at + u64::from(cluster) * 4, 4)?;
-        cluster = next.map_or(0, |bytes| le32(&bytes, 0) & 0x0fff_ffff);
+        cluster = next.map_or(0, |bytes| u32_or_zero(&bytes, 0) & 0x0fff_ffff);
     }
     debug_assert!(fat.sector >= 512, "a boot sector with smaller sectors is none");
     Ok(None)
@@ -132,12 +138,13 @@ pub(super) fn exfat(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     let Some(boot) = probe.with_magic((0, 512), 3, b"EXFAT   ")? else { return Ok(None) };
     let (sector_bits, cluster_bits) = (u32::from(boot[108]), u32::from(boot[109]));
     let mut content = Content::bare(ContentKind::Exfat);
-    content.uuid = Some(serial(le32(&boot, 100)));
+    content.uuid = Some(serial(u32_or_zero(&boot, 100)));
     if !(9..=12).contains(&sector_bits) || cluster_bits > 25 - sector_bits {
         return Ok(Some(content));
     }
-    let cluster = u64::from(le32(&boot, 96).saturating_sub(2)) << (sector_bits + cluster_bits);
-    let at = (u64::from(le32(&boot, 88)) << sector_bits).saturating_add(cluster);
+    let cluster =
+        u64::from(u32_or_zero(&boot, 96).saturating_sub(2)) << (sector_bits + cluster_bits);
+    let at = (u64::from(u32_or_zero(&boot, 88)) << sector_bits).saturating_add(cluster);
     // The first cluster of the root directory: the label is its first entry.
     let len = (1_u64 << (sector_bits + cluster_bits)).min(4096);
     let directory = probe.bytes(at, len)?.unwrap_or_default();
@@ -152,7 +159,7 @@ pub(super) fn exfat(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
 pub(super) fn ntfs(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     let Some(boot) = probe.with_magic((0, 512), 3, b"NTFS    ")? else { return Ok(None) };
     let mut content = Content::bare(ContentKind::Ntfs);
-    content.uuid = Some(format!("{:016X}", le64(&boot, 72)));
+    content.uuid = Some(format!("{:016X}", u64_or_zero(&boot, 72)));
     let label = ntfs_label(probe, &boot)?;
     Ok(Some(content.label(label.unwrap_or_default())))
 }
@@ -162,7 +169,7 @@ fn ntfs_label(probe: &mut Probe<'_>, boot: &[u8]) -> io::Result<Option<String>> 
     const VOLUME: u64 = 3;
     const NAME: u32 = 0x60;
     const END: u32 = 0xffff_ffff;
-    let sector = u64::from(le16(boot, 11));
+    let sector = u64::from(u16_or_zero(boot, 11));
     // Above 128 it is 2 to the power of what is missing to 256.
     let per_cluster = match boot[13] {
         n @ 0..=128 => u64::from(n),
@@ -176,17 +183,17 @@ fn ntfs_label(probe: &mut Probe<'_>, boot: &[u8]) -> io::Result<Option<String>> 
     if !(512..=64 << 10).contains(&record) {
         return Ok(None);
     }
-    let at = le64(boot, 48).saturating_mul(cluster).saturating_add(VOLUME * record);
+    let at = u64_or_zero(boot, 48).saturating_mul(cluster).saturating_add(VOLUME * record);
     let Some(record) = probe.with_magic((at, record), 0, b"FILE")? else { return Ok(None) };
-    let mut at = usize::from(le16(&record, 20));
-    while at + 24 <= record.len() && le32(&record, at) != END {
-        let len = usize::try_from(le32(&record, at + 4)).unwrap_or(usize::MAX);
+    let mut at = usize::from(u16_or_zero(&record, 20));
+    while at + 24 <= record.len() && u32_or_zero(&record, at) != END {
+        let len = usize::try_from(u32_or_zero(&record, at + 4)).unwrap_or(usize::MAX);
         if len < 24 {
             break;
         }
-        if le32(&record, at) == NAME {
-            let value = at + usize::from(le16(&record, at + 20));
-            let bytes = usize::try_from(le32(&record, at + 16)).unwrap_or(usize::MAX);
+        if u32_or_zero(&record, at) == NAME {
+            let value = at + usize::from(u16_or_zero(&record, at + 20));
+            let bytes = usize::try_from(u32_or_zero(&record, at + 16)).unwrap_or(usize::MAX);
             let end = value.saturating_add(bytes);
             return Ok(record.get(value..end).map(utf16));
         }

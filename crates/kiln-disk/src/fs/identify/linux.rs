@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{Content, ContentKind, Probe, le16, le32, text, utf16};
+use super::{Content, ContentKind, Probe, text, utf16};
+use crate::le::{u16_or_zero, u32_or_zero};
 
 /// Where the superblock of ext, F2FS and EROFS is.
 const SUPERBLOCK: u64 = 1024;
@@ -17,10 +18,13 @@ pub(super) fn ext(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     const EXT2_INCOMPAT: u32 = 0x12;
     const EXT3_INCOMPAT: u32 = 0x16;
     let found = probe.with_magic((SUPERBLOCK, 1024), 56, &[0x53, 0xef])?;
-    let Some(block) = found.filter(|block| le32(block, 24) <= 6 && le32(block, 4) != 0) else {
+    let Some(block) =
+        found.filter(|block| u32_or_zero(block, 24) <= 6 && u32_or_zero(block, 4) != 0)
+    else {
         return Ok(None);
     };
-    let (compat, incompat, ro) = (le32(&block, 0x5c), le32(&block, 0x60), le32(&block, 0x64));
+    let (compat, incompat, ro) =
+        (u32_or_zero(&block, 0x5c), u32_or_zero(&block, 0x60), u32_or_zero(&block, 0x64));
     let old = ro & !OLD_RO_COMPAT == 0;
     let kind = if incompat & JOURNAL_DEVICE != 0 {
         ContentKind::ExtJournal
@@ -67,7 +71,7 @@ pub(super) fn squashfs(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     // Only version 4, which has had the low byte first since 2009.
     let found = probe.with_magic((0, 96), 0, b"hsqs")?;
     let content = Content::bare(ContentKind::Squashfs);
-    Ok(found.filter(|block| le16(block, 28) == 4).map(|_| content))
+    Ok(found.filter(|block| u16_or_zero(block, 28) == 4).map(|_| content))
 }
 
 pub(super) fn swap(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{Content, ContentKind, Probe, le16, le32, text};
+use super::{Content, ContentKind, Probe, text};
+use crate::le::{u16_or_zero, u32_or_zero, u64_or_zero};
 
 /// The magic number of md's superblock, all versions.
 const MD: [u8; 4] = 0xa92b_4efc_u32.to_le_bytes();
@@ -15,7 +16,9 @@ pub(super) fn mdraid(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     for at in [end, Some(0), Some(4096)].into_iter().flatten() {
         let found = probe.with_magic((at, 256), 0, &MD)?;
         // The superblock says where it is itself, in sectors.
-        if let Some(block) = found.filter(|b| le32(b, 4) == 1 && super::le64(b, 144) == at / 512) {
+        if let Some(block) =
+            found.filter(|b| u32_or_zero(b, 4) == 1 && u64_or_zero(b, 144) == at / 512)
+        {
             let content = Content::bare(ContentKind::Mdraid);
             return Ok(Some(content.uuid(&block[16..32]).label(text(&block[32..64]))));
         }
@@ -23,7 +26,9 @@ pub(super) fn mdraid(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     // Version 0.90 is in the last whole 64 KiB.
     let Some(at) = (size / (64 << 10)).checked_sub(1) else { return Ok(None) };
     let found = probe.with_magic((at * (64 << 10), 256), 0, &MD)?;
-    let Some(block) = found.filter(|block| le32(block, 4) == 0 && le32(block, 8) == 90) else {
+    let Some(block) =
+        found.filter(|block| u32_or_zero(block, 4) == 0 && u32_or_zero(block, 8) == 90)
+    else {
         return Ok(None);
     };
     let uuid = [&block[20..24], &block[52..64]].concat();
@@ -36,7 +41,7 @@ pub(super) fn lvm(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
         let Some(label) = found.filter(|label| label[24..].starts_with(b"LVM2 001")) else {
             continue;
         };
-        let at = usize::try_from(le32(&label, 20)).unwrap_or(usize::MAX);
+        let at = usize::try_from(u32_or_zero(&label, 20)).unwrap_or(usize::MAX);
         let id = at.checked_add(32).and_then(|end| label.get(at..end)).map(text);
         let content = Content::bare(ContentKind::LvmPv);
         return Ok(Some(match id.filter(|id| id.len() == 32 && id.is_ascii()) {
@@ -55,7 +60,7 @@ fn grouped(id: &str) -> String {
 
 pub(super) fn luks(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     let Some(header) = probe.with_magic((0, 512), 0, b"LUKS\xba\xbe")? else { return Ok(None) };
-    let version = le16(&header, 6).swap_bytes();
+    let version = u16_or_zero(&header, 6).swap_bytes();
     let content = Content::bare(ContentKind::Luks { version });
     let label = if version == 2 { text(&header[24..72]) } else { String::new() };
     let uuid = text(&header[168..208]);

@@ -14,6 +14,7 @@ use super::super::kind::PartitionKind;
 use super::super::read::Partition;
 use super::plan::MOST_NAME;
 use crate::device::Device;
+use crate::le::{u32_or_zero, u64_or_zero};
 
 const MAGIC: &[u8] = b"EFI PART";
 /// The least bytes of a header and of an entry.
@@ -58,14 +59,6 @@ pub(in super::super) struct GptDisk {
     backup: u64,
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
-}
-
 fn id_at(bytes: &[u8], at: usize) -> Uuid {
     bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).map_or(Uuid::nil(), Uuid::from_bytes_le)
 }
@@ -100,23 +93,24 @@ fn copy(
     if !header.starts_with(MAGIC) {
         return wrong("it is not there".to_owned());
     }
-    let len = u64::from(u32_at(&header, 12));
+    let len = u64::from(u32_or_zero(&header, 12));
     if !(LEAST_HEADER..=sector).contains(&len) {
         return wrong(format!("its header has {len} bytes"));
     }
     let mut summed = header[..index(len)].to_vec();
     put(&mut summed, CRC, &[0; 4]);
-    if crc32fast::hash(&summed) != u32_at(&header, CRC) {
+    if crc32fast::hash(&summed) != u32_or_zero(&header, CRC) {
         return wrong("the checksum of its header is wrong".to_owned());
     }
-    if u64_at(&header, MY_LBA) != lba {
-        return wrong(format!("its header is for sector {}", u64_at(&header, MY_LBA)));
+    if u64_or_zero(&header, MY_LBA) != lba {
+        return wrong(format!("its header is for sector {}", u64_or_zero(&header, MY_LBA)));
     }
-    let (first, last) = (u64_at(&header, FIRST_USABLE), u64_at(&header, LAST_USABLE));
+    let (first, last) = (u64_or_zero(&header, FIRST_USABLE), u64_or_zero(&header, LAST_USABLE));
     if first > last.saturating_add(1) || last >= sectors {
         return wrong(format!("it is for sectors {first} to {last} of {sectors}"));
     }
-    let (count, each) = (u64::from(u32_at(&header, COUNT)), u64::from(u32_at(&header, ENTRY_LEN)));
+    let (count, each) =
+        (u64::from(u32_or_zero(&header, COUNT)), u64::from(u32_or_zero(&header, ENTRY_LEN)));
     let bytes = count * each;
     if !each.is_power_of_two()
         || !(LEAST_ENTRY..=MOST_ENTRY).contains(&each)
@@ -125,13 +119,13 @@ fn copy(
     {
         return wrong(format!("it has {count} entries of {each} bytes"));
     }
-    let at = u64_at(&header, ARRAY_LBA);
+    let at = u64_or_zero(&header, ARRAY_LBA);
     if at.checked_add(bytes.div_ceil(sector)).is_none_or(|end| end > sectors) || at < 2 {
         return wrong(format!("its entries begin in sector {at} of {sectors}"));
     }
     let mut array = vec![0; index(bytes)];
     device.read_at(at * sector, &mut array).map_err(TableError::reading)?;
-    if crc32fast::hash(&array) != u32_at(&header, ARRAY_CRC) {
+    if crc32fast::hash(&array) != u32_or_zero(&header, ARRAY_CRC) {
         return wrong("the checksum of its entries is wrong".to_owned());
     }
     Ok(Ok(Copy { header, array }))
@@ -156,7 +150,7 @@ impl GptDisk {
         let mut backup = None;
         for sector in SECTORS {
             let sectors = device.size() / sector;
-            let said = header_there(device, sector)?.map(|header| u64_at(&header, OTHER_LBA));
+            let said = header_there(device, sector)?.map(|header| u64_or_zero(&header, OTHER_LBA));
             for lba in [sectors.checked_sub(1), said].into_iter().flatten() {
                 match copy(device, sector, lba)? {
                     // The first header again is no copy.
@@ -179,7 +173,7 @@ impl GptDisk {
         primary: Copy,
     ) -> Result<Self, TableError> {
         let sectors = device.size() / sector;
-        let backup = u64_at(&primary.header, OTHER_LBA);
+        let backup = u64_or_zero(&primary.header, OTHER_LBA);
         let mut notes = Vec::new();
         match copy(device, sector, backup)? {
             Ok(copy) if copy.array != primary.array => {
@@ -189,7 +183,7 @@ impl GptDisk {
             Ok(_) => {}
             Err(what) => notes.push(Note::BackupDamaged { what }),
         }
-        let primary_array = u64_at(&primary.header, ARRAY_LBA);
+        let primary_array = u64_or_zero(&primary.header, ARRAY_LBA);
         let Copy { header, array } = primary;
         Ok(Self { sector, notes, sectors, header, array, primary_array, backup })
     }
@@ -210,11 +204,12 @@ impl GptDisk {
 
     /// Returns where the space for partitions ends, in bytes.
     pub(in super::super) fn end(&self) -> u64 {
-        (u64_at(&self.header, LAST_USABLE) + 1) * self.sector
+        (u64_or_zero(&self.header, LAST_USABLE) + 1) * self.sector
     }
 
     fn entry_len(&self) -> usize {
-        usize::try_from(u32_at(&self.header, ENTRY_LEN)).expect("an entry was checked to be short")
+        usize::try_from(u32_or_zero(&self.header, ENTRY_LEN))
+            .expect("an entry was checked to be short")
     }
 
     /// Returns the partitions in the order of their numbers, and adds to `notes` what is left
@@ -226,12 +221,12 @@ impl GptDisk {
             if kind.is_nil() {
                 continue;
             }
-            let (first, last) = (u64_at(entry, 32), u64_at(entry, 40));
+            let (first, last) = (u64_or_zero(entry, 32), u64_or_zero(entry, 40));
             if first > last || last >= self.sectors {
                 notes.push(Note::Ignored { number });
                 continue;
             }
-            let flags = u64_at(entry, 48);
+            let flags = u64_or_zero(entry, 48);
             let (name, _) = entry[56..56 + 2 * MOST_NAME].as_chunks::<2>();
             let units = name.iter().map(|unit| u16::from_le_bytes(*unit));
             let name = char::decode_utf16(units.take_while(|unit| *unit != 0));
@@ -272,12 +267,12 @@ impl GptDisk {
     /// `None` if such a disk has no room for the table.
     pub(in super::super) fn end_on(&self, size: u64) -> Option<u64> {
         let end = (size / self.sector).checked_sub(1 + self.array_sectors())?;
-        (end > u64_at(&self.header, FIRST_USABLE)).then_some(end * self.sector)
+        (end > u64_or_zero(&self.header, FIRST_USABLE)).then_some(end * self.sector)
     }
 
     /// Returns where the space for partitions begins, in bytes.
     pub(in super::super) fn begin(&self) -> u64 {
-        u64_at(&self.header, FIRST_USABLE).saturating_mul(self.sector)
+        u64_or_zero(&self.header, FIRST_USABLE).saturating_mul(self.sector)
     }
 
     /// Returns whether both copies can be written to a disk of `size` bytes without a byte of a
@@ -332,7 +327,8 @@ impl GptDisk {
         put(&mut header, OTHER_LBA, &places.1.to_le_bytes());
         put(&mut header, ARRAY_LBA, &array.to_le_bytes());
         put(&mut header, CRC, &[0; 4]);
-        let len = usize::try_from(u32_at(&header, 12)).expect("it was checked to fit a sector");
+        let len =
+            usize::try_from(u32_or_zero(&header, 12)).expect("it was checked to fit a sector");
         let sum = crc32fast::hash(&header[..len]);
         put(&mut header, CRC, &sum.to_le_bytes());
         header
@@ -345,8 +341,8 @@ impl GptDisk {
         device.read_at(0, &mut mbr).map_err(TableError::reading)?;
         let whole = |sectors: u64| u32::try_from(sectors - 1).unwrap_or(u32::MAX);
         for at in (0..4).map(|n| 446 + 16 * n) {
-            let protective = mbr[at + 4] == 0xee && u32_at(&mbr, at + 8) == 1;
-            let len = u32_at(&mbr, at + 12);
+            let protective = mbr[at + 4] == 0xee && u32_or_zero(&mbr, at + 8) == 1;
+            let len = u32_or_zero(&mbr, at + 12);
             let to_end = len == u32::MAX
                 || len == whole(self.sectors)
                 || u64::from(len) == self.backup

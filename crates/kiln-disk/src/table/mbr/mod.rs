@@ -13,6 +13,7 @@ use super::error::{Note, TableError};
 use super::kind::PartitionKind;
 use super::read::Partition;
 use crate::device::Device;
+use crate::le::u32_at;
 
 pub(super) use edit::set_end;
 
@@ -39,10 +40,6 @@ struct Entry {
     start: u64,
     /// In sectors.
     len: u64,
-}
-
-fn u32_at(bytes: &Sector, at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 impl Entry {

@@ -6,6 +6,7 @@
 
 use super::super::FatError;
 use crate::device::Device;
+use crate::le::{u16_at, u32_at};
 
 /// The most clusters of FAT12, FAT16 and FAT32: Linux, fs/fat/fat.h, `MAX_FAT12` and on.
 const MOST_12: u64 = 0xff4;
@@ -63,7 +64,7 @@ impl Boot {
     }
 
     fn parse(b: &[u8; 512], size: u64) -> Result<Self, FatError> {
-        let (le16, le32) = (|at: usize| le16(b, at), |at: usize| le32(b, at));
+        let (le16, le32) = (|at: usize| u16_at(b, at), |at: usize| u32_at(b, at));
         let sector = u64::from(le16(11));
         let per_cluster = u64::from(b[13]);
         let (reserved, copies) = (u64::from(le16(14)), u64::from(b[16]));
@@ -170,15 +171,6 @@ fn kind_of(fat32: bool, clusters: u64) -> FatKind {
 
 fn not(why: &str) -> FatError {
     FatError::NotFat { why: why.to_owned() }
-}
-
-fn le16(b: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([b[at], b[at + 1]])
-}
-
-/// Returns the 32-bit number at an offset.
-pub(super) fn le32(b: &[u8], at: usize) -> u32 {
-    u32::from(le16(b, at)) | u32::from(le16(b, at + 2)) << 16
 }
 
 fn field(b: &[u8], at: usize) -> [u8; 11] {

@@ -13,6 +13,7 @@ use super::super::name::{self, Short};
 use super::super::{ENTRY, FatError};
 use super::Node;
 use super::table::Run;
+use crate::le::u32_at;
 
 /// The most bytes of a directory: `FAT_MAX_DIR_SIZE` of Linux, 65536 entries.
 pub(super) const MOST_BYTES: u64 = 2 << 20;
@@ -58,7 +59,7 @@ impl Item {
     }
 
     pub(super) fn size(&self) -> u32 {
-        super::boot::le32(&self.raw, 28)
+        u32_at(&self.raw, 28)
     }
 
     pub(super) fn set_size(&mut self, size: u32) {

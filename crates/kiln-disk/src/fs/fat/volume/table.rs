@@ -9,6 +9,7 @@ use std::io;
 use super::super::FatError;
 use super::boot::{Boot, FatKind};
 use crate::device::{Device, len64};
+use crate::le::u32_at;
 
 /// Bytes of a page: a multiple of the sectors and of 12, 16 and 32 bits, and more than all of
 /// FAT12, so that no entry lies in two.
@@ -373,7 +374,7 @@ pub(super) fn read_information(device: &mut dyn Device, at: u64) -> io::Result<O
     let mut b = [0; 512];
     device.read_at(at, &mut b)?;
     let known = b.starts_with(b"RRaA") && b[484..488] == *b"rrAa";
-    Ok(known.then(|| (super::boot::le32(&b, 488), super::boot::le32(&b, 492))))
+    Ok(known.then(|| (u32_at(&b, 488), u32_at(&b, 492))))
 }
 
 /// Writes the two numbers of the sector of information, if there is one.

@@ -4,9 +4,10 @@
 //! Source: ECMA-119, 8; Joliet 1995, "Identifying the Joliet Supplementary Volume Descriptor";
 //! Phoenix and IBM, "El Torito Bootable CD-ROM Format Specification", 1.0; UEFI 2.10, 13.3.2.1.
 
-use super::record::{Extent, Head, le16, le32};
+use super::record::{Extent, Head};
 use super::{IsoFsError, SECTOR64};
 use crate::device::Device;
+use crate::le::{u16_at, u32_at};
 
 /// The first volume descriptor's sector: ECMA-119, 6.2.1.
 const FIRST: u64 = 16;
@@ -45,7 +46,7 @@ impl Volumes {
             let b = read_sector(device, sector * SECTOR64, "read a volume descriptor")?;
             let Some(b) = b.filter(|b| b[1..6] == *b"CD001") else { break };
             match b[0] {
-                0 if b[7..].starts_with(EL_TORITO) => catalogue = Some(u64::from(le32(&b, 71))),
+                0 if b[7..].starts_with(EL_TORITO) => catalogue = Some(u64::from(u32_at(&b, 71))),
                 1 if primary.is_none() => primary = Some(Volume::parse(&b)?),
                 // Level 1, 2 or 3 of UCS-2.
                 2 if matches!(b[88..91], [b'%', b'/', b'@' | b'C' | b'E']) => {
@@ -94,13 +95,13 @@ impl Volumes {
 impl Volume {
     fn parse(b: &[u8]) -> Result<Self, IsoFsError> {
         let not = |why: String| IsoFsError::NotIso { why };
-        let block = u64::from(le16(b, 128));
+        let block = u64::from(u16_at(b, 128));
         if ![512, 1024, 2048].contains(&block) {
             return Err(not(format!("blocks of {block} bytes")));
         }
         let head = Head::parse(&b[156..190]).ok_or_else(|| not("no root directory".to_owned()))?;
         let root = Extent { block: head.extent.block, len: head.extent.len };
-        let size = u64::from(le32(b, 80)) * block;
+        let size = u64::from(u32_at(b, 80)) * block;
         Ok(Self { label: b[40..72].to_vec(), block, root, head, size })
     }
 }
@@ -155,8 +156,8 @@ impl BootImage {
             platform,
             bootable: entry[0] == 0x88,
             media: entry[1] & 15,
-            at: u64::from(le32(entry, 8)) * SECTOR64,
-            size: u64::from(le16(entry, 6)) * 512,
+            at: u64::from(u32_at(entry, 8)) * SECTOR64,
+            size: u64::from(u16_at(entry, 6)) * 512,
         }
     }
 }

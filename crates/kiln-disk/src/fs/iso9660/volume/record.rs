@@ -5,6 +5,7 @@
 
 use super::super::SECTOR;
 use super::IsoFsError;
+use crate::le::u32_at;
 
 /// Flags of a record: it is a directory, it goes with another file, another part follows.
 const DIRECTORY: u8 = 0x02;
@@ -40,8 +41,8 @@ impl Head {
         let date = &b[18..25];
         // Extended attributes lie before the contents.
         let skipped = u32::from(b[1]);
-        let block = le32(b, 2).checked_add(skipped)?;
-        let extent = Extent { block, len: le32(b, 10) };
+        let block = u32_at(b, 2).checked_add(skipped)?;
+        let extent = Extent { block, len: u32_at(b, 10) };
         let interleaved = b[26] != 0 || b[27] != 0;
         Some(Self { extent, time: short_time(date), flags: b[25], interleaved })
     }
@@ -88,16 +89,6 @@ pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record<'_>>, IsoFsError> {
         }
     }
     Ok(all)
-}
-
-/// Returns the 16-bit number at an offset, which must be there, from its little-endian half.
-pub(super) fn le16(b: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([b[at], b[at + 1]])
-}
-
-/// Returns the 32-bit number at an offset, as [`le16`].
-pub(super) fn le32(b: &[u8], at: usize) -> u32 {
-    u32::from(le16(b, at)) | u32::from(le16(b, at + 2)) << 16
 }
 
 /// Returns the seconds since 1970 of a date of seven bytes: ECMA-119, 9.1.5.

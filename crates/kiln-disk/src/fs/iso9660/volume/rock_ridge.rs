@@ -4,9 +4,10 @@
 //! Source: SUSP 1.10, 5 (`SP`, `CE`, `ST`) and RRIP 1.10, 4.1 (`PX`, `PN`, `SL`, `NM`, `CL`, `RE`,
 //! `TF`); `ZF` is that of libisofs, doc/zisofs_format.txt.
 
-use super::record::{le32, long_time, short_time};
+use super::record::{long_time, short_time};
 use super::{IsoFsError, SECTOR64};
 use crate::device::Device;
+use crate::le::u32_at;
 
 /// How often one record's entries may go on elsewhere.
 const MOST_CONTINUATIONS: usize = 64;
@@ -129,7 +130,7 @@ impl RockRidge {
             match signature {
                 b"ST" => break,
                 b"CE" if data.len() >= 24 => {
-                    next = Some([le32(data, 0), le32(data, 8), le32(data, 16)]);
+                    next = Some([u32_at(data, 0), u32_at(data, 8), u32_at(data, 16)]);
                 }
                 _ => self.entry(signature, data),
             }
@@ -141,9 +142,11 @@ impl RockRidge {
         self.found |= matches!(signature, b"RR" | b"PX" | b"NM" | b"TF" | b"SL" | b"CL" | b"RE");
         match signature {
             b"PX" if data.len() >= 32 => {
-                self.posix = Some([0, 8, 16, 24].map(|at| le32(data, at)));
+                self.posix = Some([0, 8, 16, 24].map(|at| u32_at(data, at)));
             }
-            b"PN" if data.len() >= 16 => self.device = Some(device(le32(data, 0), le32(data, 8))),
+            b"PN" if data.len() >= 16 => {
+                self.device = Some(device(u32_at(data, 0), u32_at(data, 8)))
+            }
             // Bits 1 and 2: the name is `.` or `..`.
             b"NM" if data.first().is_some_and(|flags| flags & 6 == 0) => {
                 self.name.extend_from_slice(&data[1..]);
@@ -151,7 +154,7 @@ impl RockRidge {
             }
             b"SL" if !data.is_empty() => self.target.take(&data[1..]),
             b"TF" if !data.is_empty() => self.time = modified(data).or(self.time),
-            b"CL" if data.len() >= 8 => self.child = Some(le32(data, 0)),
+            b"CL" if data.len() >= 8 => self.child = Some(u32_at(data, 0)),
             b"RE" => self.relocated = true,
             b"ZF" => self.packed = true,
             _ => (),
