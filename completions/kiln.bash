@@ -1775,7 +1775,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__customize)
-            opts="-o -c -q -v -h -V --output --dry-run --network --no-network --list-operations --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --network --no-network --list-operations --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1786,6 +1786,14 @@ _kiln() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1987,14 +1995,6 @@ _kiln() {
                     return 0
                     ;;
                 --write)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
-                    return 0
-                    ;;
-                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2568,7 +2568,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__seal)
-            opts="-o -c -q -v -h -V --output --dry-run --operation --operations --enable --list-operations --remove-user-accounts --keep-user-accounts --script --network --no-network --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --operation --operations --enable --list-operations --remove-user-accounts --keep-user-accounts --script --network --no-network --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2579,6 +2579,14 @@ _kiln() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2804,14 +2812,6 @@ _kiln() {
                     return 0
                     ;;
                 --write)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "raw qcow2" -- "${cur}"))
-                    return 0
-                    ;;
-                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -5,63 +5,30 @@
 
 use std::fs::File;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kiln_disk::device::Device;
 use kiln_disk::format::qcow2::{Compression, Encryption, Qcow2File};
 use kiln_disk::format::{Format, FormatError, ImageInfo, RawContent, probe, probe_complete};
 use kiln_disk::fs::iso9660::Iso;
 use kiln_spec::Bytes;
-use kiln_testkit::{need_program, run};
+use kiln_testkit::{Folder, need_program, run};
 
-struct Folder(tempfile::TempDir);
+/// Makes a raw image of 8 MiB and a bit: a table of partitions, noise, zeros, text.
+fn raw_disk(folder: &Folder, name: &str) {
+    let mut disk = vec![0; (8 << 20) + 1536];
+    disk[446..462].copy_from_slice(&[0x80, 0, 2, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    noise(&mut disk[1 << 20..2 << 20], 1);
+    disk[3 << 20..(3 << 20) + 300_000].fill(b'x');
+    let end = disk.len() - 700;
+    noise(&mut disk[end..], 2);
+    std::fs::write(folder.path(name), disk).unwrap();
+}
 
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    /// Runs `qemu-img`; names that begin with `@` are files in the folder.
-    fn qemu_img(&self, args: &str) -> String {
-        self.run("qemu-img", args)
-    }
-
-    fn run(&self, program: &str, args: &str) -> String {
-        let args: Vec<String> = args
-            .split(' ')
-            .map(|a| match a.split_once('@') {
-                Some((before, name)) => format!("{before}{}", self.text(name)),
-                None => a.to_owned(),
-            })
-            .collect();
-        let mut argv = vec![program];
-        argv.extend(args.iter().map(String::as_str));
-        run(&argv).success().stdout
-    }
-
-    fn bytes(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
-    }
-
-    /// A raw image of 8 MiB and a bit: a table of partitions, noise, zeros, text.
-    fn disk(&self, name: &str) {
-        let mut disk = vec![0; (8 << 20) + 1536];
-        disk[446..462].copy_from_slice(&[0x80, 0, 2, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
-        disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-        noise(&mut disk[1 << 20..2 << 20], 1);
-        disk[3 << 20..(3 << 20) + 300_000].fill(b'x');
-        let end = disk.len() - 700;
-        noise(&mut disk[end..], 2);
-        std::fs::write(self.path(name), disk).unwrap();
-    }
+/// Runs `qemu-img`; names that begin with `@` are files in the folder.
+fn qemu_img(folder: &Folder, args: &str) -> String {
+    folder.run(&format!("qemu-img {args}"))
 }
 
 /// Fills with bytes that nothing compresses: Knuth's MMIX numbers.
@@ -96,7 +63,7 @@ fn every_shape_of_qcow2_is_read() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     for (options, version, cluster) in [
         ("", 3, 65_536),
         ("-o compat=0.10", 2, 65_536),
@@ -112,7 +79,7 @@ fn every_shape_of_qcow2_is_read() {
         ("-o lazy_refcounts=on", 3, 65_536),
     ] {
         let args = format!("convert -f raw -O qcow2 {options} @disk.raw @it.qcow2");
-        folder.qemu_img(&args.replace("  ", " "));
+        qemu_img(&folder, &args.replace("  ", " "));
         let info = look_all(&folder.path("it.qcow2")).unwrap();
         assert_eq!(info.virtual_size, Bytes((8 << 20) + 1536), "{options}");
         assert_eq!(info.format.name(), "qcow2");
@@ -132,8 +99,8 @@ fn what_an_image_takes_from_elsewhere_is_told_and_refused() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
-    folder.qemu_img("create -q -f qcow2 -F raw -b @disk.raw @linked.qcow2");
+    raw_disk(&folder, "disk.raw");
+    qemu_img(&folder, "create -q -f qcow2 -F raw -b @disk.raw @linked.qcow2");
     let info = look(&folder.path("linked.qcow2")).unwrap();
     let linked = info.qcow2().unwrap();
     assert_eq!(linked.backing_file.as_deref(), Some(folder.text("disk.raw").as_str()));
@@ -148,20 +115,22 @@ fn what_an_image_takes_from_elsewhere_is_told_and_refused() {
     );
     assert!(error.hint().unwrap().contains("qemu-img convert -O qcow2 it whole.qcow2"));
     // A name that means more to QEMU than a file's name is given as it stands.
-    folder.qemu_img(
+    qemu_img(
+        &folder,
         "rebase -u -F raw -b json:{\"driver\":\"file\",\"filename\":\"/etc/shadow\"} @linked.qcow2",
     );
     let info = look(&folder.path("linked.qcow2")).unwrap();
     assert!(info.qcow2().unwrap().backing_file.as_deref().unwrap().contains("/etc/shadow"));
 
-    folder.qemu_img("create -q -f qcow2 -o data_file=@data.raw,data_file_raw=on @split.qcow2 4M");
+    qemu_img(&folder, "create -q -f qcow2 -o data_file=@data.raw,data_file_raw=on @split.qcow2 4M");
     let info = look(&folder.path("split.qcow2")).unwrap();
     assert!(info.qcow2().unwrap().data_file.as_deref().unwrap().ends_with("data.raw"));
     info.check_complete(&mut File::open(folder.path("split.qcow2")).unwrap(), "it").unwrap();
     let error = look_all(&folder.path("split.qcow2")).unwrap_err();
     assert!(matches!(error, FormatError::DataFile { .. }), "{error}");
 
-    folder.qemu_img(
+    qemu_img(
+        &folder,
         "create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 @luks.qcow2 4M",
     );
     let info = look(&folder.path("luks.qcow2")).unwrap();
@@ -175,10 +144,10 @@ fn marks_and_snapshots_are_seen() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
-    folder.qemu_img("convert -f raw -O qcow2 @disk.raw @it.qcow2");
-    folder.qemu_img("snapshot -c one @it.qcow2");
-    folder.qemu_img("snapshot -c two @it.qcow2");
+    raw_disk(&folder, "disk.raw");
+    qemu_img(&folder, "convert -f raw -O qcow2 @disk.raw @it.qcow2");
+    qemu_img(&folder, "snapshot -c one @it.qcow2");
+    qemu_img(&folder, "snapshot -c two @it.qcow2");
     let info = look_all(&folder.path("it.qcow2")).unwrap();
     assert_eq!(info.qcow2().unwrap().snapshots, 2);
     let good = folder.bytes("it.qcow2");
@@ -199,9 +168,9 @@ fn an_image_cut_off_anywhere_is_noticed() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     for options in ["-o cluster_size=64k", "-c", "-o cluster_size=512", "-c -o compat=0.10"] {
-        folder.qemu_img(&format!("convert -f raw -O qcow2 {options} @disk.raw @it.qcow2"));
+        qemu_img(&folder, &format!("convert -f raw -O qcow2 {options} @disk.raw @it.qcow2"));
         let whole = folder.bytes("it.qcow2");
         of_bytes(&whole).unwrap();
         let cluster = if options.contains("512") { 512 } else { 65_536 };
@@ -230,7 +199,7 @@ fn a_huge_image_takes_no_time() {
         return;
     }
     let folder = Folder::new();
-    folder.qemu_img("create -q -f qcow2 @huge.qcow2 10T");
+    qemu_img(&folder, "create -q -f qcow2 @huge.qcow2 10T");
     let huge = folder.text("huge.qcow2");
     for at in ["0", "5T", "10995115229184"] {
         let _ = run(&["qemu-io", "-c", &format!("write -P 7 {at} 64k"), &huge]).success();
@@ -248,8 +217,8 @@ fn damaged_headers_never_end_in_a_panic() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
-    folder.qemu_img("convert -c -f raw -O qcow2 -o cluster_size=4k @disk.raw @it.qcow2");
+    raw_disk(&folder, "disk.raw");
+    qemu_img(&folder, "convert -c -f raw -O qcow2 -o cluster_size=4k @disk.raw @it.qcow2");
     let good = folder.bytes("it.qcow2");
     let mut random = vec![0; 60_000];
     noise(&mut random, 3);
@@ -278,7 +247,7 @@ fn wrong_headers_are_named() {
         return;
     }
     let folder = Folder::new();
-    folder.qemu_img("create -q -f qcow2 @it.qcow2 1G");
+    qemu_img(&folder, "create -q -f qcow2 @it.qcow2 1G");
     let good = folder.bytes("it.qcow2");
     let with = |at: usize, value: &[u8]| {
         let mut bytes = good.clone();
@@ -322,7 +291,7 @@ fn other_formats_are_named_with_the_way_out() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     for (format, what) in [
         ("vmdk", "a VMDK image"),
         ("vpc", "a VHD image"),
@@ -334,7 +303,7 @@ fn other_formats_are_named_with_the_way_out() {
         ("vpc -o subformat=fixed", "a VHD image"),
         ("vmdk -o subformat=monolithicFlat", "a VMDK image's description"),
     ] {
-        folder.qemu_img(&format!("convert -f raw -O {format} @disk.raw @it"));
+        qemu_img(&folder, &format!("convert -f raw -O {format} @disk.raw @it"));
         let error = look(&folder.path("it")).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -353,7 +322,7 @@ fn other_formats_are_named_with_the_way_out() {
         if !need_program(program) {
             continue;
         }
-        folder.run(program, args);
+        folder.run(&format!("{program} {args}"));
         let packed = std::fs::read_dir(folder.path(""))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -386,7 +355,7 @@ fn what_is_no_image_is_named() {
 #[test]
 fn raw_images_are_known_by_their_content() {
     let folder = Folder::new();
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     let content = |path: &Path| match look_all(path).unwrap().format {
         Format::Raw(content) => content,
         other => panic!("{other:?}"),
@@ -417,7 +386,7 @@ fn raw_images_are_known_by_their_content() {
         }
         let file = File::create(folder.path("fs.raw")).unwrap();
         file.set_len(400 << 20).unwrap();
-        folder.run(program, args);
+        folder.run(&format!("{program} {args}"));
         assert_eq!(content(&folder.path("fs.raw")), expected, "{program} {args}");
         if expected == RawContent::Ext {
             file.set_len(300 << 20).unwrap();
@@ -464,7 +433,7 @@ fn what_is_read_is_what_qemu_reads() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     let disk = folder.bytes("disk.raw");
     for options in [
         "",
@@ -481,7 +450,7 @@ fn what_is_read_is_what_qemu_reads() {
         "-o preallocation=metadata",
     ] {
         let args = format!("convert -f raw -O qcow2 {options} @disk.raw @it.qcow2");
-        folder.qemu_img(&args.replace("  ", " "));
+        qemu_img(&folder, &args.replace("  ", " "));
         let it = folder.text("it.qcow2");
         assert!(read_all(Path::new(&it)) == disk, "{options}");
         // Now with holes, zeros and parts of clusters written over it.
@@ -502,7 +471,7 @@ fn what_is_read_is_what_qemu_reads() {
         argv.push(&it);
         let _ = run(&argv);
         look_all(Path::new(&it)).unwrap();
-        folder.qemu_img("convert -O raw @it.qcow2 @back.raw");
+        qemu_img(&folder, "convert -O raw @it.qcow2 @back.raw");
         let changed = folder.bytes("back.raw");
         assert!(
             changed[6_000_128..6_000_640] == [2; 512]
@@ -518,7 +487,7 @@ fn a_device_is_not_written_and_ends_where_it_ends() {
         return;
     }
     let folder = Folder::new();
-    folder.qemu_img("create -q -f qcow2 @it.qcow2 10T");
+    qemu_img(&folder, "create -q -f qcow2 @it.qcow2 10T");
     let mut disk = Qcow2File::open(File::open(folder.path("it.qcow2")).unwrap(), "it").unwrap();
     let mut byte = [1];
     disk.read_at((10 << 40) - 1, &mut byte).unwrap();
@@ -527,7 +496,7 @@ fn a_device_is_not_written_and_ends_where_it_ends() {
     assert_eq!(past.kind(), std::io::ErrorKind::UnexpectedEof);
     let written = disk.write_at(0, &byte).unwrap_err();
     assert_eq!(written.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     let raw = Qcow2File::open(File::open(folder.path("disk.raw")).unwrap(), "it").unwrap_err();
     assert_eq!(raw.to_string(), "`it` is a raw image, which cannot be used as it is");
 }
@@ -539,10 +508,10 @@ fn damaged_tables_never_end_in_a_panic() {
         return;
     }
     let folder = Folder::new();
-    folder.disk("disk.raw");
+    raw_disk(&folder, "disk.raw");
     for options in ["", "-c", "-c -o compression_type=zstd"] {
         let args = format!("convert -f raw -O qcow2 {options} @disk.raw @it.qcow2");
-        folder.qemu_img(&args.replace("  ", " "));
+        qemu_img(&folder, &args.replace("  ", " "));
         let good = folder.bytes("it.qcow2");
         let mut random = vec![0; 4000];
         noise(&mut random, 5);

@@ -9,41 +9,11 @@ use std::time::{Duration, Instant};
 
 use kiln_disk::device::{Device, RawFile};
 use kiln_disk::image::{Backing, DiskImage, FormatName, ImageError, Mode, OpenOptions, Warning};
-use kiln_testkit::{Output, need, need_program, run};
+use kiln_testkit::{Folder, need, need_program, run};
 
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Runs a program; words that begin with `@` are files in the folder.
-    fn try_run(&self, words: &str) -> Output {
-        let words: Vec<String> = words
-            .split_whitespace()
-            .map(|word| match word.split_once('@') {
-                Some((before, name)) => format!("{before}{}", self.path(name).display()),
-                None => word.to_owned(),
-            })
-            .collect();
-        run(&words.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    #[track_caller]
-    fn run(&self, words: &str) -> String {
-        self.try_run(words).success().stdout
-    }
-
-    /// Runs a command of qemu-io on `@it`.
-    fn qemu_io(&self, command: &str) {
-        let it = self.path("it");
-        let _ = run(&["qemu-io", "-c", command, it.to_str().unwrap()]).success();
-    }
+/// Runs a command of qemu-io on `@it`.
+fn qemu_io(folder: &Folder, command: &str) {
+    drop(run(&["qemu-io", "-c", command, &folder.text("it")]).success());
 }
 
 fn in_mode(mode: Mode) -> OpenOptions {
@@ -255,7 +225,7 @@ fn marks_decide_as_for_qemu() {
     image.commit().unwrap();
     assert!(fs::read(&it).unwrap()[79] & 1 == 0);
     folder.run("qemu-img check -q @it");
-    folder.qemu_io("read -P 3 1M 300k");
+    qemu_io(&folder, "read -P 3 1M 300k");
 
     let mut bytes = fs::read(&it).unwrap();
     bytes[79] |= 2;
@@ -390,11 +360,11 @@ fn damaged_images_are_refused_or_changed_and_never_a_panic() {
     ] {
         folder.run(&format!("qemu-img create -q -f qcow2 {options} @it 4M"));
         let kind = if options.contains("512") { "" } else { "-c " };
-        folder.qemu_io("write -P 1 100k 300k");
-        folder.qemu_io(&format!("write {kind}-P 2 1M 16k"));
+        qemu_io(&folder, "write -P 1 100k 300k");
+        qemu_io(&folder, &format!("write {kind}-P 2 1M 16k"));
         if !options.contains("=1") {
             folder.run("qemu-img snapshot -c one @it");
-            folder.qemu_io("write -P 3 200k 300k");
+            qemu_io(&folder, "write -P 3 200k 300k");
         }
         let mut good = fs::read(&it).unwrap();
         if options.contains("lazy") {

@@ -6,6 +6,7 @@
 //! `KILN_TEST_REQUIRE` set a missing need is a failure.
 
 mod files;
+mod folder;
 pub mod fuzz;
 pub mod http;
 
@@ -13,6 +14,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 pub use files::Files;
+pub use folder::Folder;
 pub use fuzz::Rng;
 
 /// What a program wrote and how it ended.

@@ -189,15 +189,7 @@ fn item(tree: &mut dyn Tree, path: &GuestPath, stat: &Stat) -> Result<Item, Tree
         _ => None,
     };
     Ok(Item {
-        kind: match stat.kind {
-            Kind::File => "file",
-            Kind::Directory => "directory",
-            Kind::Symlink => "link",
-            Kind::Char => "char",
-            Kind::Block => "block",
-            Kind::Fifo => "fifo",
-            Kind::Socket => "socket",
-        },
+        kind: stat.kind.name(),
         mode: format!("{:04o}", stat.attrs.mode),
         uid: stat.attrs.uid,
         gid: stat.attrs.gid,

@@ -61,6 +61,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns the word for it: `file`, `directory`, `symlink`, `char`, `block`, `fifo`, `socket`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Char => "char",
+            Self::Block => "block",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+        }
+    }
+
     const ALL: [Self; 7] = [
         Self::File,
         Self::Directory,

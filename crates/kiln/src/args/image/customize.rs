@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image customize`.
 
-use std::path::PathBuf;
-
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use kiln_guest::ops::{ArgumentError, Network, OPERATIONS, Operation, Plan, manual};
 
-use super::target::{Opening, Target};
+use super::target::TargetOrList;
 
 const EXAMPLES: &str = "EXAMPLES\n  \
     kiln image customize web.qcow2 --hostname web --ssh-inject root --timezone Europe/Berlin\n  \
@@ -25,17 +23,8 @@ const EXAMPLES: &str = "EXAMPLES\n  \
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Customize {
-    /// The image: a file; with `--output` also a name of the store
-    #[arg(value_name = "IMAGE", required_unless_present = "list_operations")]
-    pub(crate) image: Option<String>,
-    /// Leave the image as it is and make a changed copy: a file, or a new name of the store
-    ///
-    /// A word without `/` and `.` is a name of the store.
-    #[arg(short, long, value_name = "FILE|NAME")]
-    pub(crate) output: Option<PathBuf>,
-    /// Do it all, show what would change, and keep nothing of it
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOrList,
     #[command(flatten)]
     pub(crate) programs: Programs,
     /// List the operations; `=long` says all about them, `=markdown` for a document
@@ -50,8 +39,6 @@ pub(crate) struct Customize {
     pub(crate) list_operations: Option<Listing>,
     #[command(flatten)]
     pub(crate) operations: Operations,
-    #[command(flatten)]
-    pub(crate) opening: Opening,
 }
 
 /// How much is said of the operations.
@@ -84,18 +71,6 @@ impl Programs {
             (_, true) => Network::None,
             _ => Network::Packages,
         }
-    }
-}
-
-impl Customize {
-    /// Returns the image that is changed; `None` if the operations are only listed.
-    pub(crate) fn target(&self) -> Option<Target> {
-        Some(Target {
-            image: self.image.clone()?,
-            output: self.output.clone(),
-            dry_run: self.dry_run,
-            opening: self.opening.clone(),
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use kiln_guest::seal::manual;
 
 use super::customize::{Listing, Operations, Programs};
-use super::target::{Opening, Target};
+use super::target::TargetOrList;
 
 /// What the long help ends with.
 fn operations() -> String {
@@ -30,17 +30,8 @@ fn operations() -> String {
 #[derive(Debug, Args)]
 #[command(after_long_help = operations())]
 pub(crate) struct Seal {
-    /// The image: a file; with `--output` also a name of the store
-    #[arg(value_name = "IMAGE", required_unless_present = "list_operations")]
-    pub(crate) image: Option<String>,
-    /// Leave the image as it is and make a sealed copy: a file, or a new name of the store
-    ///
-    /// A word without `/` and `.` is a name of the store.
-    #[arg(short, long, value_name = "FILE|NAME")]
-    pub(crate) output: Option<PathBuf>,
-    /// Show what each operation would change, and keep nothing of it
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: TargetOrList,
     /// Which operations: names, `-` before those that are not to run, `defaults`, `all`
     ///
     /// The words are taken one after the other, from none on: `defaults,-logfiles` runs all that
@@ -80,18 +71,4 @@ pub(crate) struct Seal {
     pub(crate) programs: Programs,
     #[command(flatten)]
     pub(crate) edits: Operations,
-    #[command(flatten)]
-    pub(crate) opening: Opening,
-}
-
-impl Seal {
-    /// Returns the image that is sealed; `None` if the operations are only listed.
-    pub(crate) fn target(&self) -> Option<Target> {
-        Some(Target {
-            image: self.image.clone()?,
-            output: self.output.clone(),
-            dry_run: self.dry_run,
-            opening: self.opening.clone(),
-        })
-    }
 }

@@ -33,6 +33,36 @@ pub(crate) struct Target {
     pub(crate) opening: Opening,
 }
 
+/// An image that is changed, by a verb that may list its operations instead.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TargetOrList {
+    /// The image: a file; with `--output` also a name of the store
+    #[arg(value_name = "IMAGE", required_unless_present = "list_operations")]
+    image: Option<String>,
+    /// Leave the image as it is and make a changed copy: a file, or a new name of the store
+    ///
+    /// A word without `/` and `.` is a name of the store.
+    #[arg(short, long, value_name = "FILE|NAME")]
+    output: Option<PathBuf>,
+    /// Do it all, show what would change, and keep nothing of it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    opening: Opening,
+}
+
+impl TargetOrList {
+    /// Returns the image that is changed; `None` if none was named.
+    pub(crate) fn target(&self) -> Option<Target> {
+        Some(Target {
+            image: self.image.clone()?,
+            output: self.output.clone(),
+            dry_run: self.dry_run,
+            opening: self.opening.clone(),
+        })
+    }
+}
+
 /// How an image is opened.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "How the image is opened")]

@@ -24,7 +24,7 @@ use crate::remains;
 
 /// Changes the system in an image, or lists the operations.
 pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
-    let (Some(target), None) = (args.target(), args.list_operations) else {
+    let (Some(target), None) = (args.target.target(), args.list_operations) else {
         list(ctx, args.list_operations.unwrap_or(Listing::Short));
         return Ok(0);
     };
@@ -36,11 +36,11 @@ pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
     let mut changing = open::guest_editing(ctx, &target)?;
     let network = args.programs.network();
     let report = apply(ctx, network, &plan, changing.guest.tree())?;
-    show(ctx, args.dry_run, &report);
+    show(ctx, args.target.dry_run, &report);
     changing.finish()?;
     if ctx.ui.json() {
-        ctx.ui.result(&as_json(&target.image, args.dry_run, &report));
-    } else if args.dry_run {
+        ctx.ui.result(&as_json(&target.image, args.target.dry_run, &report));
+    } else if args.target.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
     } else {
         report::tell_passwords(ctx, &report.passwords);

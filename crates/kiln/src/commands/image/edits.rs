@@ -62,7 +62,7 @@ fn line(edit: &Edit) -> String {
     match &edit.how {
         How::Removed { kind: Kind::Directory, .. } => format!("remove {path}/"),
         How::Removed { .. } => format!("remove {path}"),
-        How::Made { kind, .. } => format!("make {path} ({})", word(*kind)),
+        How::Made { kind, .. } => format!("make {path} ({})", kind.name()),
         How::Written { old, new: 0 } => format!("empty {path} ({})", Bytes(*old)),
         How::Written { old, new } => format!("change {path} ({} to {})", Bytes(*old), Bytes(*new)),
         How::Moved { to } => format!("move {path} to {to}"),
@@ -82,18 +82,6 @@ fn what(change: &Change) -> String {
     words.join(", ")
 }
 
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "file",
-        Kind::Directory => "directory",
-        Kind::Symlink => "link",
-        Kind::Char => "character device",
-        Kind::Block => "block device",
-        Kind::Fifo => "pipe",
-        Kind::Socket => "socket",
-    }
-}
-
 /// Returns changes as `--json` has them.
 pub(crate) fn as_json(edits: &Edits) -> Value {
     edits.list.iter().map(edit_as_json).collect()
@@ -102,9 +90,9 @@ pub(crate) fn as_json(edits: &Edits) -> Value {
 fn edit_as_json(edit: &Edit) -> Value {
     let mut value = match &edit.how {
         How::Removed { kind, size } => {
-            json!({ "change": "removed", "kind": word(*kind), "size": size })
+            json!({ "change": "removed", "kind": kind.name(), "size": size })
         }
-        How::Made { kind, size } => json!({ "change": "made", "kind": word(*kind), "size": size }),
+        How::Made { kind, size } => json!({ "change": "made", "kind": kind.name(), "size": size }),
         How::Written { old, new } => json!({ "change": "written", "old_size": old, "size": new }),
         How::Moved { to } => json!({ "change": "moved", "to": to.to_string() }),
         How::Linked { file } => json!({ "change": "linked", "file": file.to_string() }),

@@ -136,7 +136,7 @@ fn as_json(line: &Line) -> Value {
     let stat = &line.stat;
     json!({
         "path": line.path.to_string(),
-        "kind": kind(stat.kind),
+        "kind": stat.kind.name(),
         "mode": format!("{:04o}", stat.attrs.mode),
         "uid": stat.attrs.uid,
         "gid": stat.attrs.gid,
@@ -145,19 +145,6 @@ fn as_json(line: &Line) -> Value {
         "changed": changed(stat),
         "target": line.target,
     })
-}
-
-/// Returns the word that `--json` has for a kind.
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "file",
-        Kind::Directory => "directory",
-        Kind::Symlink => "symlink",
-        Kind::Char => "char",
-        Kind::Block => "block",
-        Kind::Fifo => "fifo",
-        Kind::Socket => "socket",
-    }
 }
 
 #[cfg(test)]

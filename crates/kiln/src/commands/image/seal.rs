@@ -21,7 +21,7 @@ use crate::error::{Class, Problem};
 
 /// Seals an image, or lists the operations.
 pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
-    let (Some(target), None) = (args.target(), args.list_operations) else {
+    let (Some(target), None) = (args.target.target(), args.list_operations) else {
         list(ctx, args.list_operations.unwrap_or(Listing::Short));
         return Ok(0);
     };
@@ -37,14 +37,14 @@ pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
     let mut changing = open::guest_editing(ctx, &target)?;
     let mut task = Task { ctx, args, plan, edited: None };
     let report = task.seal(&mut changing.guest, &selection, &options)?;
-    show(ctx, args.dry_run, &report);
+    show(ctx, args.target.dry_run, &report);
     task.renew_ca_store(&mut changing.guest, &report)?;
     changing.finish()?;
     let passwords = task.edited.map(|edited| edited.passwords).unwrap_or_default();
     if ctx.ui.json() {
-        let passwords: &[NewPassword] = if args.dry_run { &[] } else { &passwords };
-        ctx.ui.result(&as_json(&target.image, args.dry_run, &report, passwords));
-    } else if args.dry_run {
+        let passwords: &[NewPassword] = if args.target.dry_run { &[] } else { &passwords };
+        ctx.ui.result(&as_json(&target.image, args.target.dry_run, &report, passwords));
+    } else if args.target.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
     } else {
         report::tell_passwords(ctx, &passwords);
