@@ -19,6 +19,8 @@ pub enum Tool {
     Newuidmap,
     /// `newgidmap`: the same for groups.
     Newgidmap,
+    /// `guestfish`: an appliance for file systems that Kiln does not know itself.
+    Guestfish,
     /// `mke2fs`: an empty ext4 file system.
     Mke2fs,
     /// `e2fsck`: checks and mends an ext4 file system.
@@ -70,6 +72,7 @@ impl Tool {
         Self::Mmdebstrap,
         Self::Newuidmap,
         Self::Newgidmap,
+        Self::Guestfish,
         Self::Mke2fs,
         Self::E2fsck,
         Self::FsckFat,
@@ -87,6 +90,7 @@ impl Tool {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Newuidmap => "newuidmap",
             Self::Newgidmap => "newgidmap",
+            Self::Guestfish => "guestfish",
             Self::Mke2fs => "mke2fs",
             Self::E2fsck => "e2fsck",
             Self::FsckFat => "fsck.fat",
@@ -113,6 +117,7 @@ impl Tool {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Newuidmap | Self::Newgidmap => "uidmap",
+            Self::Guestfish => "guestfish",
             Self::Mke2fs | Self::E2fsck | Self::Resize2fs => "e2fsprogs",
             Self::FsckFat => "dosfstools",
             Self::GrubMkimage => "grub-common",
@@ -133,6 +138,7 @@ impl Tool {
         match self {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
             Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
+            Self::Guestfish => "images with XFS, btrfs, LVM, LUKS",
             Self::QemuImg => "images",
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",
             Self::E2fsck | Self::FsckFat => "kiln image check",

@@ -241,7 +241,7 @@ enum Ended {
     Interrupted,
 }
 
-fn command(cmd: &Cmd) -> Result<Command, CmdError> {
+pub(crate) fn command(cmd: &Cmd) -> Result<Command, CmdError> {
     let program = cmd.tool().find().ok_or(CmdError::Missing { tool: cmd.tool() })?;
     #[expect(clippy::disallowed_methods, reason = "the one place that makes a process")]
     let mut command = Command::new(program);
@@ -257,7 +257,7 @@ fn command(cmd: &Cmd) -> Result<Command, CmdError> {
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Starts `command` from the thread that never ends.
-fn start(cmd: &Cmd, mut command: Command) -> Result<Child, CmdError> {
+pub(crate) fn start(cmd: &Cmd, mut command: Command) -> Result<Child, CmdError> {
     static STARTER: OnceLock<Sender<Job>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {
         let (jobs, todo): (Sender<Job>, Receiver<Job>) = channel();
@@ -363,7 +363,7 @@ fn guard(cmd: &Cmd, child: &Child, overdue: Arc<AtomicBool>) -> Sender<()> {
 }
 
 /// Ends a child and its process group: SIGTERM, then after [`GRACE`] SIGKILL.
-fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     let group = pid(child);
     rustix::process::kill_process_group(group, Signal::TERM).ok();
     let began = Instant::now();

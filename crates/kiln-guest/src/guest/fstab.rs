@@ -56,18 +56,20 @@ const NO_DISK: &[&str] = &[
 
 /// One file system that is to be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// What: `UUID=…`, `/dev/sda1`.
-    pub(super) spec: String,
+    pub(crate) spec: String,
     /// Where.
-    pub(super) at: GuestPath,
+    pub(crate) at: GuestPath,
     /// Whether the guest does without it if it is missing.
-    pub(super) nofail: bool,
+    pub(crate) nofail: bool,
+    /// Which subvolume of btrfs.
+    pub(crate) subvolume: Option<String>,
 }
 
 /// Returns the file systems on disks that a guest mounts when it boots, in the order that they
 /// can be mounted in.
-pub(super) fn parse(text: &str) -> Vec<Line> {
+pub(crate) fn parse(text: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = text.lines().take(MOST_LINES).filter_map(line).collect();
     // A place before what is below it, whatever the file's order.
     lines.sort_by_key(|line| line.at.names().count());
@@ -89,7 +91,9 @@ fn line(text: &str) -> Option<Line> {
     }
     let at = GuestPath::new(unescaped(at)).ok()?;
     let spec = String::from_utf8_lossy(&unescaped(spec)).into_owned();
-    Some(Line { spec, at, nofail: options.contains(&"nofail") })
+    let subvolume = options.iter().find_map(|option| option.strip_prefix("subvol="));
+    let subvolume = subvolume.map(|name| String::from_utf8_lossy(&unescaped(name)).into_owned());
+    Some(Line { spec, at, nofail: options.contains(&"nofail"), subvolume })
 }
 
 /// Returns a word with its `\040` made into the bytes that they stand for.
@@ -114,7 +118,7 @@ fn unescaped(word: &str) -> Vec<u8> {
 
 /// What a line of fstab names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named<'a> {
+pub(crate) enum Named<'a> {
     /// A place of the disk.
     Place(&'a Place),
     /// Something that may be inside of one of its places: a logical volume, an opened container.
@@ -124,7 +128,7 @@ pub(super) enum Named<'a> {
 }
 
 /// Finds what a line of fstab names on a disk.
-pub(super) fn find<'a>(spec: &str, disk: &'a Disk) -> Named<'a> {
+pub(crate) fn find<'a>(spec: &str, disk: &'a Disk) -> Named<'a> {
     let (tag, value) = match spec.split_once('=') {
         Some((tag, value)) => (tag.to_ascii_uppercase(), value.trim_matches('"')),
         None => match by_link(spec) {
@@ -208,16 +212,20 @@ mod tests {
             host:/x /net nfs4 defaults\n\
             /dev/sda4 /x ext4 ro,bind\n\
             broken\n\
-            PARTUUID=3 /boot/efi vfat";
+            PARTUUID=3 /boot/efi vfat\n\
+            UUID=4 /home btrfs compress=zstd:1,subvol=@home";
         let line = |spec: &str, at: &'static str, nofail| Line {
             spec: spec.to_owned(),
             at: at.into(),
             nofail,
+            subvolume: None,
         };
+        let home = Line { subvolume: Some("@home".to_owned()), ..line("UUID=4", "/home", false) };
         let expected = [
             line("LABEL=root", "/", false),
             line("UUID=1", "/boot", false),
             line("/dev/sda2", "/with space", true),
+            home,
             line("PARTUUID=3", "/boot/efi", false),
         ];
         assert_eq!(parse(text), expected);

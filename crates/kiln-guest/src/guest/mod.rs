@@ -7,8 +7,8 @@
 
 mod disk;
 mod error;
-mod fstab;
-mod root;
+pub(crate) mod fstab;
+pub(crate) mod root;
 
 use std::error::Error;
 use std::fmt;
@@ -104,6 +104,9 @@ pub trait Backend: fmt::Debug {
     /// Returns the guest's files.
     fn tree(&mut self) -> &mut dyn Tree;
 
+    /// Returns what is known of the guest.
+    fn held(&self) -> &Held;
+
     /// Brings all changes into the image. Dropped without it, the image stays as it was.
     ///
     /// # Errors
@@ -112,9 +115,22 @@ pub trait Backend: fmt::Debug {
     fn commit(self: Box<Self>) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
+/// What is known of a guest that is open.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// What its disk holds.
+    pub disk: Option<Disk>,
+    /// The systems that can be opened.
+    pub roots: Vec<Root>,
+    /// Which of them is.
+    pub chosen: Option<usize>,
+    /// What its user should know.
+    pub notes: Vec<Note>,
+}
+
 #[derive(Debug)]
 enum Holder {
-    Direct { tree: Box<DirectTree>, image: Box<DiskImage> },
+    Direct { tree: Box<DirectTree>, image: Box<DiskImage>, held: Held },
     Other(Box<dyn Backend>),
 }
 
@@ -124,10 +140,6 @@ enum Holder {
 #[derive(Debug)]
 pub struct Guest {
     holder: Holder,
-    disk: Option<Disk>,
-    roots: Vec<Root>,
-    chosen: Option<usize>,
-    notes: Vec<Note>,
 }
 
 impl Guest {
@@ -161,15 +173,14 @@ impl Guest {
                 DirectTree::new(root::part(&disk, place, options)?)
             }
         };
-        let holder = Holder::Direct { tree: Box::new(tree), image: Box::new(image) };
-        Ok(Self { holder, disk: Some(disk), roots, chosen, notes })
+        let held = Held { disk: Some(disk), roots, chosen, notes };
+        Ok(Self { holder: Holder::Direct { tree: Box::new(tree), image: Box::new(image), held } })
     }
 
     /// Returns a guest that something else holds.
     #[must_use]
     pub fn over(backend: Box<dyn Backend>) -> Self {
-        let holder = Holder::Other(backend);
-        Self { holder, disk: None, roots: Vec::new(), chosen: None, notes: Vec::new() }
+        Self { holder: Holder::Other(backend) }
     }
 
     /// Returns the guest's files.
@@ -192,37 +203,45 @@ impl Guest {
         }
     }
 
-    /// Returns what holds the guest: `in process`, or a backend's name.
+    /// Returns what holds the guest: `direct`, or a backend's name.
     #[must_use]
     pub fn held_by(&self) -> &'static str {
         match &self.holder {
-            Holder::Direct { .. } => "in process",
+            Holder::Direct { .. } => "direct",
             Holder::Other(backend) => backend.name(),
         }
     }
 
-    /// Returns what the disk holds, if the guest is held in process.
+    fn held(&self) -> &Held {
+        match &self.holder {
+            Holder::Direct { held, .. } => held,
+            Holder::Other(backend) => backend.held(),
+        }
+    }
+
+    /// Returns what the disk holds, if that is known.
     #[must_use]
     pub fn disk(&self) -> Option<&Disk> {
-        self.disk.as_ref()
+        self.held().disk.as_ref()
     }
 
-    /// Returns all systems of the image that can be held in process.
+    /// Returns all systems of the image that can be opened.
     #[must_use]
     pub fn roots(&self) -> &[Root] {
-        &self.roots
+        &self.held().roots
     }
 
-    /// Returns the system that is open; `None` if there is none, or something else holds it.
+    /// Returns the system that is open; `None` if there is none.
     #[must_use]
     pub fn root(&self) -> Option<&Root> {
-        self.chosen.and_then(|index| self.roots.get(index))
+        let held = self.held();
+        held.chosen.and_then(|index| held.roots.get(index))
     }
 
     /// Returns what its user should know.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
-        &self.notes
+        &self.held().notes
     }
 
     /// Brings all changes into the image, all or none.
@@ -233,9 +252,9 @@ impl Guest {
     /// was then.
     pub fn commit(self) -> Result<(), GuestError> {
         match self.holder {
-            Holder::Direct { tree, image } => {
+            Holder::Direct { tree, image, held } => {
                 tree.finish().map_err(|source| GuestError::Finish { source })?;
-                drop(self.disk);
+                drop(held);
                 image.commit().map(drop).map_err(|source| GuestError::Commit { source })
             }
             Holder::Other(backend) => {

@@ -11,8 +11,10 @@ use crate::tree::{GuestPath, Tree, TreeError, is_dir, read_text};
 /// A file system that a system starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// Its place on the disk.
-    pub place: Place,
+    /// Where it is: `sda1`; behind an appliance also a logical volume, or a subvolume of btrfs.
+    pub name: String,
+    /// The kind of its file system: `ext4`.
+    pub fs: String,
     /// What the system calls itself.
     pub os: Option<Os>,
 }
@@ -22,7 +24,7 @@ impl Root {
     #[must_use]
     pub fn shown(&self, number: usize) -> String {
         let os = self.os.as_ref().map(|os| os.pretty_name.as_str()).filter(|name| !name.is_empty());
-        format!("{number}: {}, {}", self.place.name, os.unwrap_or("of no name"))
+        format!("{number}: {}, {}", self.name, os.unwrap_or("of no name"))
     }
 }
 
@@ -61,8 +63,9 @@ pub(super) fn find(
         match is_root(&mut tree) {
             Ok(false) => (),
             Ok(true) => {
-                let os = os(&mut tree);
-                roots.push((Root { place: place.clone(), os }, tree));
+                let (name, fs) = (place.name.clone(), place.content.kind.name().to_owned());
+                let root = Root { name, fs, os: os(&mut tree) };
+                roots.push((root, tree));
             }
             Err(source) => {
                 let place = place.name.clone();
@@ -73,7 +76,8 @@ pub(super) fn find(
     Ok(roots)
 }
 
-fn is_root(tree: &mut DirectTree) -> Result<bool, TreeError> {
+/// Returns whether a file system is what a system starts from.
+pub(crate) fn is_root(tree: &mut dyn Tree) -> Result<bool, TreeError> {
     if !is_dir(tree, &"/etc".into())? {
         return Ok(false);
     }
@@ -87,7 +91,7 @@ fn is_root(tree: &mut DirectTree) -> Result<bool, TreeError> {
 }
 
 /// Returns what a system calls itself.
-fn os(tree: &mut dyn Tree) -> Option<Os> {
+pub(crate) fn os(tree: &mut dyn Tree) -> Option<Os> {
     let paths: [GuestPath; 2] = ["/etc/os-release".into(), "/usr/lib/os-release".into()];
     let text = paths.iter().find_map(|path| read_text(tree, path).ok().flatten())?;
     Some(Os::from_os_release(&text))
@@ -126,7 +130,7 @@ pub(super) fn mount_all(
             }
             Named::Inside => format!("`{}` is on `{}`", line.at, line.spec),
             Named::Elsewhere => {
-                let Line { spec, at, nofail } = line;
+                let Line { spec, at, nofail, .. } = line;
                 notes.push(Note::Missing { spec, at, nofail });
                 continue;
             }
@@ -167,7 +171,7 @@ fn mount(
 }
 
 /// Returns an error with what it comes from, on one line.
-pub(super) fn with_reasons(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_reasons(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -17,7 +17,7 @@ use crate::disks::{Disk, Fill, Part, open};
 use crate::support::{Image, attrs, path};
 
 fn inspect(guest: &mut Guest) -> (System, Vec<String>) {
-    let root = guest.root().map(|root| root.place.name.clone()).unwrap_or_default();
+    let root = guest.root().map(|root| root.name.clone()).unwrap_or_default();
     let start = guest.disk().map(|disk| disk.start(512).unwrap()).unwrap_or_default();
     inspect_system(guest.tree(), &root, &start)
 }

@@ -4,6 +4,7 @@
 pub mod e2fsck;
 pub mod fsck_fat;
 pub mod grub_mkimage;
+pub mod guestfish;
 pub mod mke2fs;
 pub mod mmdebstrap;
 pub mod qemu_img;

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::qemu_storage_daemon::{Node, file_name};
 use crate::cmd::{Cmd, Tool};
@@ -87,6 +87,59 @@ pub fn parse_check(printed: &[u8]) -> Option<Checked> {
     })
 }
 
+/// Returns the command that makes an empty qcow2 file over `image`, whose format is given and not
+/// guessed, and which the caller keeps locked: QEMU takes no lock of it. Without `chain`, files
+/// that the image names are not opened.
+///
+/// `None` if the image's path is no text, which QEMU's options are.
+#[must_use]
+pub fn overlay(overlay: &Path, image: &Path, format: &str, chain: bool) -> Option<Cmd> {
+    let file = json!({ "driver": "file", "filename": image.to_str()?, "locking": "off" });
+    let mut node = json!({ "driver": format, "file": file });
+    if !chain && format != "raw" {
+        node["backing"] = Value::Null;
+    }
+    let cmd = Cmd::new(Tool::QemuImg)
+        .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
+        .arg(format!("json:{node}"))
+        .arg(overlay);
+    Some(cmd)
+}
+
+/// Returns the command that prints which file of its chain holds which part of a qcow2 disk.
+#[must_use]
+pub fn map(file: &Path) -> Cmd {
+    Cmd::new(Tool::QemuImg).args(["map", "--output=json", "-f", "qcow2"]).arg(file)
+}
+
+/// Returns the command that makes a qcow2 file forget the one below it, without reading that.
+#[must_use]
+pub fn detach(file: &Path) -> Cmd {
+    Cmd::new(Tool::QemuImg).args(["rebase", "-q", "-u", "-f", "qcow2", "-b", ""]).arg(file)
+}
+
+/// A part of a disk, as [`map`] prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Mapped {
+    /// Its first byte.
+    pub start: u64,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Which file of the chain holds it: 0 is the one that was asked about.
+    pub depth: u32,
+    /// Whether it is known to be zeros.
+    pub zero: bool,
+}
+
+/// Reads what [`map`] printed.
+///
+/// # Errors
+///
+/// That it is no such list.
+pub fn parse_map(printed: &[u8]) -> std::io::Result<Vec<Mapped>> {
+    serde_json::from_slice(printed).map_err(std::io::Error::other)
+}
+
 /// Returns the command that prints the version.
 #[must_use]
 pub fn version() -> Cmd {
@@ -137,6 +190,33 @@ mod tests {
         assert_eq!(parse_check(printed), Some(Checked { corruptions: 2, leaks: 3, errors: 0 }));
         assert_eq!(parse_check(br#"{"check-errors": 0}"#), Some(Checked::default()));
         assert_eq!(parse_check(b""), None);
+    }
+
+    #[test]
+    fn an_overlay_opens_what_it_is_told_to_alone() {
+        let made = |format, chain| -> Value {
+            let cmd = overlay(Path::new("/o"), Path::new("/a,b"), format, chain).unwrap();
+            let shown = cmd.to_string();
+            let start = format!("qemu-img create -q -f qcow2 -F {format} -b 'json:");
+            let node = shown.strip_prefix(&start).unwrap().strip_suffix("' /o").unwrap();
+            serde_json::from_str(node).unwrap()
+        };
+        let file = json!({ "driver": "file", "filename": "/a,b", "locking": "off" });
+        assert_eq!(made("raw", false), json!({ "driver": "raw", "file": file }));
+        let closed = json!({ "driver": "qcow2", "file": file, "backing": null });
+        assert_eq!(made("qcow2", false), closed);
+        assert_eq!(made("qcow2", true), json!({ "driver": "qcow2", "file": file }));
+    }
+
+    #[test]
+    fn the_map_is_read() {
+        let printed = br#"[{ "start": 0, "length": 65536, "depth": 0, "present": true, "zero": false,
+            "data": true, "compressed": false, "offset": 327680},
+            { "start": 65536, "length": 9, "depth": 1, "present": false, "zero": true, "data": false}]"#;
+        let parts = parse_map(printed).unwrap();
+        assert_eq!(parts[0], Mapped { start: 0, length: 65536, depth: 0, zero: false });
+        assert_eq!((parts[1].depth, parts[1].zero), (1, true));
+        assert!(parse_map(b"no").is_err());
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
         let options = Options { change: false, root: Some(number), now: open::now() };
         match Guest::open(image, &options) {
             Ok(mut guest) => {
-                let root = guest.root().map(|root| root.place.name.clone()).unwrap_or_default();
+                let root = guest.root().map(|root| root.name.clone()).unwrap_or_default();
                 let more = guest.roots().len() > number;
                 found.notes.extend(guest.notes().iter().map(ToString::to_string));
                 let (system, notes) = inspect_system(guest.tree(), &root, &start);
