@@ -1589,7 +1589,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__cat)
-            opts="-c -q -v -h -V --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1600,6 +1600,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1619,7 +1623,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__check)
-            opts="-c -q -v -h -V --format --follow-backing --root --repair --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --repair --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1630,6 +1634,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1649,7 +1657,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__convert)
-            opts="-O -c -q -v -h -V --format --follow-backing --root --output-format --compress --force --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-O -c -q -v -h -V --format --follow-backing --root --appliance --key-file --output-format --compress --force --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1660,6 +1668,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1691,7 +1703,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__copy__subcmd__in)
-            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --to --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --to --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1710,6 +1722,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1737,7 +1753,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__copy__subcmd__out)
-            opts="-C -c -q -v -h -V --format --follow-backing --root --to --all-links --connect --json --quiet --verbose --no-color --help --version"
+            opts="-C -c -q -v -h -V --format --follow-backing --root --appliance --key-file --to --all-links --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1748,6 +1764,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1775,7 +1795,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__customize)
-            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --network --no-network --list-operations --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --network --no-network --list-operations --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1794,6 +1814,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2014,7 +2038,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__df)
-            opts="-c -q -v -h -V --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2025,6 +2049,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2044,7 +2072,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__diff)
-            opts="-c -q -v -h -V --times --format --follow-backing --root --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --times --format --follow-backing --root --appliance --key-file --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2055,6 +2083,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2074,7 +2106,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__edit)
-            opts="-o -e -c -q -v -h -V --output --dry-run --format --follow-backing --root --expression --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -e -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --expression --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2093,6 +2125,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2422,7 +2458,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__inspect)
-            opts="-c -q -v -h -V --format --follow-backing --root --packages --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --packages --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2433,6 +2469,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2474,7 +2514,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__ls)
-            opts="-l -R -c -q -v -h -V --format --follow-backing --root --long --recursive --connect --json --quiet --verbose --no-color --help --version"
+            opts="-l -R -c -q -v -h -V --format --follow-backing --root --appliance --key-file --long --recursive --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2485,6 +2525,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2504,7 +2548,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__resize)
-            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --partition --shrink --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --partition --shrink --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2523,6 +2567,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2568,7 +2616,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__seal)
-            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --operation --operations --enable --list-operations --remove-user-accounts --keep-user-accounts --script --network --no-network --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --operation --operations --enable --list-operations --remove-user-accounts --keep-user-accounts --script --network --no-network --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2587,6 +2635,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2831,7 +2883,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__tar__subcmd__in)
-            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --to --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --to --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2850,6 +2902,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2877,7 +2933,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__tar__subcmd__out)
-            opts="-o -c -q -v -h -V --format --follow-backing --root --output --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --format --follow-backing --root --appliance --key-file --output --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2888,6 +2944,10 @@ _kiln() {
                     return 0
                     ;;
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

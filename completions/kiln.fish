@@ -347,8 +347,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s l -l long -d 'Kind, permissions, owner, size and time, too'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s R -l recursive -d 'Everything below the folder, too'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l json -d 'Print the result as one JSON object'
@@ -360,8 +362,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -s v -l verbose -d 'Tell each decision'
@@ -371,8 +375,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s v -l verbose -d 'Tell each decision'
@@ -382,8 +388,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l repair -d 'Mend all that is wrong, or nothing if some of it cannot be mended'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l dry-run -d 'Show what would be mended, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l json -d 'Print the result as one JSON object'
@@ -395,8 +403,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l packages -d 'List every package, too'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print errors and warnings only'
@@ -408,10 +418,12 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s e -l expression -d 'Apply an expression to each line: `s/old/new/`; several are done in order' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Tell each decision'
@@ -422,10 +434,12 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s C -l to -d 'The folder in the guest; it must be there' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s v -l verbose -d 'Tell each decision'
@@ -435,9 +449,11 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s C -l to -d 'The folder here; it must be there' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l all-links -d 'Make links, too, that lead out of what is copied'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s q -l quiet -d 'Print errors and warnings only'
@@ -449,10 +465,12 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s C -l to -d 'The folder in the guest; it must be there' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s v -l verbose -d 'Tell each decision'
@@ -462,9 +480,11 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s o -l output -d 'The archive; standard output if it is left out' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s v -l verbose -d 'Tell each decision'
@@ -474,9 +494,11 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l times -d 'Compare the times of change, too'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s v -l verbose -d 'Tell each decision'
@@ -487,6 +509,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l operations -l operation -d 'Which operations: names, `-` before those that are not to run, `defaults`, `all`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l enable -d 'Run exactly these operations' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
@@ -539,6 +562,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l network -d 'Let all programs of the guest use the network, not only its package manager'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l no-network -d 'Let no program of the guest use the network'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l no-logfile -d 'Leave no log in the guest (always so)'
@@ -554,6 +578,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -s O -l output-format -d 'The format of the copy; else what the end of TARGET says (.qcow2, .raw, .img, .vmdk, .vhdx, .vhd, .vdi), else qcow2' -r -f -a "qcow2\t'QEMU\'s own'
 raw\t'The bytes of the disk'
 vmdk\t'VMware\'s, in one sparse file'
@@ -565,6 +590,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 zlib\t'For every QEMU'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l force -d 'Replace TARGET if it is there'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l dry-run -d 'Show what would be made, and make nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l json -d 'Print the result as one JSON object'
@@ -577,10 +603,12 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l partition -d 'The partition that gets what the disk gains: its number, `auto` for the last one, or `none`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l shrink -d 'Allow the disk to become smaller'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s q -l quiet -d 'Print errors and warnings only'
@@ -592,6 +620,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
 long\t'All that there is to say'
 markdown\t'The same, as Markdown'"
@@ -639,6 +668,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l dry-run -d 'Do it all, show what would change, and keep nothing of it'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l network -d 'Let all programs of the guest use the network, not only its package manager'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l no-network -d 'Let no program of the guest use the network'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l no-logfile -d 'Leave no log in the guest (always so)'

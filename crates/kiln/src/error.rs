@@ -16,6 +16,7 @@ use kiln_disk::fs::ext::TendError;
 use kiln_disk::image::ImageError;
 use kiln_disk::resize::ResizeError;
 use kiln_disk::table::TableError;
+use kiln_guest::backend::appliance::ApplianceError;
 use kiln_guest::guest::GuestError;
 use kiln_guest::ops::{ArgumentError, Problem as EditProblem};
 use kiln_guest::seal::SealError;
@@ -247,6 +248,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<GuestError>() {
         return (of_guest(error), error.hint());
     }
+    if let Some(error) = cause.downcast_ref::<ApplianceError>() {
+        return (of_appliance(error), error.hint());
+    }
     if let Some(error) = cause.downcast_ref::<TransferError>() {
         let class = match error {
             TransferError::Tree(error) => of_tree(error),
@@ -376,6 +380,20 @@ fn of_guest(error: &GuestError) -> Option<Class> {
         GuestError::NoSystem { .. } | GuestError::Table { .. } | GuestError::FileSystem { .. } => {
             Some(Class::File)
         }
+        // What failed is next in the chain, and knows its class.
+        _ => None,
+    }
+}
+
+fn of_appliance(error: &ApplianceError) -> Option<Class> {
+    match error {
+        ApplianceError::SeveralRoots { .. }
+        | ApplianceError::Locked { .. }
+        | ApplianceError::Name { .. } => Some(Class::Usage),
+        ApplianceError::NoSuchRoot { .. } => Some(Class::Object),
+        ApplianceError::NoSystem { .. }
+        | ApplianceError::Mount { .. }
+        | ApplianceError::Unfinished => Some(Class::File),
         // What failed is next in the chain, and knows its class.
         _ => None,
     }

@@ -80,6 +80,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("network", network),
     ("pool", storage),
     ("programs", programs),
+    ("appliance", appliance),
     ("ids", subordinate_ids),
     ("space", space),
 ];
@@ -265,6 +266,39 @@ fn programs(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
             ),
         })
         .collect())
+}
+
+/// The kernel that an appliance starts with: `supermin` takes the host's.
+fn appliance(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    if Tool::Guestfish.find().is_none() {
+        // The list of programs says so.
+        return Ok(Vec::new());
+    }
+    let names = std::fs::read_dir("/boot").into_iter().flatten().flatten();
+    let boot = names.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"vmlinuz"));
+    // Where Fedora has them.
+    let modules = std::fs::read_dir("/lib/modules").into_iter().flatten().flatten();
+    let modules = modules.map(|entry| entry.path().join("vmlinuz"));
+    let mut kernels: Vec<_> = boot.map(|entry| entry.path()).chain(modules).collect();
+    kernels.retain(|kernel| kernel.is_file());
+    kernels.sort();
+    on.ctx.ui.detail(format!("{} kernels for an appliance", kernels.len()));
+    let needed = format!("needed for {}", Tool::Guestfish.needed_for());
+    let need = "appliance";
+    Ok(vec![match kernels.iter().find(|kernel| std::fs::File::open(kernel).is_ok()) {
+        Some(kernel) => ok(need, format!("starts with {}", kernel.display())),
+        None if kernels.is_empty() => {
+            let mend = "apt install linux-image-amd64 (Ubuntu: linux-image-generic)";
+            bad(need, Verdict::Warning, format!("no kernel in /boot; {needed}"), mend)
+        }
+        // So it is on Ubuntu.
+        None => {
+            let kernel = kernels[kernels.len() - 1].display().to_string();
+            let what = format!("`{kernel}` can be read by root alone; {needed}");
+            let mend = format!("sudo dpkg-statoverride --update --add root root 0644 {kernel}");
+            bad(need, Verdict::Warning, what, mend)
+        }
+    }])
 }
 
 fn subordinate_ids(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {

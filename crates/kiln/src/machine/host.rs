@@ -110,9 +110,7 @@ fn choose(capabilities: &Element, cpuinfo: Option<&str>) -> Accelerator {
 
 fn has_virtualisation(capabilities: &Element, cpuinfo: Option<&str>) -> bool {
     if let Some(text) = cpuinfo {
-        let flags = text.lines().find(|line| line.starts_with("flags"));
-        // Other architectures have no such flag, and no such trap.
-        return flags.is_none_or(|line| line.split_whitespace().any(|f| f == "vmx" || f == "svm"));
+        return processor_virtualises(text);
     }
     // A host elsewhere: its CPU as libvirt describes it. AMD's newer models have svm built in.
     let Some(cpu) = capabilities.find("host").and_then(|host| host.find("cpu")) else {
@@ -122,6 +120,19 @@ fn has_virtualisation(capabilities: &Element, cpuinfo: Option<&str>) -> bool {
         |name: &str| cpu.find_all("feature").iter().any(|f| f.attribute("name") == Some(name));
     let amd = cpu.get("vendor").as_deref() == Some("AMD");
     feature("vmx") || feature("svm") || amd
+}
+
+fn processor_virtualises(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
+    // Other architectures have no such flag, and no such trap.
+    flags.is_none_or(|line| line.split_whitespace().any(|f| f == "vmx" || f == "svm"))
+}
+
+/// Returns whether a guest that this user starts without libvirt, here, runs with KVM: the same
+/// rule as [`accelerator`]'s.
+pub(crate) fn kvm_works() -> bool {
+    std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok()
+        && std::fs::read_to_string(CPUINFO).is_ok_and(|text| processor_virtualises(&text))
 }
 
 #[cfg(test)]

@@ -76,6 +76,13 @@ pub(crate) struct Opening {
     /// Which system, if there are several; `kiln image inspect` lists them
     #[arg(long, value_name = "NUMBER")]
     pub(crate) root: Option<usize>,
+    /// Hold the guest in a libguestfs appliance, also where Kiln could do without
+    #[arg(long)]
+    pub(crate) appliance: bool,
+    /// A file whose first line is the passphrase of the guest's encrypted disks; can be given
+    /// several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Vec<PathBuf>,
 }
 
 /// Formats that are read in process.

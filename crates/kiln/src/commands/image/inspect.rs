@@ -8,7 +8,7 @@ use kiln_guest::inspect::{
 use kiln_spec::Bytes;
 use serde_json::json;
 
-use super::open;
+use super::{appliance, open};
 use crate::args::image::inspect::Inspect;
 use crate::context::Context;
 use crate::ui::Table;
@@ -54,6 +54,10 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
     drop(disk);
     let first = args.source.opening.root.unwrap_or(1);
     let last = args.source.opening.root.unwrap_or(MOST_SYSTEMS);
+    if args.source.opening.appliance {
+        in_appliance(ctx, args, ("it was asked for", &start), &mut found)?;
+        return Ok(found);
+    }
     for number in first..=last {
         let image = open::reading(ctx, &args.source)?;
         let options = Options { change: false, root: Some(number), now: open::now() };
@@ -69,9 +73,8 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
                     break;
                 }
             }
-            // A disk without a system that can be read here is still a disk.
-            Err(error @ GuestError::NeedsAppliance { .. }) => {
-                found.notes.push(error.to_string());
+            Err(GuestError::NeedsAppliance { why }) => {
+                in_appliance(ctx, args, (&why, &start), &mut found)?;
                 break;
             }
             Err(GuestError::NoSuchRoot { count: 0, .. }) if args.source.opening.root.is_none() => {
@@ -82,6 +85,44 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
         }
     }
     Ok(found)
+}
+
+/// Looks at each system, or the one that was chosen, in one appliance.
+fn in_appliance(
+    ctx: &Context,
+    args: &Inspect,
+    (why, start): (&str, &[u8]),
+    found: &mut Inspection,
+) -> anyhow::Result<()> {
+    let opening = &args.source.opening;
+    let (path, image) = (open::file(ctx, &args.source.image)?, open::options_of(&args.source));
+    let mut held = match appliance::start(ctx, &path, (image, opening), why) {
+        Ok(held) => held,
+        // A disk without a system that can be read here is still a disk.
+        Err(error) => {
+            let report = crate::error::report(&error);
+            found.notes.push([report.chain, report.hints].concat().join(": "));
+            return Ok(());
+        }
+    };
+    let first = opening.root.unwrap_or(1);
+    let last = opening.root.unwrap_or(held.roots().len().min(MOST_SYSTEMS));
+    if held.roots().is_empty() {
+        found.notes.push("there is no system in the image".to_owned());
+    }
+    for number in first..=last {
+        held.choose(Some(number))?;
+        for note in held.notes().iter().map(ToString::to_string) {
+            if !found.notes.contains(&note) {
+                found.notes.push(note);
+            }
+        }
+        let root = held.roots()[number - 1].name.clone();
+        let (system, notes) = inspect_system(held.tree(), &root, start);
+        found.systems.push(system);
+        found.notes.extend(notes);
+    }
+    Ok(())
 }
 
 fn parts(ctx: &Context, found: &Inspection) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image`: one file a verb.
 
+mod appliance;
 mod apply;
 mod cat;
 mod check;

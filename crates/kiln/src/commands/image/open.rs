@@ -8,12 +8,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use kiln_disk::image::{Backing, DiskImage, FormatName, Mode, OpenOptions};
-use kiln_guest::guest::{Guest, Options};
+use kiln_guest::guest::{Guest, GuestError, Options};
 use kiln_guest::tree::{GuestPath, Time};
 use kiln_host::copy;
 use kiln_spec::recipe::ImageName;
 use tempfile::TempPath;
 
+use super::appliance;
 use super::stored::{self, NewImage};
 use crate::args::image::target::{Format, Opening, Source, Target};
 use crate::context::{Context, unix_secs};
@@ -26,7 +27,9 @@ use crate::machine::image::find_in_store;
 ///
 /// As [`reading`]; no system, or one of several that has to be chosen.
 pub(crate) fn guest_reading(ctx: &Context, source: &Source) -> anyhow::Result<Guest> {
-    guest(ctx, reading(ctx, source)?, &source.opening, false)
+    let path = file(ctx, &source.image)?;
+    let disk = open(ctx, &path, Mode::Read, &source.opening)?;
+    guest(ctx, (disk, &path, Mode::Read), &source.opening)
 }
 
 /// A guest that is being changed.
@@ -44,8 +47,8 @@ pub(crate) struct Changing {
 ///
 /// As [`editing`]; no system, or one of several that has to be chosen.
 pub(crate) fn guest_editing(ctx: &Context, target: &Target) -> anyhow::Result<Changing> {
-    let (disk, copy) = editing(ctx, target)?.split();
-    let guest = guest(ctx, disk, &target.opening, true)?;
+    let Editing { disk, copy, path, mode, opening } = editing(ctx, target)?;
+    let guest = guest(ctx, (disk, &path, mode), &opening)?;
     Ok(Changing { guest, copy, dry_run: target.dry_run })
 }
 
@@ -78,10 +81,34 @@ pub(crate) fn path(typed: &str) -> anyhow::Result<GuestPath> {
     Ok(GuestPath::new(typed).map_err(|error| Problem::new(Class::Usage, error.to_string()))?)
 }
 
-fn guest(ctx: &Context, disk: DiskImage, opening: &Opening, change: bool) -> anyhow::Result<Guest> {
-    let guest = Guest::open(disk, &Options { change, root: opening.root, now: now() })?;
+/// Opens the guest on a disk: in process, or where that cannot be in an appliance.
+fn guest(
+    ctx: &Context,
+    (disk, path, mode): (DiskImage, &Path, Mode),
+    opening: &Opening,
+) -> anyhow::Result<Guest> {
+    let image = options(mode, opening);
+    let in_appliance = |why: &str| -> anyhow::Result<Guest> {
+        let mut held = appliance::start(ctx, path, (image, opening), why)?;
+        held.choose(opening.root)?;
+        Ok(Guest::over(Box::new(held)))
+    };
+    let guest = if opening.appliance {
+        drop(disk);
+        in_appliance("it was asked for")?
+    } else {
+        let change = mode != Mode::Read;
+        match Guest::open(disk, &Options { change, root: opening.root, now: now() }) {
+            Err(GuestError::NeedsAppliance { why }) => in_appliance(&why)?,
+            guest => guest?,
+        }
+    };
     guest.notes().iter().for_each(|note| ctx.ui.warn(note.to_string()));
-    ctx.ui.detail(format!("the guest's files are held {}", guest.held_by()));
+    let by = guest.held_by();
+    ctx.ui.detail(match guest.root() {
+        Some(root) => format!("{by}: {} on /dev/{}", root.fs, root.name),
+        None => by.to_owned(),
+    });
     Ok(guest)
 }
 
@@ -91,6 +118,10 @@ pub(crate) struct Editing {
     /// The disk. Nothing is kept of it unless it is committed and [`Editing::keep`] is called.
     pub(crate) disk: DiskImage,
     copy: Option<Copy>,
+    /// The file that is changed, and how it is open.
+    path: PathBuf,
+    mode: Mode,
+    opening: Opening,
 }
 
 /// The copy that is being changed, until it has its name.
@@ -108,10 +139,7 @@ pub(crate) enum Copy {
 ///
 /// Not there (class object); no image, damaged, or in need of another file (class file).
 pub(crate) fn reading(ctx: &Context, source: &Source) -> anyhow::Result<DiskImage> {
-    let path = match find(ctx, &source.image)? {
-        Found::File(path) | Found::Stored(path) => path,
-    };
-    open(ctx, &path, Mode::Read, &source.opening)
+    open(ctx, &file(ctx, &source.image)?, Mode::Read, &source.opening)
 }
 
 /// Opens an image for reading, several times if that helps: at most `most` times, each a reader of
@@ -125,9 +153,7 @@ pub(crate) fn readers(
     source: &Source,
     most: usize,
 ) -> anyhow::Result<Vec<DiskImage>> {
-    let path = match find(ctx, &source.image)? {
-        Found::File(path) | Found::Stored(path) => path,
-    };
+    let path = file(ctx, &source.image)?;
     let first = open(ctx, &path, Mode::Read, &source.opening)?;
     // Of other formats each reader would be a process.
     let several = !matches!(first.info().format, FormatName::Foreign(_));
@@ -156,7 +182,9 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
             return Err(Problem::new(Class::Object, what).hint(hint).into());
         }
         let mode = if target.dry_run { Mode::Scratch } else { Mode::Write };
-        return Ok(Editing { disk: open(ctx, &path, mode, &target.opening)?, copy: None });
+        let opening = target.opening.clone();
+        let disk = open(ctx, &path, mode, &opening)?;
+        return Ok(Editing { disk, copy: None, path, mode, opening });
     };
     if let Some(name) = stored::name_of(output)? {
         return editing_for_store(ctx, target, &path, name);
@@ -166,14 +194,19 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
         return Err(Problem::new(Class::Object, what).hint("remove it, or name another").into());
     }
     if target.dry_run {
-        let disk = open(ctx, &path, Mode::Scratch, &target.opening)?;
-        return Ok(Editing { disk, copy: None });
+        let mode = Mode::Scratch;
+        let opening = target.opening.clone();
+        let disk = open(ctx, &path, mode, &opening)?;
+        return Ok(Editing { disk, copy: None, path, mode, opening });
     }
     // Looked at before it is copied: what is refused is refused at once.
     drop(open(ctx, &path, Mode::Read, &target.opening)?);
     let under_way = copied(&path, output)?;
-    let disk = open(ctx, &under_way, Mode::Write, &target.opening)?;
-    Ok(Editing { disk, copy: Some(Copy::File { under_way, output: output.clone() }) })
+    let (opening, mode) = (target.opening.clone(), Mode::Write);
+    let disk = open(ctx, &under_way, mode, &opening)?;
+    let path = under_way.to_path_buf();
+    let copy = Some(Copy::File { under_way, output: output.clone() });
+    Ok(Editing { disk, copy, path, mode, opening })
 }
 
 /// Opens a copy of an image that is to become one of the store.
@@ -185,15 +218,19 @@ fn editing_for_store(
 ) -> anyhow::Result<Editing> {
     if target.dry_run {
         stored::check_free(ctx, &name)?;
-        return Ok(Editing { disk: open(ctx, path, Mode::Scratch, &target.opening)?, copy: None });
+        let (opening, mode) = (target.opening.clone(), Mode::Scratch);
+        let disk = open(ctx, path, mode, &opening)?;
+        return Ok(Editing { disk, copy: None, path: path.to_owned(), mode, opening });
     }
     let source = (target.image.as_str(), path);
     let how = options(Mode::Read, &target.opening);
     let new = NewImage::begin(ctx, name, source, (&how, target.opening.root))?;
     // The copy is a qcow2 file by itself, whatever the image was.
-    let opening = Opening { format: Some(Format::Qcow2), ..Opening::default() };
-    let disk = open(ctx, new.disk(), Mode::Write, &opening)?;
-    Ok(Editing { disk, copy: Some(Copy::Stored(Box::new(new))) })
+    let format = Some(Format::Qcow2);
+    let opening = Opening { format, follow_backing: false, ..target.opening.clone() };
+    let (path, mode) = (new.disk().to_owned(), Mode::Write);
+    let disk = open(ctx, &path, mode, &opening)?;
+    Ok(Editing { disk, copy: Some(Copy::Stored(Box::new(new))), path, mode, opening })
 }
 
 impl Editing {

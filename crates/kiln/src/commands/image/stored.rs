@@ -186,7 +186,7 @@ impl NewImage {
         let Ok(mut guest) = Guest::open(disk, &options) else {
             return Ok((System::default(), size));
         };
-        let root = guest.root().map(|root| root.place.name.clone()).unwrap_or_default();
+        let root = guest.root().map(|root| root.name.clone()).unwrap_or_default();
         Ok((inspect_system(guest.tree(), &root, &start).0, size))
     }
 }
