@@ -11,3 +11,4 @@ mod out;
 mod seal;
 mod stored;
 mod support;
+mod systems;
