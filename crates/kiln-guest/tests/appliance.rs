@@ -178,6 +178,7 @@ fn walks(tree: &mut dyn Tree) {
 
 /// What [`changes`] did, in another appliance.
 fn finds(tree: &mut dyn Tree) {
+    assert_eq!(tree.xattrs(&path("/srv/dir")).unwrap(), list());
     let read = |tree: &mut dyn Tree, at: &str| tree.read(&path(at), 1 << 20).unwrap();
     assert_eq!(read(tree, "/etc/hostname"), b"newer\n");
     assert_eq!(tree.read_link(&path("/etc/name")).unwrap(), b"hostname");
@@ -198,11 +199,37 @@ fn finds(tree: &mut dyn Tree) {
     assert_eq!(tree.lstat(&path("/srv/null")).unwrap().unwrap().device, (1, 3));
     assert_eq!(tree.xattrs(&path("/etc/hostname")).unwrap(), xattrs());
     assert!(tree.lstat(&path("/srv/second")).unwrap().is_none());
+    assert_eq!(tree.xattrs(&path("/srv/dir")).unwrap(), list());
+    let top = tree.list(&GuestPath::root()).unwrap();
+    assert!(!top.iter().any(|e| e.name.starts_with(b".")), "{top:?}");
+}
+
+/// A folder's access control list for new files: `user::rwx,user:7:r-x,group::r-x,mask::r-x,other::---`.
+fn list() -> Vec<(String, Vec<u8>)> {
+    let entry = |tag: u16, rights: u16, id: u32| {
+        [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let all = [
+        2_u32.to_le_bytes().to_vec(),
+        entry(1, 7, u32::MAX),
+        entry(2, 5, 7),
+        entry(4, 5, u32::MAX),
+        entry(16, 5, u32::MAX),
+        entry(32, 0, u32::MAX),
+    ];
+    vec![("system.posix_acl_default".to_owned(), all.concat())]
 }
 
 fn xattrs() -> Vec<(String, Vec<u8>)> {
     let of = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
-    vec![of("user.x", b"value"), of("user.y", b"C:\\x01 \x01\xff")]
+    // Of setcap(8): cap_net_raw=ep.
+    let capability = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    vec![
+        of("security.capability", capability),
+        of("user.x", b"value"),
+        of("user.y", b"C:\\x01 \x01\xff"),
+        of("user.z", b"\0"),
+    ]
 }
 
 fn changes(tree: &mut dyn Tree) {
@@ -234,6 +261,8 @@ fn changes(tree: &mut dyn Tree) {
     tree.set_xattrs(&path("/etc/hostname"), &old).unwrap();
     tree.set_xattrs(&path("/etc/hostname"), &xattrs()).unwrap();
     assert_eq!(tree.xattrs(&path("/etc/hostname")).unwrap(), xattrs());
+    tree.set_xattrs(&path("/srv/dir"), &list()).unwrap();
+    assert_eq!(tree.xattrs(&path("/srv/dir")).unwrap(), list());
     tree.list(&path("/etc")).unwrap();
     assert_eq!(tree.xattrs(&path("/etc/hostname")).unwrap(), xattrs());
     tree.write(&path("/srv/long"), &mut &[b'\n'; 40_000][..], &attrs(0o600)).unwrap();

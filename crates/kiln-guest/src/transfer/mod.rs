@@ -7,7 +7,7 @@
 mod copy_out;
 mod diff;
 mod holes;
-mod tar_out;
+pub(crate) mod tar_out;
 
 use std::io;
 use std::path::PathBuf;

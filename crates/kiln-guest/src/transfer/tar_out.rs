@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use super::{TransferError, holes};
-use crate::tree::{GuestPath, Kind, Stat, Step, Tree, TreeError, Xattrs, visit};
+use crate::tree::{Attrs, GuestPath, Kind, Stat, Step, Time, Tree, TreeError, Xattrs, visit};
 
 /// Bytes of a block, which everything in an archive is padded to.
 const BLOCK: usize = 512;
@@ -204,6 +204,21 @@ impl Contents<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns an archive of one empty file, or directory, that belongs to root and has these
+/// extended attributes.
+pub(crate) fn bearer(name: &[u8], folder: bool, xattrs: &Xattrs) -> io::Result<Vec<u8>> {
+    let (kind, mode) = if folder { (Kind::Directory, 0o700) } else { (Kind::File, 0o600) };
+    let attrs = Attrs { mode, uid: 0, gid: 0, mtime: Time { seconds: 0, nanos: 0 } };
+    let stat = Stat { kind, attrs, size: 0, links: 1, device: (0, 0), identity: (0, 0) };
+    let kind = if folder { b'5' } else { b'0' };
+    let member =
+        Member { path: name.to_vec(), link: Vec::new(), kind, size: 0, sparse: None, stat: &stat };
+    let mut archive = Vec::new();
+    member.write(xattrs, &mut archive)?;
+    archive.extend([0; 2 * BLOCK]);
+    Ok(archive)
 }
 
 struct Member<'a> {

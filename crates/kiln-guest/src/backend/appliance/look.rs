@@ -103,13 +103,20 @@ impl ApplianceTree {
             let known = |one: &answer::Attribute<'_>| {
                 Some((String::from_utf8(one.0.to_vec()).ok()?, answer::plain(*one)?))
             };
-            if let Some(mut xattrs) = attributes.iter().map(known).collect::<Option<Xattrs>>() {
+            let own = attributes.iter().filter(|(name, _)| !is_alias(name));
+            if let Some(mut xattrs) = own.map(known).collect::<Option<Xattrs>>() {
                 xattrs.sort();
                 self.ahead.put_xattrs(&dir, name, xattrs);
             }
         }
         Ok(())
     }
+}
+
+/// Returns whether an attribute is how XFS keeps an access control list, which has a name of its
+/// own: to remove the one is to remove the other.
+pub(super) fn is_alias(name: &[u8]) -> bool {
+    [&b"trusted.SGI_ACL_FILE"[..], b"trusted.SGI_ACL_DEFAULT"].contains(&name)
 }
 
 /// Returns names of a directory as one word, as many as fit into a line, and how many they are.

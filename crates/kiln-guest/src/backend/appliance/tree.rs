@@ -15,6 +15,8 @@ use kiln_spec::Bytes;
 
 use super::ahead::Ahead;
 use super::answer;
+use super::look::is_alias;
+use crate::transfer::tar_out::bearer as bearer_of;
 use crate::tree::walk::real_path;
 use crate::tree::{
     Attrs, Change, Entry, GuestPath, Kind, New, Stat, Tree, TreeError, Usage, Xattrs,
@@ -199,6 +201,33 @@ impl ApplianceTree {
                 return Ok(());
             }
         }
+    }
+
+    /// Gives a file attributes that no word can tell: an archive has them, what is unpacked from
+    /// it hands them on, and is removed.
+    fn set_by_archive(&mut self, path: &GuestPath, xattrs: &Xattrs) -> Result<(), TreeError> {
+        let folder = match self.need(path, false)?.kind {
+            Kind::Directory => true,
+            Kind::File => false,
+            _ => return Ok(()),
+        };
+        let name = format!(".kiln-{}", uuid::Uuid::new_v4().simple());
+        let bearer = GuestPath::root().join(&name);
+        let buffer = self.buffer();
+        bearer_of(name.as_bytes(), folder, xattrs)
+            .and_then(|archive| std::fs::write(&buffer, archive))
+            .map_err(|error| failed("change", path, error))?;
+        let options = ["xattrs:true", "acls:true"].map(Word::Plain);
+        let words = [&[host(&buffer), Word::Plain("/")][..], &options].concat();
+        let unpacked = self.attempt(("tar-in", "change"), &words, path)?;
+        std::fs::remove_file(&buffer).ok();
+        unpacked.map_or(Ok(()), Err)?;
+        let from = Word::Bytes(bearer.as_bytes());
+        let words = [from.clone(), Word::Bytes(path.as_bytes()), Word::Plain("xattributes:true")];
+        let copied = self.attempt(("copy-attributes", "change"), &words, path)?;
+        let remove = if folder { "rmdir" } else { "rm" };
+        self.call((remove, "change"), &[from], path)?;
+        copied.map_or(Ok(()), Err)
     }
 
     /// Puts contents into a file, through one of the host's.
@@ -427,6 +456,9 @@ impl Tree for ApplianceTree {
         let mut all = Xattrs::new();
         for line in String::from_utf8_lossy(&text).lines() {
             let Some(name) = line.strip_prefix("  attrname: ") else { continue };
+            if is_alias(name.as_bytes()) {
+                continue;
+            }
             let words = [at(), Word::Bytes(name.as_bytes())];
             // A name that another attribute's made up is refused.
             match self.session.call("lgetxattr", &words) {
@@ -441,16 +473,16 @@ impl Tree for ApplianceTree {
     }
 
     fn set_xattrs(&mut self, path: &GuestPath, xattrs: &Xattrs) -> Result<(), TreeError> {
-        let before = self.xattrs(path)?;
+        let mut before = self.xattrs(path)?;
+        if xattrs.iter().any(|one| !before.contains(one) && told(one).contains(&0)) {
+            self.set_by_archive(path, xattrs)?;
+            before = self.xattrs(path)?;
+        }
         let at = || Word::Bytes(path.as_bytes());
-        for (name, value) in xattrs.iter().filter(|one| !before.contains(one)) {
-            // A label may go without its closing NUL, which guestfish cannot be told.
-            let value = match value.split_last() {
-                Some((0, label)) if name == "security.selinux" => label,
-                _ => value.as_slice(),
-            };
+        for one in xattrs.iter().filter(|one| !before.contains(one)) {
+            let (name, value) = (&one.0, told(one));
             if value.contains(&0) {
-                let why = format!("the appliance cannot set a binary attribute (`{name}`)");
+                let why = format!("its attribute `{name}` could not be set");
                 return Err(TreeError::ReadOnly { path: path.clone(), why });
             }
             let length = value.len().to_string();
@@ -492,6 +524,14 @@ impl Tree for ApplianceTree {
         }
         all.sort_by(|a, b| a.mounted_on.cmp(&b.mounted_on));
         Ok(all)
+    }
+}
+
+/// Returns an attribute's value as guestfish is told it: a label without its closing NUL.
+fn told((name, value): &(String, Vec<u8>)) -> &[u8] {
+    match value.split_last() {
+        Some((0, label)) if name == "security.selinux" => label,
+        _ => value.as_slice(),
     }
 }
 
