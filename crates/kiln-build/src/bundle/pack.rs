@@ -53,8 +53,8 @@ pub struct Packer {
     buffer: Vec<u8>,
     bytes: u64,
     outlets: Option<[SyncSender<Buffer>; 2]>,
-    looking: JoinHandle<Result<Facts, TarError>>,
-    packing: JoinHandle<io::Result<Packed>>,
+    looking: Option<JoinHandle<Result<Facts, TarError>>>,
+    packing: Option<JoinHandle<io::Result<Packed>>>,
 }
 
 /// The compressed file, before it has its name.
@@ -95,8 +95,8 @@ impl Packer {
             buffer: Vec::with_capacity(BUFFER),
             bytes: 0,
             outlets: Some([to_look, to_pack]),
-            looking: looking.map_err(failed)?,
-            packing: packing.map_err(failed)?,
+            looking: Some(looking.map_err(failed)?),
+            packing: Some(packing.map_err(failed)?),
         })
     }
 
@@ -123,8 +123,8 @@ impl Packer {
         let failed = |source| BundleError::io("write", &path, source);
         // The threads see the end.
         self.outlets = None;
-        let facts = self.looking.join().unwrap_or_else(|p| std::panic::resume_unwind(p));
-        let packed = self.packing.join().unwrap_or_else(|p| std::panic::resume_unwind(p));
+        let facts = joined(self.looking.take());
+        let packed = joined(self.packing.take());
         let packed = packed.map_err(failed)?;
         let facts = facts.map_err(|source| BundleError::Stream { source })?;
         handed.map_err(failed)?;
@@ -154,6 +154,21 @@ impl Packer {
         })?;
         Ok(manifest)
     }
+}
+
+impl Drop for Packer {
+    fn drop(&mut self) {
+        // The file that was being made goes with its thread, before the program ends.
+        self.outlets = None;
+        drop(self.looking.take().map(JoinHandle::join));
+        drop(self.packing.take().map(JoinHandle::join));
+    }
+}
+
+/// Returns what a thread came to, which is waited for once.
+fn joined<T>(thread: Option<JoinHandle<T>>) -> T {
+    let ended = thread.expect("a thread is waited for once").join();
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl Write for Packer {
