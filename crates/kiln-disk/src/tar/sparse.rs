@@ -12,6 +12,9 @@ use super::pax::Records;
 /// The most runs of data of one file.
 pub(super) const MOST_RUNS: usize = 1 << 18;
 
+/// The most bytes of a file with holes: whoever reads them as zeros must come to an end.
+pub(super) const MOST_SIZE: u64 = 1 << 40;
+
 /// What of a file is data: the rest is holes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Map {
@@ -45,7 +48,7 @@ impl Map {
             sum = sum.checked_add(len)?;
         }
         let runs = runs.into_iter().filter(|&(_, len)| len > 0).collect();
-        (end <= size && sum == stored).then_some(Self { runs, at: 0, size })
+        (end <= size && size <= MOST_SIZE && sum == stored).then_some(Self { runs, at: 0, size })
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -191,6 +194,7 @@ mod tests {
             (vec![(0, 4)], 3, 4),
             (vec![(0, 4)], 12, 5),
             (vec![(u64::MAX, 4)], 12, 4),
+            (vec![(0, 4)], MOST_SIZE + 1, 4),
         ] {
             assert_eq!(Map::new(runs.clone(), size, stored), None, "{runs:?}");
         }
