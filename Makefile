@@ -38,4 +38,4 @@ bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 3
 	@tools/bench $(KILN)
 
 fuzz: setup       ## random changes of valid files for each parser; FUZZ_SECONDS=600 is ten minutes for each, 60 if not said
-	@KILN_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --release --locked -p kiln-disk -p kiln-guest --test hostile --no-fail-fast -- --exact fuzz --nocapture
+	@KILN_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --release --locked -p kiln-disk -p kiln-guest -p kiln-build --test hostile --no-fail-fast -- --exact fuzz --nocapture

@@ -22,6 +22,9 @@ _kiln() {
             kiln,bundle)
                 cmd="kiln__subcmd__bundle"
                 ;;
+            kiln,catalog)
+                cmd="kiln__subcmd__catalog"
+                ;;
             kiln,completions)
                 cmd="kiln__subcmd__completions"
                 ;;
@@ -127,11 +130,56 @@ _kiln() {
             kiln__subcmd__bundle__subcmd__help,rm)
                 cmd="kiln__subcmd__bundle__subcmd__help__subcmd__rm"
                 ;;
+            kiln__subcmd__catalog,add)
+                cmd="kiln__subcmd__catalog__subcmd__add"
+                ;;
+            kiln__subcmd__catalog,help)
+                cmd="kiln__subcmd__catalog__subcmd__help"
+                ;;
+            kiln__subcmd__catalog,info)
+                cmd="kiln__subcmd__catalog__subcmd__info"
+                ;;
+            kiln__subcmd__catalog,list)
+                cmd="kiln__subcmd__catalog__subcmd__list"
+                ;;
+            kiln__subcmd__catalog,rm)
+                cmd="kiln__subcmd__catalog__subcmd__rm"
+                ;;
+            kiln__subcmd__catalog,search)
+                cmd="kiln__subcmd__catalog__subcmd__search"
+                ;;
+            kiln__subcmd__catalog,sign)
+                cmd="kiln__subcmd__catalog__subcmd__sign"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,add)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__add"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,help)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,info)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__info"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,list)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,rm)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__rm"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,search)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__search"
+                ;;
+            kiln__subcmd__catalog__subcmd__help,sign)
+                cmd="kiln__subcmd__catalog__subcmd__help__subcmd__sign"
+                ;;
             kiln__subcmd__help,build)
                 cmd="kiln__subcmd__help__subcmd__build"
                 ;;
             kiln__subcmd__help,bundle)
                 cmd="kiln__subcmd__help__subcmd__bundle"
+                ;;
+            kiln__subcmd__help,catalog)
+                cmd="kiln__subcmd__help__subcmd__catalog"
                 ;;
             kiln__subcmd__help,completions)
                 cmd="kiln__subcmd__help__subcmd__completions"
@@ -208,6 +256,24 @@ _kiln() {
             kiln__subcmd__help__subcmd__bundle,rm)
                 cmd="kiln__subcmd__help__subcmd__bundle__subcmd__rm"
                 ;;
+            kiln__subcmd__help__subcmd__catalog,add)
+                cmd="kiln__subcmd__help__subcmd__catalog__subcmd__add"
+                ;;
+            kiln__subcmd__help__subcmd__catalog,info)
+                cmd="kiln__subcmd__help__subcmd__catalog__subcmd__info"
+                ;;
+            kiln__subcmd__help__subcmd__catalog,list)
+                cmd="kiln__subcmd__help__subcmd__catalog__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__catalog,rm)
+                cmd="kiln__subcmd__help__subcmd__catalog__subcmd__rm"
+                ;;
+            kiln__subcmd__help__subcmd__catalog,search)
+                cmd="kiln__subcmd__help__subcmd__catalog__subcmd__search"
+                ;;
+            kiln__subcmd__help__subcmd__catalog,sign)
+                cmd="kiln__subcmd__help__subcmd__catalog__subcmd__sign"
+                ;;
             kiln__subcmd__help__subcmd__image,cat)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__cat"
                 ;;
@@ -246,6 +312,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__image,ls)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__ls"
+                ;;
+            kiln__subcmd__help__subcmd__image,pull)
+                cmd="kiln__subcmd__help__subcmd__image__subcmd__pull"
                 ;;
             kiln__subcmd__help__subcmd__image,resize)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__resize"
@@ -304,6 +373,9 @@ _kiln() {
             kiln__subcmd__image,ls)
                 cmd="kiln__subcmd__image__subcmd__ls"
                 ;;
+            kiln__subcmd__image,pull)
+                cmd="kiln__subcmd__image__subcmd__pull"
+                ;;
             kiln__subcmd__image,resize)
                 cmd="kiln__subcmd__image__subcmd__resize"
                 ;;
@@ -361,6 +433,9 @@ _kiln() {
             kiln__subcmd__image__subcmd__help,ls)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__ls"
                 ;;
+            kiln__subcmd__image__subcmd__help,pull)
+                cmd="kiln__subcmd__image__subcmd__help__subcmd__pull"
+                ;;
             kiln__subcmd__image__subcmd__help,resize)
                 cmd="kiln__subcmd__image__subcmd__help__subcmd__resize"
                 ;;
@@ -383,7 +458,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp build bundle image doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp build bundle image catalog doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -804,6 +879,312 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__catalog)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list search info add rm sign help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__add)
+            opts="-c -q -v -h -V --key --fingerprint --unsigned --kind --proxy --no-check --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kind)
+                    COMPREPLY=($(compgen -W "native simplestreams" -- "${cur}"))
+                    return 0
+                    ;;
+                --proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help)
+            opts="list search info add rm sign help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__search)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__info)
+            opts="-c -q -v -h -V --arch --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__list)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__rm)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__search)
+            opts="-c -q -v -h -V --catalog --arch --hidden --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --catalog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__catalog__subcmd__sign)
+            opts="-k -c -q -v -h -V --key --unsigned --level --no-pack --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__completions)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -923,7 +1304,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch list info start stop restart rm wait logs console ssh exec cp build bundle image doctor completions man help"
+            opts="launch list info start stop restart rm wait logs console ssh exec cp build bundle image catalog doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1062,6 +1443,104 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__help__subcmd__catalog)
+            opts="list search info add rm sign"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__catalog__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__catalog__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__catalog__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__catalog__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__catalog__subcmd__search)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__catalog__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__help__subcmd__completions)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1147,7 +1626,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image)
-            opts="list info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize"
+            opts="list pull info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1329,6 +1808,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__image__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__image__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1567,7 +2060,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list pull info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2156,7 +2649,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__help)
-            opts="list info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
+            opts="list pull info rm ls cat df check inspect edit copy-in copy-out tar-in tar-out diff seal convert resize customize help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2365,6 +2858,20 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__image__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__image__subcmd__help__subcmd__resize)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -2492,7 +2999,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__list)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --updates --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2529,6 +3036,40 @@ _kiln() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__image__subcmd__pull)
+            opts="-c -q -v -h -V --as --arch --connections --force --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connections)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -113,7 +113,7 @@ pub struct Manifest {
     pub arch: Arch,
     /// Its operating system.
     pub os: Os,
-    /// The release of the kernel that it boots, as `uname -r` prints it; empty if it has none.
+    /// The release of the kernel that it boots, as `uname -r` prints it; empty if it has none or it is not known.
     pub kernel: String,
     /// The firmware that can boot it.
     pub firmware: Vec<Firmware>,
@@ -234,6 +234,23 @@ pub enum Made {
     Bundle {
         /// The digest of the bundle's file.
         digest: Digest,
+    },
+    /// Pulled from a catalog.
+    Catalog {
+        /// The catalog's name.
+        catalog: String,
+        /// The image's name there.
+        image: String,
+        /// The processor, as the catalog spells it.
+        arch: String,
+        /// Where the file was; no password is in it.
+        url: String,
+        /// The catalog's version of it; may be empty.
+        version: String,
+        /// What the file had, by the publisher: `sha256:…` or `sha512:…`.
+        checksum: String,
+        /// How that was proven, in words.
+        proven: String,
     },
 }
 

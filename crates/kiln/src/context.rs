@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a verb works with: the environment (read here, once), the printer, Kiln's folder.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,14 +13,16 @@ use crate::error::{Class, Problem};
 use crate::ui::{Ui, UiOptions};
 
 /// The variables that name proxies, in the two ways that programs look for them.
-const PROXIES: [&str; 8] = [
+const PROXIES: [&str; 10] = [
     "http_proxy",
     "https_proxy",
     "ftp_proxy",
+    "all_proxy",
     "no_proxy",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "FTP_PROXY",
+    "ALL_PROXY",
     "NO_PROXY",
 ];
 
@@ -34,6 +37,20 @@ pub(crate) struct Env {
     pub(crate) xdg_data_home: Option<PathBuf>,
     /// `XDG_CACHE_HOME`.
     pub(crate) xdg_cache_home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`: the user's definitions of catalogs are below it.
+    pub(crate) xdg_config_home: Option<PathBuf>,
+    /// `XDG_CONFIG_DIRS`: the system's.
+    pub(crate) xdg_config_dirs: Option<OsString>,
+    /// `VIRT_BUILDER_DIRS`: where virt-builder looks for them.
+    pub(crate) virt_builder_dirs: Option<OsString>,
+    /// `GNUPGHOME`: the user's keyring.
+    pub(crate) gnupg_home: Option<PathBuf>,
+    /// `GPG_TTY`: where GnuPG's agent asks for a passphrase.
+    pub(crate) gpg_tty: Option<PathBuf>,
+    /// `SSL_CERT_FILE`: certificates that are trusted in place of the host's.
+    pub(crate) ssl_cert_file: Option<PathBuf>,
+    /// `LC_ALL`, `LC_MESSAGES` or `LANG`: the language of a catalog's notes.
+    pub(crate) locale: Option<String>,
     /// `LIBVIRT_DEFAULT_URI`.
     pub(crate) libvirt_default_uri: Option<String>,
     /// `SSH_AUTH_SOCK`: where the user's SSH agent listens.
@@ -64,6 +81,13 @@ impl Env {
             kiln_home: path("KILN_HOME").map(PathBuf::from),
             xdg_data_home: path("XDG_DATA_HOME").map(PathBuf::from),
             xdg_cache_home: path("XDG_CACHE_HOME").map(PathBuf::from),
+            xdg_config_home: path("XDG_CONFIG_HOME").map(PathBuf::from),
+            xdg_config_dirs: path("XDG_CONFIG_DIRS"),
+            virt_builder_dirs: path("VIRT_BUILDER_DIRS"),
+            gnupg_home: path("GNUPGHOME").map(PathBuf::from),
+            gpg_tty: path("GPG_TTY").map(PathBuf::from),
+            ssl_cert_file: path("SSL_CERT_FILE").map(PathBuf::from),
+            locale: ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(text),
             libvirt_default_uri: text("LIBVIRT_DEFAULT_URI"),
             ssh_auth_sock: text("SSH_AUTH_SOCK"),
             term: text("TERM"),

@@ -8,6 +8,7 @@ use std::fmt;
 
 use kiln_build::BuildError;
 use kiln_build::bundle::BundleError;
+use kiln_build::catalog::CatalogError;
 use kiln_build::catalog::http::HttpError;
 use kiln_disk::assemble::AssembleError;
 use kiln_disk::check::CheckError;
@@ -274,6 +275,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if cause.is::<kiln_build::store::StoreError>() || cause.is::<ScratchError>() {
         return (Some(Class::Host), None);
     }
+    if let Some(error) = cause.downcast_ref::<CatalogError>() {
+        return (of_catalog(error), error.hint());
+    }
     if let Some(error) = cause.downcast_ref::<BuildError>() {
         return of_build(error);
     }
@@ -471,6 +475,33 @@ fn of_bundle(error: &BundleError) -> Option<Class> {
             AssembleError::Image { .. } | AssembleError::Tool { .. } => None,
             _ => Some(Class::File),
         },
+        // What the host said is next in the chain, and knows its class.
+        _ => None,
+    }
+}
+
+fn of_catalog(error: &CatalogError) -> Option<Class> {
+    match error {
+        _ if error.is_no_space() => Some(Class::Host),
+        CatalogError::Syntax { .. }
+        | CatalogError::Stream { .. }
+        | CatalogError::NoTrust { .. }
+        | CatalogError::NoChecksum { .. }
+        | CatalogError::Length { .. }
+        | CatalogError::Content { .. }
+        | CatalogError::Changed { .. }
+        | CatalogError::Unpack { .. }
+        | CatalogError::Image { .. }
+        | CatalogError::Unlike { .. }
+        | CatalogError::Address { .. } => Some(Class::File),
+        CatalogError::Signature { source, .. } if source.is_verdict() => Some(Class::File),
+        CatalogError::NoCatalog { .. }
+        | CatalogError::Exists { .. }
+        | CatalogError::NotOurs { .. }
+        | CatalogError::NotFound { .. } => Some(Class::Object),
+        CatalogError::Name { .. } => Some(Class::Usage),
+        CatalogError::Store(_) => Some(Class::Host),
+        // What the host or a tool said is next in the chain, and knows its class.
         _ => None,
     }
 }

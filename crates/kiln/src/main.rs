@@ -81,6 +81,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Build(args) => commands::build::run(ctx, &args),
         Verb::Bundle(args) => commands::bundle::run(ctx, &args),
         Verb::Image(args) => commands::image::run(ctx, &args),
+        Verb::Catalog(args) => commands::catalog::run(ctx, &args),
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),
         Verb::Completions(args) => commands::completions::run(ctx, &args),
         Verb::Man(args) => commands::man::run(ctx, &args),

@@ -149,6 +149,17 @@ pub fn find(text: &str, file: &str) -> Option<Checksum> {
     (!twice).then_some(best)
 }
 
+/// Returns the checksum of a file that has just one, whatever it names.
+#[must_use]
+pub fn only(text: &str) -> Option<Checksum> {
+    let line = |line: &str| match tagged(line) {
+        Some((_, digits)) => of_digits(digits),
+        None => of_digits(line.split([' ', '\t']).next().unwrap_or_default()),
+    };
+    let mut all = text.lines().filter_map(|text| line(text.trim()));
+    all.next().filter(|_| all.next().is_none())
+}
+
 /// Reads `SHA512 (name) = digits`.
 fn tagged(line: &str) -> Option<(&str, &str)> {
     let (_, rest) = line.split_once(" (")?;
@@ -175,6 +186,8 @@ mod tests {
         assert_eq!(find(&format!("{a}\n"), "x"), Checksum::new(Algorithm::Sha256, &a));
         assert_eq!(find(&format!("{a}  x\n{}  x\n", "c".repeat(64)), "x"), None);
         assert_eq!(find("", "x"), None);
+        assert_eq!(only(&format!("# x\nSHA256 (y) = {a}\n")), Checksum::new(Algorithm::Sha256, &a));
+        assert_eq!(only(&format!("{a}  x\n{a}  y\n")), None);
     }
 
     #[test]

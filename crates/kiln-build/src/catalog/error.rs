@@ -223,6 +223,34 @@ impl CatalogError {
         Self::Io { doing, path: path.into(), source }
     }
 
+    /// An error of reading or writing, or that Kiln was told to stop meanwhile.
+    pub(super) fn stopped_or(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+        source: io::Error,
+    ) -> Self {
+        if source.kind() == io::ErrorKind::Interrupted && kiln_host::signal::interrupted() {
+            return Self::Interrupted;
+        }
+        Self::io(doing, path, source)
+    }
+
+    /// Returns whether there was too little space.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        let full = |e: &io::Error| {
+            matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error.downcast_ref::<io::Error>().is_some_and(full) {
+                return true;
+            }
+            cause = error.source();
+        }
+        matches!(self, Self::NoSpace { .. })
+    }
+
     pub(super) fn fetch(catalog: &str, source: HttpError) -> Self {
         Self::Fetch { catalog: catalog.to_owned(), source: Box::new(source) }
     }

@@ -6,6 +6,8 @@
 //! | [`source`] | where catalogs are defined, and whom each is believed |
 //! | [`virt_builder`], [`simplestreams`], [`builtin`] | the kinds of catalogs |
 //! | [`entry`] | what a catalog offers |
+//! | [`pull`] | an image of a catalog into the store |
+//! | [`repository`] | a folder of images made a repository, signed |
 //! | [`openpgp`], [`checksum`] | what proves a file |
 //! | [`http`], [`url`] | how a file is reached |
 //!
@@ -17,6 +19,8 @@ pub mod checksum;
 pub mod entry;
 pub mod http;
 pub mod openpgp;
+pub mod pull;
+pub mod repository;
 pub mod simplestreams;
 pub mod source;
 pub mod url;

@@ -164,6 +164,19 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
+    /// Returns whether this is about what is signed, and not about the host.
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
+        matches!(
+            self,
+            Self::Unsigned { .. }
+                | Self::Bad { .. }
+                | Self::Stranger { .. }
+                | Self::Stale { .. }
+                | Self::Frame { .. }
+        )
+    }
+
     /// Returns what the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -218,7 +218,7 @@ fn source(section: &Section, path: &Path, shown: &str) -> Result<Source, Catalog
     };
     let word = section.get("format").filter(|word| !word.is_empty()).unwrap_or("native");
     let kind = KINDS.iter().find(|kind| kind.word() == Some(word));
-    let kind = kind.ok_or_else(|| wrong(format!("`format` is not `{word}`")))?;
+    let kind = kind.ok_or_else(|| wrong(format!("`format` is not `{}`", word.escape_debug())))?;
     let proxy = match section.get("proxy") {
         None | Some("system") => ProxyRule::System,
         Some("no" | "off") => ProxyRule::Off,

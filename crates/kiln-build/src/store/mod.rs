@@ -5,6 +5,7 @@
 //! images/sha256/<64 digits>/disk.qcow2      read-only
 //! images/sha256/<64 digits>/manifest.json   kiln_spec::image
 //! images/names/<name>                       {"digest": "sha256:…"}
+//! downloads/<checksum>/                     parts of images that are pulled
 //! tmp/                                      things under way
 //! locks/
 //! ```
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use kiln_host::lock::Lock;
 use kiln_host::signal;
-use kiln_spec::image::{self, Digest, Manifest};
+use kiln_spec::image::{self, Digest, Made, Manifest};
 use kiln_spec::recipe::ImageName;
 use kiln_spec::{Bytes, yaml};
 use serde::{Deserialize, Serialize};
@@ -141,12 +142,28 @@ impl Store {
     ///
     /// [`StoreError::Io`] if the store's folders cannot be read.
     pub fn find_by_recipe(&self, recipe: &Digest) -> Result<Option<Image>, StoreError> {
+        self.newest(|manifest| manifest.recipe_digest.as_ref() == Some(recipe))
+    }
+
+    /// Finds an image that was pulled from a file with this checksum: `sha256:…`. Images that are
+    /// damaged or cannot be read are passed over: they can be pulled again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if the store's folders cannot be read.
+    pub fn find_pulled(&self, wanted: &str) -> Result<Option<Image>, StoreError> {
+        self.newest(|manifest| {
+            matches!(&manifest.made, Made::Catalog { checksum, .. } if checksum == wanted)
+        })
+    }
+
+    fn newest(&self, wanted: impl Fn(&Manifest) -> bool) -> Result<Option<Image>, StoreError> {
         let names = self.all_names()?;
         let built = self
             .digests()?
             .into_iter()
             .filter_map(|digest| self.load_if_there(&digest, &names).ok().flatten())
-            .filter(|image| image.manifest.recipe_digest.as_ref() == Some(recipe))
+            .filter(|image| wanted(&image.manifest))
             // Built again by force: the newest. RFC 3339 times in UTC sort as text.
             .max_by(|a, b| a.manifest.created.cmp(&b.manifest.created));
         Ok(built)
@@ -172,7 +189,30 @@ impl Store {
         recipe: &Digest,
         waiting: &mut dyn FnMut(),
     ) -> Result<Lock, StoreError> {
-        let path = self.locks().join(format!("recipe-{}", recipe.hex()));
+        self.lock_when_free(&format!("recipe-{}", recipe.hex()), waiting)
+    }
+
+    /// Waits until no other process pulls this file, and keeps others from it. `waiting` is called
+    /// once if somebody else does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::lock_recipe`].
+    pub fn lock_pull(&self, key: &str, waiting: &mut dyn FnMut()) -> Result<Lock, StoreError> {
+        self.lock_when_free(&format!("pull-{key}"), waiting)
+    }
+
+    /// Keeps others from pulling this file; `None` if one does.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Lock`].
+    pub fn try_lock_pull(&self, key: &str) -> Result<Option<Lock>, StoreError> {
+        Ok(Lock::attempt(&self.locks().join(format!("pull-{key}")))?)
+    }
+
+    fn lock_when_free(&self, name: &str, waiting: &mut dyn FnMut()) -> Result<Lock, StoreError> {
+        let path = self.locks().join(name);
         let mut told = false;
         loop {
             if let Some(lock) = Lock::attempt(&path)? {

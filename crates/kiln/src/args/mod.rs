@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 pub(crate) mod bundle;
+pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
@@ -80,6 +81,8 @@ pub(crate) enum Verb {
     Bundle(bundle::Bundle),
     #[command(subcommand)]
     Image(image::Image),
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),

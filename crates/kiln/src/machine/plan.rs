@@ -199,6 +199,7 @@ impl Wanted<'_> {
 
     fn login(&self) -> (String, bool) {
         let default = self.image.manifest.as_ref().map(|m| m.user.as_str());
+        // Of an image that others made it may not be known.
         let default = default.filter(|user| !user.is_empty());
         match (self.user, default) {
             (Some(user), default) => (user.to_owned(), Some(user) == default),

@@ -24,6 +24,9 @@ mod scan;
 
 pub use scan::{Field, Section, scan};
 
+/// The most characters of a value that an error shows.
+const SHOWN_MOST: usize = 200;
+
 /// An image of a repository, as its index describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -72,12 +75,18 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Vec<Template>, CatalogError> {
     for section in scan(bytes, name)? {
         let template = template(&section, name)?;
         if !seen.insert((template.id.clone(), template.arch.clone())) {
-            let what = format!("`[{}]` for {} is there already", template.id, template.arch);
+            let what =
+                format!("`[{}]` for {} is there already", template.id, shown(&template.arch));
             return Err(CatalogError::syntax(name, section.line, what));
         }
         templates.push(template);
     }
     Ok(templates)
+}
+
+/// What a terminal may show of somebody's words.
+fn shown(text: &str) -> String {
+    text.escape_debug().take(SHOWN_MOST).collect()
 }
 
 fn template(section: &Section, name: &str) -> Result<Template, CatalogError> {
@@ -87,7 +96,9 @@ fn template(section: &Section, name: &str) -> Result<Template, CatalogError> {
         section.field(key, None).ok_or_else(missing)
     };
     let number = |field: &Field| {
-        let no = || wrong(field.line, format!("`{}` is no number: `{}`", field.key, field.value));
+        let no = || {
+            wrong(field.line, format!("`{}` is no number: `{}`", field.key, shown(&field.value)))
+        };
         field.value.trim().parse::<u64>().map_err(|_| no())
     };
     let file = needed("file")?;
@@ -95,14 +106,17 @@ fn template(section: &Section, name: &str) -> Result<Template, CatalogError> {
     let sha512 = section.field("checksum", Some("sha512"));
     let checksum = sha512.or_else(|| section.field("checksum", None)).map(|field| {
         Checksum::new(Algorithm::Sha512, field.value.trim())
-            .ok_or_else(|| wrong(field.line, format!("`{}` is no SHA-512", field.value)))
+            .ok_or_else(|| wrong(field.line, format!("`{}` is no SHA-512", shown(&field.value))))
     });
     let optional = |key: &str| section.field(key, None).map(number).transpose();
     let hidden = match section.field("hidden", None).map(|field| (field, field.value.as_str())) {
         None | Some((_, "false")) => false,
         Some((_, "true")) => true,
         Some((field, other)) => {
-            return Err(wrong(field.line, format!("`hidden` is `true` or `false`, not `{other}`")));
+            return Err(wrong(
+                field.line,
+                format!("`hidden` is `true` or `false`, not `{}`", shown(other)),
+            ));
         }
     };
     let text = |key: &str| section.get(key).map(str::to_owned);

@@ -5,4 +5,8 @@ use clap::Args;
 
 /// List the images of the store
 #[derive(Debug, Args)]
-pub(crate) struct List {}
+pub(crate) struct List {
+    /// Ask the catalogs whether they have a newer one of what was pulled
+    #[arg(long)]
+    pub(crate) updates: bool,
+}

@@ -14,6 +14,7 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod ls;
+pub(crate) mod pull;
 pub(crate) mod resize;
 pub(crate) mod rm;
 pub(crate) mod seal;
@@ -27,6 +28,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Image {
     List(list::List),
+    Pull(pull::Pull),
     Info(info::Info),
     Rm(rm::Rm),
     Ls(ls::Ls),

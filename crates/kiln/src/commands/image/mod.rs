@@ -18,6 +18,7 @@ mod inspect;
 mod list;
 mod ls;
 mod open;
+mod pull;
 mod report;
 mod resize;
 mod rm;
@@ -37,7 +38,8 @@ use crate::context::Context;
 /// Runs a verb; returns the exit code.
 pub(crate) fn run(ctx: &Context, args: &Image) -> anyhow::Result<u8> {
     match args {
-        Image::List(_) => list::run(ctx),
+        Image::List(args) => list::run(ctx, args),
+        Image::Pull(args) => pull::run(ctx, args),
         Image::Info(args) => info::run(ctx, args),
         Image::Rm(args) => rm::run(ctx, args),
         Image::Ls(args) => ls::run(ctx, args),
