@@ -5,6 +5,7 @@
 mod direct;
 mod disks;
 mod guest;
+mod guestfish;
 mod inspect;
 mod ops;
 mod seal;

@@ -30,6 +30,15 @@ impl Image {
         Some(Self { folder })
     }
 
+    /// Makes a copy of one.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (self.path(), folder.path().join("fs.raw"));
+        let [from, to] = [from, to].map(|path| path.display().to_string());
+        drop(run(&["cp", "--sparse=always", &from, &to]).success());
+        Self { folder }
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("fs.raw")
     }
