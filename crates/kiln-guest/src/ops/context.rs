@@ -10,7 +10,9 @@ use kiln_host::read::bounded;
 use super::{NewPassword, Problem, Settings, Step};
 use crate::run::{Job, RunOutput, Runner};
 use crate::system::Known;
-use crate::tree::{Attrs, GuestPath, Kind, New, Recorder, Stat, Time, Tree, TreeError, make_dirs};
+use crate::tree::{
+    Attrs, GuestPath, Kind, New, Recorder, Stat, Time, Tree, TreeError, inherited, make_dirs,
+};
 
 /// The most that is read of a file that is edited, in the guest or on the host.
 pub(super) const TEXT_MOST: u64 = 64 << 20;
@@ -150,6 +152,7 @@ impl Scene<'_> {
         mode: u32,
     ) -> Result<(), TreeError> {
         let attrs = self.attrs(mode);
+        let attrs = inherited(&mut self.tree, path, &attrs, Kind::File)?;
         self.tree.write(path, &mut contents, &attrs)
     }
 
@@ -168,6 +171,7 @@ impl Scene<'_> {
             None => {}
         }
         let attrs = self.attrs(0o777);
+        let attrs = inherited(&mut self.tree, name, &attrs, Kind::Symlink)?;
         self.tree.make(name, &New::Symlink(target.to_vec()), &attrs)
     }
 

@@ -32,7 +32,8 @@ pub use owner::{chown, chown_all};
 pub use path::GuestPath;
 pub use recorder::{Edit, Edits, How, Recorder};
 pub use text::{
-    MOST_TEXT, edit_bytes, exists, is_dir, is_file, make_dirs, read_bytes, read_text, write_bytes,
+    MOST_TEXT, edit_bytes, exists, inherited, is_dir, is_file, make_dirs, read_bytes, read_text,
+    write_bytes,
 };
 pub use visit::{Found, Step, empty, find_all, visit};
 

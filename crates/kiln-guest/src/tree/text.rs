@@ -97,8 +97,32 @@ pub fn edit_bytes(
     Ok(true)
 }
 
-/// Makes a directory, and those that it lies in; each new one gets `attrs`. One that is there
-/// stays as it is. Returns whether any was made.
+/// Returns the attributes that something new at a path gets where `attrs` are asked for: in a
+/// directory with the set-group-ID bit its group, and a directory gets the bit, too.
+///
+/// Source: mkdir(2), open(2), inode(7).
+///
+/// # Errors
+///
+/// As [`Tree::stat`].
+pub fn inherited(
+    tree: &mut dyn Tree,
+    path: &GuestPath,
+    attrs: &Attrs,
+    kind: Kind,
+) -> Result<Attrs, TreeError> {
+    let folder = path.parent().map(|folder| tree.stat(&folder)).transpose()?.flatten();
+    let Some(folder) = folder.filter(|folder| folder.attrs.mode & SET_GROUP_ID != 0) else {
+        return Ok(*attrs);
+    };
+    let bit = if kind == Kind::Directory { SET_GROUP_ID } else { 0 };
+    Ok(Attrs { gid: folder.attrs.gid, mode: attrs.mode | bit, ..*attrs })
+}
+
+const SET_GROUP_ID: u32 = 0o2000;
+
+/// Makes a directory, and those that it lies in; each new one gets `attrs`, as [`inherited`]
+/// changes them. One that is there stays as it is. Returns whether any was made.
 ///
 /// # Errors
 ///
@@ -112,7 +136,8 @@ pub fn make_dirs(tree: &mut dyn Tree, path: &GuestPath, attrs: &Attrs) -> Result
             Some(stat) if stat.kind == Kind::Directory => (),
             Some(_) => return Err(TreeError::NotADirectory { path: at }),
             None => {
-                tree.make(&at, &New::Directory, attrs)?;
+                let attrs = inherited(tree, &at, attrs, Kind::Directory)?;
+                tree.make(&at, &New::Directory, &attrs)?;
                 made = true;
             }
         }

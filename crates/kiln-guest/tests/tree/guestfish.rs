@@ -7,15 +7,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use kiln_guest::ops::{EditContext, Network, Plan, customize};
 use kiln_guest::transfer::{DiffOptions, diff};
-use kiln_guest::tree::{GuestPath, New, Tree};
+use kiln_guest::tree::{GuestPath, Tree};
 use kiln_testkit::{Files, Rng, need_program, run, run_with};
 
-use crate::support::{Image, NOW, attrs, path};
+use crate::support::{Image, NOW, path};
 
 const SEQUENCES: u64 = 200;
 const EDITS: usize = 12;
@@ -39,7 +39,6 @@ enum Edit {
     /// One that no operation does, on the tree itself.
     Link(String, String, Vec<String>),
     Attribute(String, Vec<u8>, Vec<String>),
-    Pipe(String, Vec<String>),
 }
 
 /// The names that are there: whether each is a directory, a file or something else.
@@ -119,7 +118,13 @@ impl Play<'_> {
                 let (name, text) = (self.free(), self.bytes());
                 let local = self.file(&text);
                 self.names.insert(name.clone(), Sort::File);
-                let commands = [vec!["upload", &local, &name], vec!["chmod", "0644", &name]];
+                let meta = fs::metadata(&local).unwrap();
+                let [uid, gid] = [meta.uid(), meta.gid()].map(|id| id.to_string());
+                let commands = [
+                    vec!["upload", &local, &name],
+                    vec!["chmod", "0644", &name],
+                    vec!["chown", &uid, &gid, &name],
+                ];
                 let commands = commands.iter().map(|command| words(command)).collect();
                 Some(Edit::Operation("upload", format!("{local}:{name}"), commands))
             }
@@ -154,8 +159,8 @@ impl Play<'_> {
             }
             _ => {
                 let name = self.free();
-                self.names.insert(name.clone(), Sort::Other);
-                Some(Edit::Pipe(name.clone(), words(&["mkfifo", "0640", &name])))
+                self.names.insert(name.clone(), Sort::File);
+                one("touch", name.clone(), &["touch", &name])
             }
         }
     }
@@ -226,16 +231,13 @@ fn apply(tree: &mut dyn Tree, edit: &Edit, what: &str) {
         Edit::Attribute(file, value, _) => {
             tree.set_xattrs(&path(file), &vec![("user.test".to_owned(), value.clone())]).unwrap();
         }
-        Edit::Pipe(name, _) => tree.make(&path(name), &New::Fifo, &attrs(0o640)).unwrap(),
     }
 }
 
 fn commands(edit: &Edit) -> Vec<&Vec<String>> {
     match edit {
         Edit::Operation(.., commands) => commands.iter().collect(),
-        Edit::Link(.., command) | Edit::Attribute(.., command) | Edit::Pipe(_, command) => {
-            vec![command]
-        }
+        Edit::Link(.., command) | Edit::Attribute(.., command) => vec![command],
     }
 }
 

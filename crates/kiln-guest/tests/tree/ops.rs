@@ -207,3 +207,22 @@ fn archives_keep_owners_and_attributes() {
     assert!(stat.contains("User:  1234") && stat.contains("Group:  4321"), "{stat}");
     assert!(stat.contains("mtime: 0x3b9aca00"), "{stat}");
 }
+
+#[test]
+fn what_is_new_has_the_group_of_a_folder_that_hands_it_on() {
+    let operations = [
+        ("mkdir", "/srv/shared"),
+        ("chown", "0:50:/srv/shared"),
+        ("chmod", "02775:/srv/shared"),
+        ("write", "/srv/shared/file:x"),
+        ("mkdir", "/srv/shared/one/two"),
+        ("link", "/etc/hosts:/srv/shared/link"),
+    ];
+    let Some(image) = image(&Files::debian().dir("srv"), &operations) else { return };
+    for (name, mode) in [("file", "0644"), ("one", "02755"), ("one/two", "02755"), ("link", "0777")]
+    {
+        let stat = image.debugfs(&format!("stat /srv/shared/{name}"));
+        let stat = stat.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(stat.contains("Group: 50 ") && stat.contains(&format!("Mode: {mode} ")), "{stat}");
+    }
+}
