@@ -14,6 +14,9 @@ use crate::image::{Image, text, tools};
 const SEQUENCES: u64 = 200;
 const EDITS: usize = 30;
 const SESSIONS: usize = 3;
+/// How many sequences run at once.
+const THREADS: u64 = 4;
+const STEP: usize = 4;
 
 const FEATURES: [&[&str]; 10] = [
     &["-t", "ext4", "-b", "4096"],
@@ -450,22 +453,30 @@ fn random_edits_leave_what_a_model_holds() {
         return;
     }
     let empty: Vec<Image> = FEATURES.iter().map(|options| Image::new(options)).collect();
-    for seed in 0..SEQUENCES {
-        let which = usize::try_from(seed).expect("small") % FEATURES.len();
-        let what = format!("sequence {seed}, {:?}", FEATURES[which]);
-        let mut rng = Rng::new(seed);
-        let image = Image::copy_of(&empty[which].path());
-        let mut model = start(&image);
-        for _ in 0..SESSIONS {
-            let mut play = Play { fs: image.edit(), model: &mut model, rng: &mut rng };
-            for _ in 0..EDITS / SESSIONS {
-                play.edit();
-            }
-            compare(&mut play.fs, play.model, &what);
-            play.fs.close().expect("it closes");
-            image.check_as(&what);
+    // At once: libext2fs has state that all file systems of a process share.
+    std::thread::scope(|scope| {
+        for first in 0..THREADS {
+            let empty = &empty;
+            scope.spawn(move || (first..SEQUENCES).step_by(STEP).for_each(|n| sequence(n, empty)));
         }
-        compare(&mut image.open(Access::Read), &model, &what);
-        compare_dump(&image, &model);
+    });
+}
+
+fn sequence(seed: u64, empty: &[Image]) {
+    let which = usize::try_from(seed).expect("small") % FEATURES.len();
+    let what = format!("sequence {seed}, {:?}", FEATURES[which]);
+    let mut rng = Rng::new(seed);
+    let image = Image::copy_of(&empty[which].path());
+    let mut model = start(&image);
+    for _ in 0..SESSIONS {
+        let mut play = Play { fs: image.edit(), model: &mut model, rng: &mut rng };
+        for _ in 0..EDITS / SESSIONS {
+            play.edit();
+        }
+        compare(&mut play.fs, play.model, &what);
+        play.fs.close().expect("it closes");
+        image.check_as(&what);
     }
+    compare(&mut image.open(Access::Read), &model, &what);
+    compare_dump(&image, &model);
 }

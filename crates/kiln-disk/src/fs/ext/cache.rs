@@ -33,11 +33,13 @@ pub(super) struct Cache {
     pages: BTreeMap<u64, Page>,
     /// The last error of the device, kept for the caller of libext2fs, which knows only numbers.
     pub(super) error: Option<io::Error>,
+    /// Why zeros could not be written, until the next flush.
+    zeros: Option<io::Error>,
 }
 
 impl Cache {
     pub(super) fn new(device: Box<dyn Device>) -> Self {
-        Self { device, pages: BTreeMap::new(), error: None }
+        Self { device, pages: BTreeMap::new(), error: None, zeros: None }
     }
 
     /// Returns the device. What was not written out is lost.
@@ -113,6 +115,17 @@ impl Cache {
         Ok(())
     }
 
+    /// Writes `len` zeros. What goes wrong is told by the next [`Cache::flush`].
+    pub(super) fn write_zeros(&mut self, at: u64, len: u64) {
+        const ZEROS: [u8; PAGE_LEN] = [0; PAGE_LEN];
+        let mut done = 0;
+        while done < len && self.zeros.is_none() {
+            let part = usize::try_from(len - done).map_or(PAGE_LEN, |n| n.min(PAGE_LEN));
+            self.zeros = self.write(at.saturating_add(done), &ZEROS[..part]).err();
+            done += len64(&ZEROS[..part]);
+        }
+    }
+
     /// Writes `bytes` to the device at once. `at` and the length are multiples of a page.
     pub(super) fn write_through(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let pages = at / PAGE..at / PAGE + len64(bytes) / PAGE;
@@ -125,6 +138,9 @@ impl Cache {
 
     /// Writes every changed page to the device, in order, and flushes the device.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        if let Some(error) = self.zeros.take() {
+            return Err(error);
+        }
         self.write_out()?;
         self.device.flush()
     }

@@ -45,7 +45,7 @@ static MANAGER: Manager = Manager(IoManager {
     write_blk64,
     discard: None,
     cache_readahead: None,
-    zeroout: None,
+    zeroout: Some(zeroout),
     reserved: [0; 14],
 });
 
@@ -192,6 +192,25 @@ unsafe extern "C" fn write_byte(
     let Ok(len) = usize::try_from(count) else { return INVALID };
     // SAFETY: as in `read_blk64`; here `at` and `count` are bytes.
     unsafe { io(channel, |cache| cache.write(at, std::slice::from_raw_parts(from.cast(), len))) }
+}
+
+/// Where this fails, `ext2fs_zero_blocks2` writes zeros from a buffer that all threads share
+/// without a lock (e2fsprogs 1.47, `lib/ext2fs/mkjournal.c`), and corrupts the heap. So this never
+/// does: what went wrong is kept, and comes back from [`Cache::flush`].
+unsafe extern "C" fn zeroout(
+    channel: *mut IoChannel,
+    block: c_ulonglong,
+    count: c_ulonglong,
+) -> Code {
+    // SAFETY: libext2fs calls with its open channel.
+    let size = u64::try_from(unsafe { (*channel).block_size }).unwrap_or_default();
+    let (at, len) = (block.saturating_mul(size), count.saturating_mul(size));
+    let zeros = |cache: &mut Cache| {
+        cache.write_zeros(at, len);
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { io(channel, zeros) }
 }
 
 unsafe extern "C" fn flush(_: *mut IoChannel) -> Code {
