@@ -64,7 +64,10 @@ impl User {
 }
 
 fn session(lab: &Lab) {
-    if !need_program("passt") {
+    let core = rustix::process::getrlimit(rustix::process::Resource::Core).maximum;
+    let allowed =
+        need(core.is_none(), "core files of any size: libvirtd of a session asks for them");
+    if !allowed || !need_program("passt") {
         return;
     }
     let Some(user) = User::new(lab, "session") else { return };
