@@ -19,7 +19,9 @@ pub enum AclError {
         entry: String,
     },
     /// It names a user or group, and only the guest knows the number.
-    #[error("`{entry}` names its user; make the archive with --numeric-owner")]
+    #[error(
+        "`{entry}` names its user, and its number is wanted; make the archive with --xattrs and without --acls"
+    )]
     Named {
         /// The entry.
         entry: String,
@@ -105,7 +107,7 @@ mod tests {
         let error = |text| to_xattr(text).unwrap_err().to_string();
         assert_eq!(
             error("user::rwx,group:adm:r-x"),
-            "`group:adm:r-x` names its user; make the archive with --numeric-owner"
+            "`group:adm:r-x` names its user, and its number is wanted; make the archive with --xattrs and without --acls"
         );
         assert_eq!(error("user::x:y,who::r"), "`who::r` is no entry of an access control list");
         assert_eq!(error("nobody"), "`nobody` is no entry of an access control list");

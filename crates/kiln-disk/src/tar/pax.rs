@@ -91,6 +91,10 @@ impl Records {
             ("SCHILY.acl.access", "system.posix_acl_access"),
             ("SCHILY.acl.default", "system.posix_acl_default"),
         ] {
+            // `tar --xattrs` has it as it was, by number.
+            if all.contains_key(name) {
+                continue;
+            }
             let Some(text) = self.get(key).map(String::from_utf8_lossy) else { continue };
             let value = acl::to_xattr(&text)?;
             // A default list always says something; an access list may repeat the mode.
@@ -150,6 +154,17 @@ pub(super) mod tests {
             assert_eq!(records.time("mtime", 7), time, "{text}");
         }
         assert_eq!(Records::default().time("mtime", 7), Some((7, 0)));
+    }
+
+    #[test]
+    fn a_list_by_number_counts_more_than_one_by_name() {
+        let named = record("SCHILY.acl.access", b"user::rwx,group:adm:r-x,group::r--,other::-");
+        let raw = record("SCHILY.xattr.system.posix_acl_access", b"as it was");
+        let alone = Records::default().with(&named).unwrap();
+        assert!(matches!(alone.xattrs(), Err(AclError::Named { .. })));
+        let both = Records::default().with(&[named, raw].concat()).unwrap();
+        let kept = vec![("system.posix_acl_access".to_owned(), b"as it was".to_vec())];
+        assert_eq!(both.xattrs().unwrap(), kept);
     }
 
     #[test]
