@@ -45,7 +45,7 @@ impl User {
         }
         lab.image();
         let folder = lab.folder.join(name);
-        fs::create_dir_all(folder.join("run")).expect("made");
+        fs::create_dir_all(folder.join("runtime")).expect("made");
         let shown = folder.display().to_string();
         drop(run(&["cp", "-a", &lab.home.join("store").display().to_string(), &shown]).success());
         drop(run(&["cp", env!("CARGO_BIN_EXE_kiln"), &shown]).success());
@@ -57,7 +57,7 @@ impl User {
     pub(crate) fn kiln(&self, args: &[&str]) -> Output {
         let folder = self.folder.display();
         let home = format!("KILN_HOME={folder}");
-        let runtime = format!("XDG_RUNTIME_DIR={folder}/run");
+        let runtime = format!("XDG_RUNTIME_DIR={folder}/runtime");
         let program = format!("{folder}/kiln");
         run(&[&["runuser", "-u", USER, "--", "env", &home, &runtime, &program], args].concat())
     }
