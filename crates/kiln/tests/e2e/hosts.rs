@@ -10,7 +10,7 @@ use kiln_testkit::{Output, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, project, spawn, trial, until};
+use crate::lab::{IMAGE, Lab, project, spawn, trial, until};
 
 /// The user without rights whom these tests make.
 pub(crate) const USER: &str = "kiln-e2e";
@@ -74,6 +74,8 @@ fn session(lab: &Lab) {
     let kiln = |args: &[&str]| user.kiln(args);
     let shown = user.folder.display().to_string();
     let name = "kt-session";
+    // Of an earlier run that failed or was killed, or none: a session outlives the tests.
+    drop(kiln(&["rm", "--foreign", name]));
     let out = kiln(&["launch", lab.image(), name, "--json"]).success();
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
     let machine = &json["machines"][0];
@@ -98,7 +100,8 @@ fn behind_ssh(lab: &Lab) {
     if !programs.iter().all(|program| need_program(program)) {
         return;
     }
-    lab.image();
+    // In a home of its own: journals are counted.
+    let lab = &lab.with_store("behind-ssh");
     let script = project().join("tests/lab/second-host").display().to_string();
     let folder = lab.folder.join("second");
     let shown = folder.display().to_string();
@@ -110,7 +113,7 @@ fn behind_ssh(lab: &Lab) {
     assert!(until(Duration::from_secs(30), answers), "the second host answers at {uri}");
 
     let name = "kt-remote";
-    let out = lab.kiln(&["-c", uri, "launch", lab.image(), name, "--start-network", "--json"]);
+    let out = lab.kiln(&["-c", uri, "launch", IMAGE, name, "--start-network", "--json"]);
     let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
     assert_eq!(json["machines"][0]["ready"]["ssh"], true);
     let kiln = |args: &[&str]| lab.kiln(&[&["-c", uri], args].concat());
@@ -163,7 +166,7 @@ fn daemon_stops(lab: &Lab, (script, folder): &(String, PathBuf), uri: &str) {
     assert_eq!(lab.journals(), 0);
 
     // A machine that was made stays, and is found again.
-    let mut child = launch(lab.image());
+    let mut child = launch(IMAGE);
     let running = || run(&["virsh", "-c", uri, "domstate", "kt-midway"]).stdout.trim() == "running";
     assert!(until(Duration::from_secs(120), running), "the guest runs");
     second("kill");

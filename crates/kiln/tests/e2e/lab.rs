@@ -111,6 +111,16 @@ impl Lab {
         Self { folder: self.folder.clone(), home: self.folder.join(name) }
     }
 
+    /// Returns [`Lab::with_home`] with a copy of the image that most tests launch.
+    pub(crate) fn with_store(&self, name: &str) -> Self {
+        self.image();
+        let other = self.with_home(name);
+        fs::create_dir_all(&other.home).expect("its home can be made");
+        let (from, to) = (self.home.join("store"), other.home.join("store"));
+        drop(run(&["cp", "-a", &from.display().to_string(), &to.display().to_string()]).success());
+        other
+    }
+
     /// Runs kiln on the system host.
     pub(crate) fn kiln(&self, args: &[&str]) -> Output {
         self.kiln_with(args, &[])
