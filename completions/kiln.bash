@@ -2150,7 +2150,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__convert)
-            opts="-O -c -q -v -h -V --format --follow-backing --root --appliance --key-file --output-format --compress --force --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-O -c -q -v -h -V --format --follow-backing --root --appliance --key-file --output-format --compress --force --sync --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -607,6 +607,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l appliance -d 'Hold the guest in a libguestfs appliance, also where Kiln could do without'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l force -d 'Replace TARGET if it is there'
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l sync -d 'Wait until all of the copy is on the disk, as is done when TARGET is replaced'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l dry-run -d 'Show what would be made, and make nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -s q -l quiet -d 'Print errors and warnings only'

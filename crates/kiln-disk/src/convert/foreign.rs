@@ -55,9 +55,13 @@ pub(super) fn write(
         file.set_len(about.len().next_multiple_of(512)).map_err(&failed)?;
         about = file.metadata().map_err(&failed)?;
     }
-    file.sync_all().map_err(&failed)?;
+    if options.durable {
+        file.sync_all().map_err(&failed)?;
+    }
     name_it(&made, target, options.overwrite)?;
-    sync_folder(target).map_err(&failed)?;
+    if options.durable {
+        sync_folder(target).map_err(&failed)?;
+    }
     Ok(Converted {
         virtual_size: Bytes(size),
         file_size: Bytes(about.len()),

@@ -9,8 +9,8 @@
 //! | `foreign` | other formats, made by `qemu-img` and filled over NBD |
 //! | `target` | a file that has no name before it is whole |
 //!
-//! **Invariant:** the target is there whole or not at all: it gets its name when all of it is on
-//! the medium.
+//! **Invariant:** the target is there whole or not at all: it gets its name when all of it is
+//! written, and what it replaces goes only when all of it is on the medium.
 
 mod error;
 mod foreign;
@@ -103,16 +103,21 @@ pub struct ConvertOptions {
     pub old: bool,
     /// Whether a file that is there is replaced.
     pub overwrite: bool,
+    /// Whether all of the copy is on the medium before it gets its name. Without it, a host that
+    /// loses its power soon after may lose the copy, as with `cp`; it takes as long as the medium
+    /// does.
+    pub durable: bool,
     /// How many threads pack; `None` for as many as there are processors.
     pub threads: Option<NonZeroUsize>,
 }
 
 impl ConvertOptions {
-    /// Returns the options for a copy in `format`, not compressed, that replaces nothing.
+    /// Returns the options for a durable copy in `format`, not compressed, that replaces nothing.
     #[must_use]
     pub fn new(format: TargetFormat) -> Self {
         let (compress, cluster_size, threads) = (None, None, None);
-        Self { format, compress, cluster_size, old: false, overwrite: false, threads }
+        let (overwrite, durable) = (false, true);
+        Self { format, compress, cluster_size, old: false, overwrite, durable, threads }
     }
 
     fn threads(&self) -> usize {
@@ -138,7 +143,7 @@ pub struct Converted {
 ///
 /// # Effects
 ///
-/// Makes `target` when all is written and on the medium. With raw and qcow2 nothing is left of a
+/// Makes `target` when all is written. With raw and qcow2 nothing is left of a
 /// copy that fails or is killed; of the others a folder `.kiln-…` beside `target` may be, after
 /// SIGKILL. Takes some MiB of memory a thread.
 ///
@@ -182,7 +187,7 @@ pub fn convert_from(
     let unit = if options.format == TargetFormat::Qcow2 { cluster } else { CLUSTER };
     let pump = Pump { size, unit, threads: options.threads(), progress };
     match options.format {
-        TargetFormat::Raw => raw::write(sources, &pump, target, options.overwrite),
+        TargetFormat::Raw => raw::write(sources, &pump, target, options),
         TargetFormat::Qcow2 => qcow2::write(sources, &pump, target, options),
         TargetFormat::Vmdk
         | TargetFormat::VmdkStream

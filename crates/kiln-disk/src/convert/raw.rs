@@ -4,17 +4,17 @@
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::Converted;
 use super::error::ConvertError;
 use super::pump::{Pump, runs};
 use super::target::Target;
+use super::{ConvertOptions, Converted};
 use crate::device::{Device, len64};
 
 pub(super) fn write(
     sources: Vec<Box<dyn Device + '_>>,
     pump: &Pump<'_>,
     target: &Path,
-    overwrite: bool,
+    options: &ConvertOptions,
 ) -> Result<Converted, ConvertError> {
     let failed = ConvertError::write(target);
     let made = Target::new(target).map_err(&failed)?;
@@ -28,5 +28,5 @@ pub(super) fn write(
         Ok(())
     };
     pump.run(sources, &prepare, |_, _, ()| Ok(()), &failed)?;
-    made.finish(overwrite, pump.size)
+    made.finish(options, pump.size)
 }

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 use uuid::Uuid;
 
-use super::{ConvertError, Converted};
+use super::{ConvertError, ConvertOptions, Converted};
 
 /// A file on its way.
 #[derive(Debug)]
@@ -61,18 +61,26 @@ impl Target {
         &self.file
     }
 
-    /// Brings it onto the medium and gives it its name.
-    pub(super) fn finish(self, overwrite: bool, size: u64) -> Result<Converted, ConvertError> {
+    /// Gives it its name; with [`ConvertOptions::durable`], when it is on the medium.
+    pub(super) fn finish(
+        self,
+        options: &ConvertOptions,
+        size: u64,
+    ) -> Result<Converted, ConvertError> {
         let failed = ConvertError::write(&self.path);
-        self.file.sync_all().map_err(&failed)?;
+        if options.durable {
+            self.file.sync_all().map_err(&failed)?;
+        }
         let about = self.file.metadata().map_err(&failed)?;
-        match self.name(overwrite) {
+        match self.name(options.overwrite) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(ConvertError::Exists { target: self.path.clone() });
             }
             named => named.map_err(&failed)?,
         }
-        sync_folder(&self.path).map_err(&failed)?;
+        if options.durable {
+            sync_folder(&self.path).map_err(&failed)?;
+        }
         Ok(Converted {
             virtual_size: Bytes(size),
             file_size: Bytes(about.len()),

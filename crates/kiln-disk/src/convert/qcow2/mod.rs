@@ -91,5 +91,5 @@ pub(super) fn write(
     };
     pump.run(sources, &prepare, place, &failed)?;
     writer.finish().map_err(&failed)?;
-    made.finish(options.overwrite, shape.size)
+    made.finish(options, shape.size)
 }

@@ -10,8 +10,8 @@ use super::target::Source;
 
 /// Copy an image in another format
 ///
-/// The copy is sparse: what is zeros takes no room. It gets its name when all of it is on the disk,
-/// so nothing is left of a copy that fails or is killed.
+/// The copy is sparse: what is zeros takes no room. It gets its name when all of it is written, so
+/// nothing is left of a copy that fails or is killed.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Convert {
@@ -30,6 +30,9 @@ pub(crate) struct Convert {
     /// Replace TARGET if it is there
     #[arg(long)]
     pub(crate) force: bool,
+    /// Wait until all of the copy is on the disk, as is done when TARGET is replaced
+    #[arg(long)]
+    pub(crate) sync: bool,
     /// Show what would be made, and make nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -16,16 +16,19 @@ const MOST_READERS: usize = 4;
 /// Copies an image.
 pub(crate) fn run(ctx: &Context, args: &Convert) -> anyhow::Result<u8> {
     let named = TargetFormat::of_name(&args.target).unwrap_or(TargetFormat::Qcow2);
+    let there = args.target.symlink_metadata().is_ok();
     let options = ConvertOptions {
         compress: args.compress.map(Into::into),
         overwrite: args.force,
+        // Until then the source is the only copy that is sure, and what is replaced is no source.
+        durable: args.sync || there,
         ..ConvertOptions::new(args.to.map_or(named, Into::into))
     };
-    let there = std::thread::available_parallelism().map_or(1, usize::from);
-    let disks = open::readers(ctx, &args.source, there.min(MOST_READERS))?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let disks = open::readers(ctx, &args.source, processors.min(MOST_READERS))?;
     let size = disks.iter().map(|disk| disk.info().virtual_size).max().unwrap_or_default();
     if args.dry_run {
-        if !args.force && args.target.symlink_metadata().is_ok() {
+        if there && !args.force {
             let what = format!("`{}` exists already", args.target.display());
             return Err(Problem::new(Class::Object, what).into());
         }
