@@ -12,7 +12,8 @@ pub(super) const OPERATION: Operation = Operation {
     heading: "Set the time zone",
     documentation: "\
 Sets the guest's time zone to one that it has below /usr/share/zoneinfo, such as Europe/London: \
-/etc/localtime becomes a symbolic link to it; /etc/timezone, where there is one, gets its name.",
+/etc/localtime becomes a symbolic link to it. Debian's /etc/timezone follows when tzdata is next \
+upgraded.",
     runs_programs: false,
     shown: Shown::Whole,
     parse: |text| {
@@ -45,11 +46,6 @@ impl Action for Timezone {
             );
             return Err(Problem::refused(why));
         }
-        scene.link(&"/etc/localtime".into(), target.as_bytes())?;
-        let name = "/etc/timezone".into();
-        if scene.is_file(&name)? {
-            scene.put(&name, format!("{}\n", self.zone).as_bytes(), 0o644)?;
-        }
-        Ok(())
+        Ok(scene.link(&"/etc/localtime".into(), target.as_bytes())?)
     }
 }
