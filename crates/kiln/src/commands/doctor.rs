@@ -78,6 +78,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("acceleration", acceleration),
     ("firmware", firmware),
     ("network", network),
+    ("core files", core_files),
     ("pool", storage),
     ("programs", programs),
     ("appliance", appliance),
@@ -231,6 +232,28 @@ fn network(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
         ),
         Err(error) => return Err(error.into()),
     }])
+}
+
+/// A session's libvirtd lifts QEMU's limit of core files, which a user whose hard limit is set may
+/// not: it starts no machine then, unless told to set none (`max_core`, libvirt's qemu.conf).
+fn core_files(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let session = on.conn.as_ref().is_some_and(|conn| conn.is_session() && conn.is_local());
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Core).maximum;
+    let (true, Some(limit)) = (session, limit) else { return Ok(Vec::new()) };
+    let need = "core files";
+    let env = &on.ctx.env;
+    let folder = env.xdg_config_home.clone().or_else(|| Some(env.home.as_ref()?.join(".config")));
+    let folder = folder.unwrap_or_default().join("libvirt");
+    let text = std::fs::read_to_string(folder.join("qemu.conf")).unwrap_or_default();
+    if text.lines().any(|line| line.trim_start().starts_with("max_core")) {
+        return Ok(vec![ok(need, "libvirt is told not to lift the limit")]);
+    }
+    let shown = folder.display();
+    let mend = format!("mkdir -p {shown} && echo 'max_core = 0' >> {shown}/qemu.conf");
+    let what = format!(
+        "may have {limit} bytes at most (`ulimit -Hc`): libvirt asks for any size, and starts no machine"
+    );
+    Ok(vec![bad(need, Verdict::Missing, what, mend)])
 }
 
 fn storage(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
