@@ -14,8 +14,10 @@ use kiln_guest::tree::{
     Attrs, Change, Entry, GuestPath, Kind, New, Stat, Tree, TreeError, Usage, Xattrs,
 };
 use kiln_guest::userdata::UserData;
-use kiln_testkit::fuzz::{Case, Edit, Outcome, Seed, Target, Verdict, Worker, fuzz_all, serve};
-use kiln_testkit::{Rng, need_program, run};
+use kiln_testkit::fuzz::{
+    Case, Edit, Outcome, Seed, Target, every_case_ends_well, fuzz_all, serve,
+};
+use kiln_testkit::{need_program, run};
 
 /// Random cases of each target.
 const RANDOM: u64 = 30;
@@ -371,25 +373,7 @@ fn every_hostile_file_of_a_guest_ends_well() {
     if !["python3", "xz", "zstd", "gzip"].into_iter().all(need_program) {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::start("child", folder.path());
-    let mut all = purpose();
-    for line in FINDINGS.lines().filter(|line| !line.is_empty()) {
-        all.push(line.parse().expect("findings are cases"));
-    }
-    for target in TARGETS {
-        let seeds = worker.seeds(target);
-        all.extend(seeds.iter().map(|seed| Case::new(target.name, seed.name, &[])));
-        all.extend((0..RANDOM).map(|n| Case::random(target.name, &seeds, &mut Rng::new(n))));
-    }
-    let mut failures = Vec::new();
-    for case in &all {
-        if let Verdict::Failed(how) = worker.run(case) {
-            let case: String = case.to_string().chars().take(300).collect();
-            failures.push(format!("{case}: {how}"));
-        }
-    }
-    assert!(failures.is_empty(), "{} of {}: {}", failures.len(), all.len(), failures.join("\n"));
+    every_case_ends_well(TARGETS, purpose(), FINDINGS, RANDOM);
 }
 
 /// What random changes found once.

@@ -22,8 +22,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use kiln_testkit::fuzz::{Case, Verdict, Worker, fuzz_all, say, serve};
-use kiln_testkit::{Rng, need_program};
+use kiln_testkit::fuzz::{
+    Case, Verdict, Worker, corpus as corpus_of, failure, fuzz_all, say, serve,
+};
+use kiln_testkit::need_program;
 use rustix::fs::inotify;
 
 /// Random cases of each target, with the numbers from 0 on.
@@ -72,17 +74,7 @@ fn every_hostile_case_ends_well() {
 /// All cases: the seeds, changes on purpose, what was found before, and some at random.
 fn corpus(folder: &Path, host: &Path) -> Vec<Case> {
     let maker = Worker::start("child", folder);
-    let mut all = cases::all(host);
-    for line in include_str!("findings.txt").lines().filter(|line| !line.starts_with('#')) {
-        all.push(line.parse().expect("findings are cases"));
-    }
-    for target in targets::ALL {
-        let seeds = maker.seeds(target);
-        all.extend(seeds.iter().map(|seed| Case::new(target.name, seed.name, &[])));
-        let random = (0..RANDOM).map(|n| Case::random(target.name, &seeds, &mut Rng::new(n)));
-        all.extend(random);
-    }
-    all
+    corpus_of(&maker, targets::ALL, cases::all(host), include_str!("findings.txt"), RANDOM)
 }
 
 /// Runs the cases in two children; returns what failed.
@@ -103,8 +95,7 @@ fn walked(folder: &Path, all: &[Case]) -> Vec<String> {
                         Verdict::Refused(why) if must_be_right(case) => why,
                         _ => continue,
                     };
-                    let case: String = case.to_string().chars().take(300).collect();
-                    failures.lock().unwrap().push(format!("{case}: {how}"));
+                    failures.lock().unwrap().push(failure(case, &how));
                 }
             });
         }

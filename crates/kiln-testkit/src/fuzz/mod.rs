@@ -88,6 +88,56 @@ pub fn explore(worker: &mut Worker, target: &Target, time: Duration) -> Found {
     found
 }
 
+/// Returns all cases of a corpus: those on purpose, what was found before (a case a line, `#` begins
+/// a comment), each seed as it is, and `random` changes of each target's seeds.
+///
+/// # Panics
+///
+/// If a line of `findings` is no case.
+#[must_use]
+pub fn corpus(
+    worker: &Worker,
+    targets: &[Target],
+    purpose: Vec<Case>,
+    findings: &str,
+    random: u64,
+) -> Vec<Case> {
+    let mut all = purpose;
+    let kept = findings.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    all.extend(kept.map(|line| line.parse::<Case>().expect("findings are cases")));
+    for target in targets {
+        let seeds = worker.seeds(target);
+        all.extend(seeds.iter().map(|seed| Case::new(target.name, seed.name, &[])));
+        all.extend((0..random).map(|n| Case::random(target.name, &seeds, &mut Rng::new(n))));
+    }
+    all
+}
+
+/// Returns what a report says of a case that failed: its line, which may be long, and how.
+#[must_use]
+pub fn failure(case: &Case, how: &str) -> String {
+    let case: String = case.to_string().chars().take(300).collect();
+    format!("{case}: {how}")
+}
+
+/// Runs all cases of a [`corpus`] in a child that the test `child` is.
+///
+/// # Panics
+///
+/// If one of them fails, with the cases.
+pub fn every_case_ends_well(targets: &[Target], purpose: Vec<Case>, findings: &str, random: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut worker = Worker::start("child", folder.path());
+    let all = corpus(&worker, targets, purpose, findings, random);
+    let mut failures = Vec::new();
+    for case in &all {
+        if let Verdict::Failed(how) = worker.run(case) {
+            failures.push(failure(case, &how));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {}: {}", failures.len(), all.len(), failures.join("\n"));
+}
+
 /// Tries random changes of every target's seeds, or of `KILN_FUZZ_TARGET`'s only, for
 /// `KILN_FUZZ_SECONDS` each; nothing without that variable. The children are started by the test
 /// `child`. `keep` says where what is found is to be kept.
