@@ -17,6 +17,8 @@ use crate::lock::{Lock, LockError};
 const LOCK: &str = "lock";
 /// The lock of the folder that they all lie in.
 const ALL: &str = ".lock";
+/// What their names begin with: nothing else in the folder is touched.
+const OURS: &str = "kiln-";
 
 /// A folder for work under way. Dropped, it is removed with all that is in it.
 #[derive(Debug)]
@@ -53,15 +55,15 @@ impl ScratchError {
 }
 
 impl Scratch {
-    /// Makes a folder in `all`, which is made if it is missing. Its name begins with `prefix`.
+    /// Makes a folder in `all`, which is made if it is missing. Its name has `verb` in it.
     ///
     /// # Errors
     ///
     /// [`ScratchError`].
-    pub fn begin(all: &Path, prefix: &str) -> Result<Self, ScratchError> {
+    pub fn begin(all: &Path, verb: &str) -> Result<Self, ScratchError> {
         make(all)?;
         let _all = Lock::wait(&all.join(ALL))?;
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(all);
+        let folder = tempfile::Builder::new().prefix(&format!("{OURS}{verb}-")).tempdir_in(all);
         let folder = folder.map_err(ScratchError::io("make a folder in", all))?;
         let lock = Lock::wait(&folder.path().join(LOCK))?;
         Ok(Self { folder, _lock: lock })
@@ -94,8 +96,11 @@ pub fn sweep(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries.map_err(reading())?.collect::<io::Result<Vec<_>>>().map_err(reading())?,
     };
-    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let folders: Vec<PathBuf> = entries.iter().filter(|e| is_folder(e)).map(|e| e.path()).collect();
+    let is_ours = |entry: &&fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && entry.file_name().as_encoded_bytes().starts_with(OURS.as_bytes())
+    };
+    let folders: Vec<PathBuf> = entries.iter().filter(is_ours).map(fs::DirEntry::path).collect();
     if folders.is_empty() {
         return Ok(0);
     }
@@ -123,12 +128,12 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let all = temp.path().join("run");
         assert_eq!(sweep(&all, &mut |_| Ok(())).unwrap(), 0);
-        let living = Scratch::begin(&all, "one-").unwrap();
+        let living = Scratch::begin(&all, "one").unwrap();
         // What a kill leaves: the folder, with or without its lock, held by nobody.
-        for name in ["dead", "unlocked"] {
+        for name in ["kiln-dead", "kiln-unlocked", "another"] {
             fs::create_dir_all(all.join(name).join("in/it")).unwrap();
         }
-        fs::write(all.join("dead/lock"), "").unwrap();
+        fs::write(all.join("kiln-dead/lock"), "").unwrap();
         let mut seen = Vec::new();
         let swept = sweep(&all, &mut |path| {
             seen.push(path.file_name().unwrap().to_owned());
@@ -136,9 +141,10 @@ mod tests {
         });
         assert_eq!(swept.unwrap(), 2);
         seen.sort();
-        assert_eq!(seen, ["dead", "unlocked"]);
+        assert_eq!(seen, ["kiln-dead", "kiln-unlocked"]);
         assert!(living.path().join("lock").exists());
-        assert!(!all.join("dead").exists() && !all.join("unlocked").exists());
+        assert!(!all.join("kiln-dead").exists() && !all.join("kiln-unlocked").exists());
+        assert!(all.join("another/in/it").exists());
         let path = living.path().to_owned();
         drop(living);
         assert!(!path.exists());

@@ -21,7 +21,7 @@ pub(crate) fn run(ctx: &Context, args: &Check) -> anyhow::Result<u8> {
     let (image, options) = (&args.source.image, open::options_of(&args.source));
     let keep = args.repair && !args.dry_run;
     let path = if keep { open::own_file(ctx, image)? } else { open::file(ctx, image)? };
-    let scratch = Scratch::begin(&remains::folder(ctx), "check-")?;
+    let scratch = Scratch::begin(&remains::folder(ctx), "check")?;
     let task = ctx.ui.task("check");
     let mut on = |what: &What, progress: Option<Progress>| tell(&task, what, progress);
     let mut means = Means { host: &ctx.host, scratch: scratch.path(), on: &mut on };

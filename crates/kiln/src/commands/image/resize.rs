@@ -21,7 +21,7 @@ pub(crate) fn run(ctx: &Context, args: &Resize) -> anyhow::Result<u8> {
         return Err(Problem::new(Class::Usage, what).into());
     };
     let wanted = Wanted { size, which: args.partition, shrink: args.shrink };
-    let scratch = Scratch::begin(&remains::folder(ctx), "resize-")?;
+    let scratch = Scratch::begin(&remains::folder(ctx), "resize")?;
     let task = ctx.ui.task("resize");
     let mut progress = |progress: Progress| match progress {
         Progress::Copy { done, total } => task.phase("reading", &percent(done, total)),
