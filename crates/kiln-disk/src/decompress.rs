@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A stream that may be compressed (gzip, xz, zstd), decompressed by a thread of its own, so that
+//! A stream that may be compressed (gzip, xz, zstd, bzip2), decompressed by a thread of its own, so that
 //! its reader's work and the decompression overlap.
 //!
 //! **Invariant:** memory is bounded whatever the stream says: [`BUFFERS`] of [`BUFFER`] bytes, and
@@ -23,10 +23,11 @@ const MOST_XZ: u64 = 80 << 20;
 
 /// What a stream is compressed with, as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Packing {
     /// Not at all.
     Plain,
+    /// bzip2.
+    Bzip2,
     /// gzip, RFC 1952.
     Gzip,
     /// xz.
@@ -39,8 +40,11 @@ impl Packing {
     /// Returns the packing of a stream that begins with `head`: six bytes are enough.
     #[must_use]
     pub fn of(head: &[u8]) -> Self {
-        if head.starts_with(&[0x1f, 0x8b]) {
+        // Deflate is the only method that gzip has.
+        if head.starts_with(&[0x1f, 0x8b, 8]) {
             Self::Gzip
+        } else if head.starts_with(b"BZh") {
+            Self::Bzip2
         } else if head.starts_with(b"\xfd7zXZ\0") {
             Self::Xz
         } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
@@ -130,6 +134,7 @@ fn reader(
 ) -> io::Result<Box<dyn Read>> {
     Ok(match packing {
         Packing::Plain => Box::new(from),
+        Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
         Packing::Xz => {
             const CONCATENATED: u32 = liblzma::stream::CONCATENATED;
@@ -207,6 +212,12 @@ mod tests {
         to.finish().unwrap()
     }
 
+    fn bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut to = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        to.write_all(bytes).unwrap();
+        to.finish().unwrap()
+    }
+
     fn xz(bytes: &[u8]) -> Vec<u8> {
         let mut to = liblzma::write::XzEncoder::new(Vec::new(), 0);
         to.write_all(bytes).unwrap();
@@ -229,6 +240,7 @@ mod tests {
         for (packed, packing) in [
             (plain.clone(), Packing::Plain),
             (gzip(&plain), Packing::Gzip),
+            (bzip2(&plain), Packing::Bzip2),
             (xz(&plain), Packing::Xz),
             (zstd, Packing::Zstd),
             (skippable, Packing::Zstd),

@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use kiln_disk::decompress::Packing;
+
 /// The most bytes that are unpacked.
 const MOST_UNPACKED: u64 = 1 << 30;
 /// The most archives in one file.
@@ -56,17 +58,15 @@ pub(super) fn modules(file: &[u8], wanted: &[&str]) -> Option<BTreeSet<String>> 
 
 fn unpacked(bytes: &[u8]) -> Option<Box<dyn Read + '_>> {
     let from = Cursor::new(bytes);
-    Some(match bytes {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(from)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            Box::new(ruzstd::decoding::StreamingDecoder::new(from).ok()?)
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
+    Some(match Packing::of(bytes) {
+        Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(from)),
+        Packing::Zstd => Box::new(ruzstd::decoding::StreamingDecoder::new(from).ok()?),
+        Packing::Xz => {
             const MEMORY: u64 = 512 << 20;
             let stream = liblzma::stream::Stream::new_auto_decoder(MEMORY, 0).ok()?;
             Box::new(liblzma::read::XzDecoder::new_stream(from, stream))
         }
-        _ => return None,
+        Packing::Plain | Packing::Bzip2 => return None,
     })
 }
 

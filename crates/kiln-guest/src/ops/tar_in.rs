@@ -2,9 +2,10 @@
 //! `tar-in`, and unpacking archives into a guest.
 
 use std::collections::HashSet;
-use std::io::{self, Chain, Cursor, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
+use kiln_disk::decompress::Decompressed;
 use kiln_disk::tar::{Entry, EntryKind, Reader};
 
 use super::argument::{action, host_path, pair, path};
@@ -43,39 +44,10 @@ impl Action for TarIn {
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         scene.need_folder(&self.dir)?;
         let failed = |source| Problem::Host { path: self.file.clone(), source };
-        let stream = decompressed(Box::new(host_open(&self.file)?)).map_err(failed)?;
+        let stream = Decompressed::new(host_open(&self.file)?).map_err(failed)?;
         let attrs = scene.attrs(0o755);
         unpack(&mut scene.tree, stream, &self.dir, &attrs)
     }
-}
-
-type Head = Chain<Cursor<Vec<u8>>, Box<dyn Read>>;
-
-/// Returns the contents of a stream that may be compressed with gzip, xz, zstd or bzip2, as its
-/// first bytes tell.
-///
-/// # Errors
-///
-/// What the stream says, and if it is no such stream after all.
-pub fn decompressed(mut from: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
-    let mut head = Vec::new();
-    from.by_ref().take(6).read_to_end(&mut head)?;
-    let kind = head.clone();
-    let whole: Head = Cursor::new(head).chain(from);
-    Ok(if kind.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::read::MultiGzDecoder::new(whole))
-    } else if kind.starts_with(b"\xfd7zXZ\0") {
-        // Archives of packages are made with dictionaries of 64 MiB and less.
-        const MEMORY: u64 = 512 << 20;
-        let stream = liblzma::stream::Stream::new_auto_decoder(MEMORY, 0)?;
-        Box::new(liblzma::read::XzDecoder::new_stream(whole, stream))
-    } else if kind.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(ruzstd::decoding::StreamingDecoder::new(whole).map_err(io::Error::other)?)
-    } else if kind.starts_with(b"BZh") {
-        Box::new(bzip2::read::MultiBzDecoder::new(whole))
-    } else {
-        Box::new(whole)
-    })
 }
 
 /// Unpacks a tar archive into the directory `dir` of a tree. Folders that the archive does not

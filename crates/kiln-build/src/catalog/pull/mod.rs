@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use kiln_disk::convert::{ConvertError, ConvertOptions, TargetFormat, convert};
+use kiln_disk::decompress::Packing;
 use kiln_disk::device::RawFile;
 use kiln_disk::format::qcow2::Qcow2File;
 use kiln_disk::format::{self, Format, FormatError};
@@ -37,7 +38,7 @@ mod download;
 mod unpack;
 
 use download::Wanted;
-use unpack::Packing;
+use unpack::packing_of;
 
 /// The most that a file of checksums may have.
 const SUMS_MOST: u64 = 4 << 20;
@@ -313,9 +314,8 @@ impl Job<'_> {
 
     /// Makes `plain` of what was fetched: unpacked, or moved.
     fn plain(&self, fetched: &Path, plain: &Path) -> Result<(), CatalogError> {
-        let packing =
-            Packing::of_file(fetched).map_err(|e| CatalogError::io("read", fetched, e))?;
-        if packing == Packing::None && self.entry.url.path().is_none() {
+        let packing = packing_of(fetched).map_err(|e| CatalogError::io("read", fetched, e))?;
+        if packing == Packing::Plain && self.entry.url.path().is_none() {
             return fs::rename(fetched, plain).map_err(|e| CatalogError::io("move", fetched, e));
         }
         let raw = self.entry.format.as_deref() == Some("raw");

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use kiln_disk::decompress::Packing;
 use kiln_host::signal;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::MtStreamBuilder;
@@ -24,39 +25,11 @@ const XZ_MEMORY: (u64, u64) = (256 << 20, 512 << 20);
 /// The most that unpacked bytes may be, where nobody says: a disk of 16 TiB.
 pub(super) const MOST: u64 = 16 << 40;
 
-/// How a file is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
-    /// Not at all.
-    None,
-    /// xz.
-    Xz,
-    /// Zstandard.
-    Zstd,
-    /// gzip.
-    Gzip,
-    /// bzip2.
-    Bzip2,
-}
-
-impl Packing {
-    /// Tells it by a file's first bytes. Source: the magic numbers of the formats' specifications.
-    pub(super) fn of_head(head: &[u8]) -> Self {
-        const MAGIC: [(&[u8], Packing); 4] = [
-            (b"\xfd7zXZ\0", Packing::Xz),
-            (b"\x28\xb5\x2f\xfd", Packing::Zstd),
-            (b"\x1f\x8b\x08", Packing::Gzip),
-            (b"BZh", Packing::Bzip2),
-        ];
-        MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map_or(Self::None, |(_, p)| *p)
-    }
-
-    /// Tells it by a file's first bytes.
-    pub(super) fn of_file(path: &Path) -> io::Result<Self> {
-        let mut head = Vec::new();
-        File::open(path)?.take(8).read_to_end(&mut head)?;
-        Ok(Self::of_head(&head))
-    }
+/// Tells how a file is compressed.
+pub(super) fn packing_of(path: &Path) -> io::Result<Packing> {
+    let mut head = Vec::new();
+    File::open(path)?.take(8).read_to_end(&mut head)?;
+    Ok(Packing::of(&head))
 }
 
 /// Unpacks `from` into the new file `to`, of at most `most` bytes; returns how many there are.
@@ -76,7 +49,7 @@ pub(super) fn unpack(
     let input = BufReader::with_capacity(STEP, File::open(from)?);
     let mut out = Sparse { file: File::create_new(to)?, at: 0, most, progress };
     match packing {
-        Packing::None => out.copy(input)?,
+        Packing::Plain => out.copy(input)?,
         Packing::Xz => out.copy_xz(input)?,
         Packing::Zstd => out.copy(zstd::stream::read::Decoder::with_buffer(input)?)?,
         Packing::Gzip => out.copy(MultiGzDecoder::new(input))?,
@@ -181,7 +154,7 @@ mod tests {
     #[test]
     fn what_the_tools_pack_is_unpacked_with_its_holes() {
         for (command, packing) in [
-            ("cat", Packing::None),
+            ("cat", Packing::Plain),
             ("xz -1 --block-size=300000", Packing::Xz),
             ("zstd -q -1", Packing::Zstd),
             ("gzip -1", Packing::Gzip),
@@ -192,7 +165,7 @@ mod tests {
             }
             let folder = tempfile::tempdir().unwrap();
             let (bytes, from) = packed(folder.path(), command);
-            assert_eq!(Packing::of_file(&from).unwrap(), packing);
+            assert_eq!(packing_of(&from).unwrap(), packing);
             let to = folder.path().join("to");
             let length = u64::try_from(bytes.len()).unwrap();
             assert_eq!(unpack(&from, packing, &to, length, &|_| {}).unwrap(), length);
@@ -205,7 +178,7 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
             // Cut off, and changed in the middle.
             let good = std::fs::read(&from).unwrap();
-            if packing != Packing::None {
+            if packing != Packing::Plain {
                 std::fs::write(&from, &good[..good.len() / 2]).unwrap();
                 let cut = unpack(&from, packing, &folder.path().join("cut"), MOST, &|_| {});
                 assert!(cut.is_err(), "{command}");
