@@ -15,7 +15,7 @@ use kiln_guest::tree::Tree;
 use kiln_host::scratch::Scratch;
 use serde_json::{Value, json};
 
-use super::{edits, open, report};
+use super::{edits, listing, open, report};
 use crate::args::image::customize::{Customize, Listing};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
@@ -119,7 +119,7 @@ impl Log {
 
     /// Returns what runs the guest's programs, and its folder, which goes with it.
     fn runner<'a>(&self, ctx: &'a Context) -> anyhow::Result<(NamespaceRunner<'a>, Scratch)> {
-        let scratch = Scratch::begin(&remains::folder(ctx), "customize-")?;
+        let scratch = Scratch::begin(&remains::folder(ctx), "customize")?;
         let mut file = self.file.try_clone().context("could not open the log again")?;
         let mut failed = false;
         let mut shown = Lines::default();
@@ -188,16 +188,10 @@ fn show(ctx: &Context, dry_run: bool, report: &Report) {
 }
 
 fn list(ctx: &Context, how: Listing) {
-    if ctx.ui.json() {
-        let all: Vec<_> = OPERATIONS.iter().map(|o| operation_as_json(o)).collect();
-        return ctx.ui.result(&json!({ "operations": all }));
-    }
-    let text = match how {
-        Listing::Short => manual::list(),
-        Listing::Long => manual::manual(),
-        Listing::Markdown => manual::markdown(),
-    };
-    text.trim_end().lines().for_each(|line| ctx.ui.out(line));
+    let all = OPERATIONS.iter().map(|o| operation_as_json(o)).collect();
+    let manual =
+        listing::Manual { short: manual::list, long: manual::manual, markdown: manual::markdown };
+    listing::tell(ctx, how, all, &manual);
 }
 
 fn operation_as_json(operation: &Operation) -> Value {

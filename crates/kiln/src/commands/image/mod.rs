@@ -16,6 +16,7 @@ mod edits;
 mod info;
 mod inspect;
 mod list;
+mod listing;
 mod ls;
 mod open;
 mod pull;

@@ -13,7 +13,7 @@ use kiln_guest::tree::Tree;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{customize, edits, open, report};
+use super::{customize, edits, listing, open, report};
 use crate::args::image::customize::Listing;
 use crate::args::image::seal::Seal;
 use crate::context::Context;
@@ -211,16 +211,10 @@ fn show(ctx: &Context, dry_run: bool, report: &SealReport) {
 }
 
 fn list(ctx: &Context, how: Listing) {
-    if ctx.ui.json() {
-        let all: Vec<_> = OPERATIONS.iter().map(operation_as_json).collect();
-        return ctx.ui.result(&json!({ "operations": all }));
-    }
-    let text = match how {
-        Listing::Short => manual::list(),
-        Listing::Long => manual::manual(),
-        Listing::Markdown => manual::markdown(),
-    };
-    text.trim_end().lines().for_each(|line| ctx.ui.out(line));
+    let all = OPERATIONS.iter().map(operation_as_json).collect();
+    let manual =
+        listing::Manual { short: manual::list, long: manual::manual, markdown: manual::markdown };
+    listing::tell(ctx, how, all, &manual);
 }
 
 fn operation_as_json(operation: &Operation) -> Value {
