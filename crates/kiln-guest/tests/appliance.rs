@@ -96,13 +96,9 @@ fn a_root_on_xfs_is_read_and_changed_all_or_nothing() {
         OpenOptions { mode, format, ..OpenOptions::default() }
     };
     let open = |mode| {
-        let settings = Settings {
-            fish: Fish { kvm: false },
-            scratch: scratch.clone(),
-            keys: Vec::new(),
-            image: options(mode),
-        };
-        let mut appliance = Appliance::start(&image, &settings)?;
+        let settings =
+            Settings { fish: Fish { kvm: false }, scratch: scratch.clone(), image: options(mode) };
+        let mut appliance = Appliance::start(&image.as_path().into(), &settings)?;
         appliance.choose(None)?;
         Ok::<_, ApplianceError>(appliance)
     };

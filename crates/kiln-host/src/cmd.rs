@@ -35,6 +35,8 @@ pub enum Tool {
     QemuImg,
     /// `qemu-storage-daemon`: images in formats that are not read in process.
     QemuStorageDaemon,
+    /// `rbd`: images of a Ceph cluster, and who uses them.
+    Rbd,
     /// `tar`: a running host's files, or a folder's, as an archive.
     Tar,
     /// `ssh`: a shell in a machine.
@@ -63,6 +65,7 @@ impl Tool {
         Self::QemuSystem,
         Self::QemuImg,
         Self::QemuStorageDaemon,
+        Self::Rbd,
         Self::Passt,
         Self::Tar,
         Self::Ssh,
@@ -98,6 +101,7 @@ impl Tool {
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
             Self::QemuStorageDaemon => "qemu-storage-daemon",
+            Self::Rbd => "rbd",
             Self::Tar => "tar",
             Self::Ssh => "ssh",
             Self::Scp => "scp",
@@ -122,6 +126,7 @@ impl Tool {
             Self::FsckFat => "dosfstools",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
+            Self::Rbd => "ceph-common",
             Self::Tar => "tar",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
             Self::Gpgv => "gpgv",
@@ -141,6 +146,7 @@ impl Tool {
             Self::Guestfish => "images with XFS, btrfs, LVM, LUKS",
             Self::QemuImg => "images",
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",
+            Self::Rbd => "images of a Ceph cluster",
             Self::E2fsck | Self::FsckFat => "kiln image check",
             Self::Resize2fs => "kiln image resize",
             Self::Tar => "kiln bundle create",

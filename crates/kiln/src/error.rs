@@ -13,6 +13,7 @@ use kiln_build::catalog::http::HttpError;
 use kiln_disk::assemble::AssembleError;
 use kiln_disk::check::CheckError;
 use kiln_disk::convert::ConvertError;
+use kiln_disk::format::FormatError;
 use kiln_disk::fs::ext::TendError;
 use kiln_disk::image::ImageError;
 use kiln_disk::resize::ResizeError;
@@ -307,14 +308,21 @@ fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
 
 fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
     let class = match error {
+        // What is missing is an option.
+        ImageError::Format(FormatError::Encrypted { .. }) | ImageError::Locked { .. } => {
+            Some(Class::Usage)
+        }
         ImageError::Format(_) => Some(Class::File),
-        ImageError::NotAFile { .. } | ImageError::InUse { .. } => Some(Class::Object),
+        ImageError::NotAFile { .. }
+        | ImageError::InUse { .. }
+        | ImageError::Watched { .. }
+        | ImageError::Snapshot { .. } => Some(Class::Object),
         ImageError::BackingKind { .. }
         | ImageError::BackingFormat { .. }
         | ImageError::Cycle { .. }
         | ImageError::TooDeep { .. }
         | ImageError::Unfinished { .. } => Some(Class::File),
-        ImageError::Size { .. } => Some(Class::Usage),
+        ImageError::Size { .. } | ImageError::OnlyRaw { .. } => Some(Class::Usage),
         ImageError::ReadOnly { .. } => Some(Class::Bug),
         // What the host said is next in the chain, and knows its class.
         _ => None,

@@ -13,7 +13,7 @@ use kiln_host::tools::qemu_storage_daemon::{Backing, Node, Source};
 use rustix::fs::OFlags;
 
 use super::{CheckError, Means, Part, State, What};
-use crate::format::qcow2::Qcow2Info;
+use crate::format::qcow2::{Encryption, Qcow2Info};
 use crate::format::{self, Format, FormatError, foreign};
 use crate::image::{FormatName, ImageError, OpenOptions};
 
@@ -87,6 +87,9 @@ fn qcow2(
     let what = What::Format("qcow2");
     if let Some(data) = info.data_file.clone() {
         return Err(FormatError::DataFile { name: name.to_owned(), data }.into());
+    }
+    if info.encryption != Encryption::None {
+        return Ok(Part::with(what, State::NotChecked, "it is encrypted"));
     }
     if size / info.cluster_size.0 > MOST_CLUSTERS {
         return Ok(Part::with(what, State::NotChecked, "it has too many clusters"));

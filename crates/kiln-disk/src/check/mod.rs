@@ -25,7 +25,7 @@ use tempfile::NamedTempFile;
 use crate::format::FormatError;
 use crate::fs::ContentKind;
 use crate::fs::ext::{Progress, TendError};
-use crate::image::{DiskImage, ImageError, Mode, OpenOptions, Warning, beside};
+use crate::image::{DiskImage, ImageError, Location, Mode, OpenOptions, Warning, beside};
 use crate::table::TableError;
 
 /// What an image is checked with.
@@ -188,7 +188,7 @@ impl From<FormatError> for CheckError {
     }
 }
 
-/// Checks the image at `path`, which is not changed. `options` say how it is opened; their mode is
+/// Checks the image at `place`, which is not changed. `options` say how it is opened; their mode is
 /// not looked at.
 ///
 /// # Effects
@@ -199,13 +199,13 @@ impl From<FormatError> for CheckError {
 ///
 /// [`CheckError`]; that the image is damaged is none.
 pub fn check(
-    path: &Path,
+    place: &Location,
     options: &OpenOptions,
     means: &mut Means<'_>,
 ) -> Result<Report, CheckError> {
-    let looked = format::look(path, options, means)?;
+    let looked = look(place, options, means)?;
     let mut report = Report { parts: looked.part.into_iter().collect(), warnings: Vec::new() };
-    let disk = match opened(path, options, Mode::Read, &report)? {
+    let disk = match opened(place, options, Mode::Read, &report)? {
         Ok(disk) => disk,
         Err(part) => {
             report.parts.push(part);
@@ -218,7 +218,7 @@ pub fn check(
     Ok(report)
 }
 
-/// Mends the image at `path`, if all that is wrong with it can be; else it is as it was, and the
+/// Mends the image at `place`, if all that is wrong with it can be; else it is as it was, and the
 /// report says what cannot be mended. With `keep` false it is in any case.
 ///
 /// # Effects
@@ -230,15 +230,15 @@ pub fn check(
 ///
 /// [`CheckError`]: the image is as it was then. [`ImageError::InUse`] if others use it.
 pub fn repair(
-    path: &Path,
+    place: &Location,
     options: &OpenOptions,
     keep: bool,
     means: &mut Means<'_>,
 ) -> Result<Report, CheckError> {
-    let looked = format::look(path, options, means)?;
+    let looked = look(place, options, means)?;
     match looked.part {
         Some(part) if part.state == State::Damaged => {
-            let Some(format) = looked.mender else {
+            let (Some(format), Location::File(path)) = (looked.mender, place) else {
                 return Ok(Report { parts: vec![part], warnings: Vec::new() });
             };
             in_copy(path, (options, keep), (part, format), means)
@@ -249,9 +249,21 @@ pub fn repair(
         part => {
             let mut report = Report { parts: part.into_iter().collect(), warnings: Vec::new() };
             let mode = if keep { Mode::Write } else { Mode::Scratch };
-            mend_disk(path, (options, mode), &mut report, means)?;
+            mend_disk(place, (options, mode), &mut report, means)?;
             Ok(report)
         }
+    }
+}
+
+/// Checks the format of an image's file; what is in a cluster is a raw disk.
+fn look(
+    place: &Location,
+    options: &OpenOptions,
+    means: &mut Means<'_>,
+) -> Result<format::Looked, CheckError> {
+    match place {
+        Location::File(path) => format::look(path, options, means),
+        Location::Rbd(_) => Ok(format::Looked { part: None, mender: None }),
     }
 }
 
@@ -270,7 +282,7 @@ fn in_copy(
     let copy = beside(&real).map_err(failed())?;
     let part = mender.mend(copy.path(), part, means)?;
     let mut report = Report { parts: vec![part], warnings: Vec::new() };
-    mend_disk(copy.path(), (options, Mode::Write), &mut report, means)?;
+    mend_disk(&Location::from(copy.path()), (options, Mode::Write), &mut report, means)?;
     if keep && report.is_good() {
         put(copy, &real, !options.skip_sync).map_err(failed())?;
     }
@@ -300,12 +312,12 @@ fn put(copy: NamedTempFile, real: &Path, durable: bool) -> io::Result<()> {
 
 /// Mends what is on the disk, and keeps it if all could be mended.
 fn mend_disk(
-    path: &Path,
+    place: &Location,
     (options, mode): (&OpenOptions, Mode),
     report: &mut Report,
     means: &mut Means<'_>,
 ) -> Result<(), CheckError> {
-    let disk = match opened(path, options, mode, report)? {
+    let disk = match opened(place, options, mode, report)? {
         Ok(disk) => disk,
         Err(part) => {
             report.parts.push(part);
@@ -326,12 +338,12 @@ fn mend_disk(
 /// Opens the disk in the image. The inner error is the part that stands for a disk that cannot be
 /// opened, though the file is an image.
 fn opened(
-    path: &Path,
+    place: &Location,
     options: &OpenOptions,
     mode: Mode,
     report: &Report,
 ) -> Result<Result<DiskImage, Part>, CheckError> {
-    let error = match DiskImage::open(path, &OpenOptions { mode, ..options.clone() }) {
+    let error = match DiskImage::open_at(place, &OpenOptions { mode, ..options.clone() }) {
         Ok(disk) => return Ok(Ok(disk)),
         Err(error) => error,
     };

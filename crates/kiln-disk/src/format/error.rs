@@ -151,8 +151,10 @@ impl FormatError {
             Self::Io { .. }
             | Self::NotAnImage { .. }
             | Self::Header { .. }
-            | Self::Foreign { .. }
-            | Self::Encrypted { .. } => None,
+            | Self::Foreign { .. } => None,
+            Self::Encrypted { .. } => {
+                Some("name a file with its passphrase by `--key-file FILE`".to_owned())
+            }
         }
     }
 }

@@ -10,22 +10,38 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use crate::device::{Device, RawFile, write_zeros};
+use crate::device::{Device, RawFile, SharedDevice, write_zeros};
 
-/// A file with what is done to it.
+/// A file, or what stands for one, with what is done to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Medium {
-    file: Arc<File>,
+    target: Target,
     durable: bool,
     #[cfg(test)]
     script: Option<Script>,
 }
 
+#[derive(Clone, Debug)]
+enum Target {
+    File(Arc<File>),
+    /// Its length is given, and where its room is somebody else's matter.
+    Device(SharedDevice),
+}
+
 impl Medium {
     /// Returns `file`, whose [`Medium::sync`] does nothing unless `durable`.
     pub(crate) fn new(file: File, durable: bool) -> Self {
+        Self::over(Target::File(Arc::new(file)), durable)
+    }
+
+    /// Returns `device`, which others may have, too.
+    pub(crate) fn device(device: SharedDevice) -> Self {
+        Self::over(Target::Device(device), true)
+    }
+
+    fn over(target: Target, durable: bool) -> Self {
         Self {
-            file: Arc::new(file),
+            target,
             durable,
             #[cfg(test)]
             script: None,
@@ -34,57 +50,83 @@ impl Medium {
 
     /// Returns how many bytes the file has.
     pub(crate) fn len(&self) -> io::Result<u64> {
-        // A disk of the host has no length for fstat(2).
-        (&*self.file).seek(SeekFrom::End(0))
+        match &self.target {
+            // A disk of the host has no length for fstat(2).
+            Target::File(file) => (&**file).seek(SeekFrom::End(0)),
+            Target::Device(device) => Ok(device.size()),
+        }
     }
 
     pub(crate) fn read(&self, at: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buf, at)
+        match &self.target {
+            Target::File(file) => file.read_exact_at(buf, at),
+            Target::Device(device) => device.clone().read_at(at, buf),
+        }
     }
 
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::Write(at, bytes.to_vec()))?;
-        self.file.write_all_at(bytes, at)
+        match &self.target {
+            Target::File(file) => file.write_all_at(bytes, at),
+            Target::Device(device) => device.clone().write_at(at, bytes),
+        }
     }
 
     /// Brings all onto the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::Sync)?;
-        if self.durable { self.file.sync_data() } else { Ok(()) }
+        match &self.target {
+            Target::File(file) if self.durable => file.sync_data(),
+            Target::File(_) => Ok(()),
+            Target::Device(device) => device.clone().flush(),
+        }
     }
 
     /// Returns whether it is a file, whose length can change.
     pub(crate) fn is_file(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.is_file())
+        match &self.target {
+            Target::File(file) => Ok(file.metadata()?.is_file()),
+            Target::Device(_) => Ok(false),
+        }
     }
 
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::SetLen(len))?;
-        self.file.set_len(len)
+        match &self.target {
+            Target::File(file) => file.set_len(len),
+            Target::Device(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Makes bytes of the file zeros, which have `size` in all: without space where the host can.
     pub(crate) fn zero(&self, at: u64, len: u64, size: u64) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::Zero(at, len))?;
-        RawFile::with_size(self.file.try_clone()?, size).discard(at, len)
+        match &self.target {
+            Target::File(file) => RawFile::with_size(file.try_clone()?, size).discard(at, len),
+            Target::Device(device) => device.clone().discard(at, len),
+        }
     }
 
     /// Writes zeros over bytes.
     pub(crate) fn blank(&self, at: u64, len: u64) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::Zero(at, len))?;
-        write_zeros(&self.file, at, len)
+        match &self.target {
+            Target::File(file) => write_zeros(file, at, len),
+            Target::Device(device) => device.clone().discard(at, len),
+        }
     }
 
     /// Makes the host keep room for bytes that are a hole, if it can.
     pub(crate) fn reserve(&self, at: u64, len: u64) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::Other("reserve"))?;
-        match rustix::fs::fallocate(&*self.file, FallocateFlags::KEEP_SIZE, at, len) {
+        let Target::File(file) = &self.target else { return Ok(()) };
+        match rustix::fs::fallocate(&**file, FallocateFlags::KEEP_SIZE, at, len) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -103,8 +145,9 @@ impl Medium {
     pub(crate) fn punch(&self, at: u64, len: u64) -> io::Result<()> {
         #[cfg(test)]
         self.note(|| Effect::Zero(at, len))?;
+        let Target::File(file) = &self.target else { return Ok(()) };
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(&*self.file, hole, at, len)?)
+        Ok(rustix::fs::fallocate(&**file, hole, at, len)?)
     }
 }
 

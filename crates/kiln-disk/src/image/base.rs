@@ -6,6 +6,7 @@ use std::io;
 use kiln_host::image_lock::ImageLock;
 
 use super::foreign::ForeignFile;
+use super::remote::Remote;
 use crate::device::{Device, Extent, RawFile};
 use crate::format::qcow2::Qcow2File;
 
@@ -27,6 +28,8 @@ pub(super) enum Kind {
     Qcow2(Box<Qcow2File>),
     /// An image that QEMU reads for us.
     Foreign(Box<ForeignFile>),
+    /// An image of a cluster.
+    Remote(Box<Remote>),
     /// Nothing any more: the changes were committed. It had this size.
     Closed(u64),
 }
@@ -51,6 +54,7 @@ impl Base {
             Kind::Raw(file) => Ok(file),
             Kind::Qcow2(file) => Ok(file.as_mut()),
             Kind::Foreign(file) => Ok(file.as_mut()),
+            Kind::Remote(image) => Ok(&mut image.served),
             Kind::Closed(_) => Err(closed()),
         }
     }
@@ -78,6 +82,7 @@ impl Device for Base {
             Kind::Raw(file) => file.size(),
             Kind::Qcow2(file) => file.size(),
             Kind::Foreign(file) => file.size(),
+            Kind::Remote(image) => image.size(),
             Kind::Closed(size) => *size,
         }
     }

@@ -17,6 +17,11 @@ pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool
         Kind::Raw(file) => file.file(),
         Kind::Qcow2(file) => file.file(),
         Kind::Foreign(_) => return foreign::commit(image, disk),
+        Kind::Remote(remote) => {
+            remote.check_alone()?;
+            let medium = remote.medium();
+            return redo::commit(image, disk, &medium);
+        }
         Kind::Closed(_) => return Ok(false),
     };
     let file = file.try_clone().map_err(ImageError::io("write", &image.name))?;
@@ -59,7 +64,7 @@ impl NewDisk for Changed<'_> {
     fn old(&mut self) -> &mut Qcow2File {
         match &mut self.disk.base_mut().kind {
             Kind::Qcow2(file) => file,
-            Kind::Raw(_) | Kind::Foreign(_) | Kind::Closed(_) => {
+            Kind::Raw(_) | Kind::Foreign(_) | Kind::Remote(_) | Kind::Closed(_) => {
                 unreachable!("`commit` makes this for a qcow2 file only")
             }
         }

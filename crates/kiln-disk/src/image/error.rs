@@ -3,6 +3,7 @@
 
 use std::io;
 
+use kiln_host::CmdError;
 use kiln_host::image_lock::Holder;
 use kiln_spec::Bytes;
 
@@ -47,6 +48,34 @@ pub enum ImageError {
         name: String,
         /// Who uses it, as far as that can be known.
         holders: Vec<Holder>,
+    },
+    /// Others have an image of a cluster open.
+    #[error("`{name}` is in use by {}", clients_of(clients))]
+    Watched {
+        /// The image.
+        name: String,
+        /// Their addresses, as the cluster knows them.
+        clients: Vec<String>,
+    },
+    /// The cluster does not tell who uses its image.
+    #[error("could not ask the Ceph cluster about `{name}`")]
+    Cluster {
+        /// The image.
+        name: String,
+        /// What came of it.
+        source: CmdError,
+    },
+    /// It is a snapshot of a cluster's image, which never changes.
+    #[error("`{name}` is a snapshot, which cannot be changed")]
+    Snapshot {
+        /// The image.
+        name: String,
+    },
+    /// An image of a cluster is to be read as a format of files.
+    #[error("`{name}` is read as a raw disk only")]
+    OnlyRaw {
+        /// The image.
+        name: String,
     },
     /// A backing file cannot be opened.
     #[error("could not open `{}`, the backing file of `{name}`", shown(backing.as_bytes()))]
@@ -96,6 +125,14 @@ pub enum ImageError {
         /// What came of it.
         source: NbdError,
     },
+    /// It is encrypted, and none of the keys opens it.
+    #[error("no key that was given opens `{name}`")]
+    Locked {
+        /// The image.
+        name: String,
+        /// What came of the last key.
+        source: Option<Box<ImageError>>,
+    },
     /// A file is its own backing file, through others or not.
     #[error("`{name}` is its own backing file")]
     Cycle {
@@ -126,6 +163,11 @@ fn by(holders: &[Holder]) -> String {
     if named.is_empty() { String::new() } else { format!(" by {}", named.join(", ")) }
 }
 
+/// Names clients of a cluster.
+pub(super) fn clients_of(clients: &[String]) -> String {
+    format!("other clients of the cluster: {}", clients.join(", "))
+}
+
 impl ImageError {
     /// Returns what to do about it, if there is one thing.
     #[must_use]
@@ -133,6 +175,14 @@ impl ImageError {
         match self {
             Self::Format(error) => error.hint(),
             Self::Backing { source, .. } => source.hint(),
+            Self::Snapshot { .. } => {
+                Some("change a copy: `--output`, or the image that it was made of".to_owned())
+            }
+            Self::Watched { .. } => Some(
+                "stop the machine that uses it; a client that was killed is forgotten after half \
+                 a minute"
+                    .to_owned(),
+            ),
             Self::InUse { .. } => {
                 Some("stop the machine that uses it, or wait for the other program".to_owned())
             }
@@ -145,7 +195,12 @@ impl ImageError {
             Self::NotChanged { name, .. } => {
                 Some(format!("make a qcow2 of it: `kiln image convert {name} image.qcow2`"))
             }
+            Self::Locked { .. } => {
+                Some("name a file with its passphrase by `--key-file FILE`".to_owned())
+            }
             Self::Io { .. }
+            | Self::Cluster { .. }
+            | Self::OnlyRaw { .. }
             | Self::Served { .. }
             | Self::NotAFile { .. }
             | Self::ReadOnly { .. }

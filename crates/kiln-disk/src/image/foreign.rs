@@ -9,16 +9,17 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use kiln_host::tools::qemu_storage_daemon::Access;
+use kiln_host::tools::qemu_storage_daemon::{Access, Node};
 use kiln_host::{RealHost, copy};
 use tempfile::NamedTempFile;
 
 use super::base::{Base, Kind};
+use super::key::{Key, KeyFile};
 use super::overlay::Overlay;
 use super::{Backing, DiskImage, ImageError, Mode, OpenOptions};
 use crate::device::{Device, Extent};
 use crate::format::foreign::{Foreign, ForeignFormat};
-use crate::format::nbd::{Served, serve};
+use crate::format::nbd::{NbdError, Served, serve};
 
 /// An image that a daemon serves for reading.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct ForeignFile {
     found: Foreign,
     path: PathBuf,
     file_size: u64,
+    key: Option<Key>,
 }
 
 impl ForeignFile {
@@ -44,9 +46,19 @@ impl ForeignFile {
         {
             return Err(ImageError::NotChanged { name, format: found.format.name() });
         }
-        let served = serve(&RealHost, node, Access::Read, &name)
-            .map_err(|source| ImageError::Served { name, source })?;
-        Ok(Self { served, found, path: path.to_owned(), file_size })
+        let (served, key) = if found.format.needs_key() {
+            let (served, key) = with_a_key(&node, &options.keys, &name)?;
+            (served, Some(key))
+        } else {
+            let failed = |source| ImageError::Served { name: name.clone(), source };
+            (serve(&RealHost, node, Access::Read, &name).map_err(failed)?, None)
+        };
+        Ok(Self { served, found, path: path.to_owned(), file_size, key })
+    }
+
+    /// Returns where QEMU serves the disk.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.served.socket()
     }
 
     pub(super) fn format(&self) -> ForeignFormat {
@@ -84,6 +96,37 @@ impl Device for ForeignFile {
     }
 }
 
+/// Starts a daemon for an encrypted disk with each key in turn, until one opens it.
+fn with_a_key(node: &Node, keys: &[Key], name: &str) -> Result<(Served, Key), ImageError> {
+    let mut last = None;
+    for key in keys {
+        match serve_with(node, Some(key), Access::Read, name) {
+            Ok(served) => return Ok((served, key.clone())),
+            // QEMU does not say by its exit status what was wrong.
+            Err(error @ ImageError::Served { source: NbdError::Daemon { .. }, .. }) => {
+                last = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let source = last.map(Box::new);
+    Err(ImageError::Locked { name: name.to_owned(), source })
+}
+
+fn serve_with(
+    node: &Node,
+    key: Option<&Key>,
+    access: Access,
+    name: &str,
+) -> Result<Served, ImageError> {
+    let failed = |source| ImageError::Served { name: name.to_owned(), source };
+    // QEMU has read it when it serves the disk.
+    let file = key.map(KeyFile::new).transpose();
+    let file = file.map_err(|source| failed(NbdError::Folder { source }))?;
+    let key = file.as_ref().map(|file| file.path().to_owned());
+    serve(&RealHost, Node { key, ..node.clone() }, access, name).map_err(failed)
+}
+
 /// Brings the changes of `disk` into a copy of the image, and puts that in its place.
 pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool, ImageError> {
     let Kind::Foreign(file) = &disk.base().kind else { return Ok(false) };
@@ -93,8 +136,7 @@ pub(super) fn commit(image: &DiskImage, disk: &mut Overlay<Base>) -> Result<bool
     let found = file.found.clone();
     let made = beside(&real).map_err(failed())?;
     let node = found.node(made.path(), false)?;
-    let mut target = serve(&RealHost, node, Access::Write, &image.name)
-        .map_err(|source| ImageError::Served { name: image.name.clone(), source })?;
+    let mut target = serve_with(&node, file.key.as_ref(), Access::Write, &image.name)?;
     apply(disk, &mut target).map_err(failed())?;
     drop(target);
     if image.durable {

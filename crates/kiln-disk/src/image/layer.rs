@@ -16,8 +16,9 @@ use super::base::{Base, Kind};
 use super::foreign::ForeignFile;
 use super::{Backing, FormatName, ImageError, Mode, OpenOptions, Warning};
 use crate::device::{Device, RawFile};
+use crate::format::foreign::{self, Foreign, ForeignFormat};
 use crate::format::qcow2::{Qcow2File, Qcow2Info, check_changeable};
-use crate::format::{self, Format, FormatError, foreign};
+use crate::format::{self, Format, FormatError};
 use crate::fs::ext::shown;
 
 /// The most files of one image.
@@ -154,6 +155,24 @@ impl<'a> Opening<'a> {
         Ok(lowest.expect("the file that was named is read by something"))
     }
 
+    /// Finds out whether a file is an image that QEMU reads for us.
+    fn foreign(
+        &self,
+        file: &mut File,
+        format: Option<FormatName>,
+        name: &str,
+    ) -> Result<Option<Foreign>, ImageError> {
+        let found = match format {
+            None | Some(FormatName::Foreign(_)) => foreign::probe(file, name)?,
+            Some(FormatName::Raw | FormatName::Qcow2) => None,
+        };
+        if found.is_some() || self.options.keys.is_empty() || format == Some(FormatName::Raw) {
+            return Ok(found);
+        }
+        let found = foreign::encrypted(file, name)?;
+        Ok(found.filter(|found| format.is_none() || found.format == ForeignFormat::EncryptedQcow2))
+    }
+
     /// Finds out what one file is.
     fn identify(
         &mut self,
@@ -164,9 +183,7 @@ impl<'a> Opening<'a> {
     ) -> Result<Found, ImageError> {
         let name = path.display().to_string();
         let Opened { mut file, size, lock } = opened;
-        if matches!(format, None | Some(FormatName::Foreign(_)))
-            && let Some(found) = foreign::probe(&mut file, &name)?
-        {
+        if let Some(found) = self.foreign(&mut file, format, &name)? {
             let options = OpenOptions { mode, ..self.options.clone() };
             let file = ForeignFile::open(path, found, size, &options)?;
             let format = FormatName::Foreign(file.format());

@@ -11,6 +11,7 @@
 //! | `store` | where an overlay's blocks are |
 //! | `layer` | opening files: locks, backing files |
 //! | `foreign` | formats that QEMU reads, changed in a copy |
+//! | `location`, `remote` | images that are in no file: those of a Ceph cluster |
 //! | `commit`, `redo`, `records` | bringing changes in; the journal of a raw image |
 //!
 //! **Invariant:** no file but the one that was named is opened, unless the caller asks for
@@ -22,14 +23,19 @@ mod commit;
 mod crash_tests;
 mod error;
 mod foreign;
+mod key;
 mod layer;
+mod location;
 mod open;
 pub mod overlay;
 mod records;
 mod redo;
+mod remote;
 mod store;
 
 pub use error::ImageError;
 pub(crate) use foreign::beside;
+pub use key::Key;
 pub use layer::Layer;
+pub use location::{Location, RbdName, RbdNameError};
 pub use open::{Backing, DiskImage, FormatName, Info, Mode, OpenOptions, Warning};

@@ -5,16 +5,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kiln_host::Tool;
 use kiln_host::image_lock::Holder;
 use kiln_spec::Bytes;
 
 use super::base::{Base, Kind};
+use super::error::clients_of;
 use super::layer::{Layer, Opening};
 use super::overlay::Overlay;
-use super::redo::{self, Place};
-use super::{ImageError, commit};
+use super::redo::{self, Journal, Place};
+use super::{ImageError, Key, Location, RbdName, commit, remote};
 use crate::device::{Device, SharedDevice};
 use crate::format::foreign::ForeignFormat;
+use crate::format::medium::Medium;
 use crate::format::qcow2::Qcow2Info;
 
 /// What an image is opened for.
@@ -73,6 +76,9 @@ pub struct OpenOptions {
     /// Whether the format of a backing file is found out from its content if the header does not
     /// tell it. A guest can make a raw disk look like another format.
     pub probe_backing: bool,
+    /// Passphrases of encrypted images: each is tried. Without one, an image in the format LUKS is
+    /// taken for a raw disk that holds just that.
+    pub keys: Vec<Key>,
     /// Where many changes are kept until they are committed. `None`: the image's folder.
     pub overlay_folder: Option<PathBuf>,
     /// Where the journal of a raw image is while changes are committed. `None`: the image's
@@ -115,6 +121,13 @@ pub enum Warning {
         /// Who uses it, as far as that can be known.
         holders: Vec<Holder>,
     },
+    /// Other clients of a cluster may change the image while it is read.
+    Watched {
+        /// The image.
+        name: String,
+        /// Their addresses, as the cluster knows them.
+        clients: Vec<String>,
+    },
     /// The host cannot tell whether others use it.
     NoLocks {
         /// The file.
@@ -139,6 +152,15 @@ impl fmt::Display for Warning {
                     return Ok(());
                 }
                 write!(f, ": it is in use by {}", named.join(", "))
+            }
+            Self::Watched { name, clients } => {
+                let clients = clients_of(clients);
+                write!(f, "`{name}` may change while it is read: it is in use by {clients}")
+            }
+            Self::NoLocks { name } if RbdName::is_meant(name) => {
+                let (program, package) = (Tool::Rbd.program(), Tool::Rbd.package());
+                write!(f, "whether `{name}` is in use cannot be told without `{program}`")?;
+                write!(f, " (package {package})")
             }
             Self::NoLocks { name } => {
                 write!(f, "`{name}` is where files cannot be locked: others may be changing it")
@@ -183,52 +205,100 @@ impl DiskImage {
     /// - [`ImageError::NotAFile`] if it has no bytes.
     /// - [`ImageError::Io`] if the host says no.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, ImageError> {
+        Self::open_at(&Location::from(path), options)
+    }
+
+    /// Opens an image wherever it is: as [`DiskImage::open`] in a file, or in a Ceph cluster, where
+    /// it is a raw disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`DiskImage::open`]; of a cluster also [`ImageError::Watched`], [`ImageError::Cluster`],
+    /// [`ImageError::Served`], [`ImageError::Snapshot`] and [`ImageError::OnlyRaw`].
+    pub fn open_at(location: &Location, options: &OpenOptions) -> Result<Self, ImageError> {
+        match location {
+            Location::File(path) => Self::open_file(path, options),
+            Location::Rbd(name) => Self::open_rbd(name, options),
+        }
+    }
+
+    fn open_file(path: &Path, options: &OpenOptions) -> Result<Self, ImageError> {
         let name = path.display().to_string();
         let mut opening = Opening::new(options);
         let mut opened = opening.open(path, &name, options.mode)?;
         let journal = redo::place(path, &opened.file, options.journal_folder.as_deref())
             .map_err(ImageError::io("open", &name))?;
-        let unfinished = redo::find(&journal, &opened, &name)?;
+        let unfinished = redo::find(&journal, opened.size, &name)?;
         if options.mode == Mode::Write
             && let Some(unfinished) = &unfinished
         {
-            redo::finish(unfinished, &mut opened, &journal, &name)?;
+            let file = opened.file.try_clone().map_err(ImageError::io("write", &name))?;
+            let medium = Medium::new(file, true);
+            opened.size = redo::finish(unfinished, (&medium, opened.size), &journal, &name)?;
         }
         let base = opening.base(path, opened, options.format, options.mode)?;
         let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = options.overlay_folder.as_deref().or(beside).unwrap_or(Path::new("."));
+        let folder = beside.unwrap_or(Path::new(".")).to_owned();
+        let Opening { layers, warnings, .. } = opening;
+        Self::over((name, base, folder), (layers, warnings), (journal, unfinished), options)
+    }
+
+    fn open_rbd(rbd: &RbdName, options: &OpenOptions) -> Result<Self, ImageError> {
+        let name = rbd.to_string();
+        if !matches!(options.format, None | Some(FormatName::Raw)) {
+            return Err(ImageError::OnlyRaw { name });
+        }
+        let mut warnings = Vec::new();
+        let remote = remote::open(rbd, options.mode, &mut warnings)?;
+        let journal = remote.journal(options.journal_folder.as_deref());
+        let unfinished = redo::find(&journal, remote.size(), &name)?;
+        if options.mode == Mode::Write
+            && let Some(unfinished) = &unfinished
+        {
+            redo::finish(unfinished, (&remote.medium(), remote.size()), &journal, &name)?;
+        }
+        let base = Base::new(Kind::Remote(Box::new(remote)), None);
+        let layers = vec![Layer { path: PathBuf::from(&name), format: FormatName::Raw }];
+        let folder = PathBuf::from("/var/tmp");
+        Self::over((name, base, folder), (layers, warnings), (journal, unfinished), options)
+    }
+
+    /// Returns the image that is read by `base`; with what was found out on the way to it.
+    fn over(
+        (name, base, folder): (String, Base, PathBuf),
+        (layers, mut warnings): (Vec<Layer>, Vec<Warning>),
+        (journal, unfinished): (Place, Option<Journal>),
+        options: &OpenOptions,
+    ) -> Result<Self, ImageError> {
         let (file_size, qcow2) = match &base.kind {
             Kind::Qcow2(file) => (file.file_size(), Some(file.info().clone())),
             Kind::Foreign(file) => (file.file_size(), None),
-            Kind::Raw(_) | Kind::Closed(_) => (base.size(), None),
+            Kind::Raw(_) | Kind::Remote(_) | Kind::Closed(_) => (base.size(), None),
         };
         let format = match &base.kind {
             Kind::Qcow2(_) => FormatName::Qcow2,
             Kind::Foreign(file) => FormatName::Foreign(file.format()),
-            Kind::Raw(_) | Kind::Closed(_) => FormatName::Raw,
+            Kind::Raw(_) | Kind::Remote(_) | Kind::Closed(_) => FormatName::Raw,
         };
-        let mut overlay = Overlay::new(base, folder.to_owned());
+        let folder = options.overlay_folder.clone().unwrap_or(folder);
+        let mut overlay = Overlay::new(base, folder);
         if options.mode != Mode::Write
             && let Some(unfinished) = &unfinished
         {
             redo::overlay(unfinished, &mut overlay).map_err(ImageError::io("read", &name))?;
-            opening.warnings.push(Warning::Unfinished { name: name.clone() });
+            warnings.push(Warning::Unfinished { name: name.clone() });
         }
         if options.mode == Mode::Read {
             overlay.forbid_writing();
         }
-        let info = Info {
-            format,
-            virtual_size: Bytes(overlay.size()),
-            file_size: Bytes(file_size),
-            qcow2,
-            layers: opening.layers,
-        };
+        let virtual_size = Bytes(overlay.size());
+        let file_size = Bytes(file_size);
+        let info = Info { format, virtual_size, file_size, qcow2, layers };
         Ok(Self {
             name,
             mode: options.mode,
             info,
-            warnings: opening.warnings,
+            warnings,
             disk: Arc::new(Mutex::new(overlay)),
             journal,
             durable: !options.skip_sync,
@@ -254,6 +324,17 @@ impl DiskImage {
     #[must_use]
     pub fn device(&self) -> SharedDevice {
         SharedDevice::from_arc(self.disk.clone())
+    }
+
+    /// Returns the socket where QEMU serves the disk, as it was when it was opened, to this user
+    /// and for reading: see [`crate::format::nbd`]. `None` if it is read in process.
+    #[must_use]
+    pub fn served(&self) -> Option<PathBuf> {
+        match &self.disk().base().kind {
+            Kind::Foreign(file) => Some(file.socket()),
+            Kind::Remote(image) => Some(image.socket.clone()),
+            Kind::Raw(_) | Kind::Qcow2(_) | Kind::Closed(_) => None,
+        }
     }
 
     /// Returns whether there is anything to commit.

@@ -18,7 +18,6 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::base::{Base, Kind};
-use super::layer::Opened;
 use super::overlay::Overlay;
 use super::records::{Reader, Record, SECTOR, Writer};
 use super::{DiskImage, ImageError};
@@ -32,11 +31,11 @@ const BLOCK: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Place {
     /// `None` for a disk of the host, if no folder was given.
-    path: Option<PathBuf>,
-    /// Whether the image is a disk of the host.
+    pub(super) path: Option<PathBuf>,
+    /// Whether the image is a disk of the host, or of a cluster: its length is not ours to change.
     pub(super) is_device: bool,
-    inode: u64,
-    owner: u32,
+    pub(super) inode: u64,
+    pub(super) owner: u32,
 }
 
 /// A journal that was found.
@@ -69,11 +68,7 @@ pub(super) fn place(path: &Path, file: &File, folder: Option<&Path>) -> io::Resu
 }
 
 /// Returns the journal of an image, if there is one.
-pub(super) fn find(
-    place: &Place,
-    image: &Opened,
-    name: &str,
-) -> Result<Option<Journal>, ImageError> {
+pub(super) fn find(place: &Place, size: u64, name: &str) -> Result<Option<Journal>, ImageError> {
     let Some(path) = &place.path else {
         return Ok(None);
     };
@@ -101,7 +96,7 @@ pub(super) fn find(
     let complete = Reader::complete(&file).map_err(ImageError::io("read", &journal))?;
     let sizes = match complete {
         None => None,
-        Some(head) if head.inode != place.inode || !head.sizes().contains(&image.size) => {
+        Some(head) if head.inode != place.inode || !head.sizes().contains(&size) => {
             return refuse("its journal is of another file that had this name");
         }
         Some(head) => Some((head.old_size, head.new_size)),
@@ -109,28 +104,29 @@ pub(super) fn find(
     Ok(Some(Journal { file, sizes }))
 }
 
-/// Finishes or removes a journal that was found. The image is locked for writing.
+/// Finishes or removes a journal that was found, of the image that `medium` writes and that has
+/// `size` bytes. The image is locked for writing. Returns its size then.
 pub(super) fn finish(
     journal: &Journal,
-    image: &mut Opened,
+    (medium, size): (&Medium, u64),
     place: &Place,
     name: &str,
-) -> Result<(), ImageError> {
+) -> Result<u64, ImageError> {
+    let mut size = size;
     if let Some((_, new_size)) = journal.sizes {
         let write = ImageError::io("write", name);
-        let file = image.file.try_clone().map_err(ImageError::io("write", name))?;
-        let medium = Medium::new(file, true);
-        match compare(journal, &medium).map_err(ImageError::io("read", name))? {
+        match compare(journal, medium).map_err(ImageError::io("read", name))? {
             State::Changed => {
                 let journal = place.path.as_deref().unwrap_or(Path::new("")).display().to_string();
                 let why = "another program has changed the image since";
                 return Err(ImageError::Unfinished { name: name.to_owned(), journal, why });
             }
-            State::Begun { data } => apply(journal, &medium, place, data).map_err(write)?,
+            State::Begun { data } => apply(journal, medium, place, data).map_err(write)?,
         }
-        image.size = new_size;
+        size = new_size;
     }
-    remove(place, true).map_err(ImageError::io("write", name))
+    remove(place, true).map_err(ImageError::io("write", name))?;
+    Ok(size)
 }
 
 /// How far the image has come.
@@ -170,7 +166,7 @@ pub(super) fn overlay(journal: &Journal, disk: &mut Overlay<Base>) -> io::Result
     let Some((_, new_size)) = journal.sizes else {
         return Ok(false);
     };
-    if !matches!(disk.base().kind, Kind::Raw(_)) {
+    if !matches!(disk.base().kind, Kind::Raw(_) | Kind::Remote(_)) {
         return Err(io::Error::new(ErrorKind::InvalidData, "a journal, but no raw image"));
     }
     disk.resize(new_size)?;

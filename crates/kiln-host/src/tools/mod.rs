@@ -9,5 +9,6 @@ pub mod mke2fs;
 pub mod mmdebstrap;
 pub mod qemu_img;
 pub mod qemu_storage_daemon;
+pub mod rbd;
 pub mod resize2fs;
 pub mod tar;

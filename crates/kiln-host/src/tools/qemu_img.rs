@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::qemu_storage_daemon::{Node, file_name};
+use super::qemu_storage_daemon::{EXPORT, Node, file_name};
 use crate::cmd::{Cmd, Tool};
 
 /// Returns the command that writes `from` (raw) anew as qcow2 version 3 at `to`: sparse, not
@@ -101,6 +101,20 @@ pub fn overlay(overlay: &Path, image: &Path, format: &str, chain: bool) -> Optio
     }
     let cmd = Cmd::new(Tool::QemuImg)
         .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
+        .arg(format!("json:{node}"))
+        .arg(overlay);
+    Some(cmd)
+}
+
+/// Returns the command that makes an empty qcow2 file over the disk that a daemon serves at
+/// `socket`: see [`super::qemu_storage_daemon`]. `None` if the socket's path is no text.
+#[must_use]
+pub fn overlay_served(overlay: &Path, socket: &Path) -> Option<Cmd> {
+    let server = json!({ "type": "unix", "path": socket.to_str()? });
+    let nbd = json!({ "driver": "nbd", "server": server, "export": EXPORT });
+    let node = json!({ "driver": "raw", "file": nbd });
+    let cmd = Cmd::new(Tool::QemuImg)
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
         .arg(format!("json:{node}"))
         .arg(overlay);
     Some(cmd)

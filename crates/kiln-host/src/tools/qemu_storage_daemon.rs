@@ -27,7 +27,7 @@ pub struct Node {
     pub source: Source,
     /// The disk that has what this one does not.
     pub backing: Backing,
-    /// A file with the key, for `luks`.
+    /// A file with the key, for `luks`, and for a `qcow2` that is encrypted with it.
     pub key: Option<PathBuf>,
 }
 
@@ -46,16 +46,24 @@ pub enum Source {
         len: u64,
     },
     /// In an image of a Ceph cluster.
-    Rbd {
-        /// The pool, with `/namespace` if it has one.
-        pool: String,
-        /// The image.
-        image: String,
-        /// The user, without `client.`; whose key Ceph's own configuration leads to.
-        user: Option<String>,
-        /// Ceph's configuration, if it is not the usual one.
-        conf: Option<PathBuf>,
-    },
+    Rbd(Rbd),
+}
+
+/// An image of a Ceph cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rbd {
+    /// The pool.
+    pub pool: String,
+    /// The namespace in the pool, if it is in one.
+    pub namespace: Option<String>,
+    /// The image.
+    pub image: String,
+    /// The snapshot of it, if it is one.
+    pub snapshot: Option<String>,
+    /// The user, without `client.`; whose key Ceph's own configuration leads to.
+    pub user: Option<String>,
+    /// Ceph's configuration, if it is not the usual one.
+    pub conf: Option<PathBuf>,
 }
 
 /// The disk behind a disk.
@@ -133,25 +141,7 @@ fn node(disk: &Node, writable: bool, keys: &mut Vec<(String, PathBuf)>) -> Value
             "driver": "raw", "offset": start, "size": len, "file": file(path, writable),
             "read-only": !writable,
         }),
-        Source::Rbd { pool, image, user, conf } => {
-            let (pool, namespace) = match pool.split_once('/') {
-                Some((pool, namespace)) => (pool, Some(namespace)),
-                None => (pool.as_str(), None),
-            };
-            let mut rbd = json!({
-                "driver": "rbd", "pool": pool, "image": image, "read-only": !writable,
-            });
-            for (name, value) in [
-                ("namespace", namespace.map(str::to_owned)),
-                ("user", user.clone()),
-                ("conf", conf.as_deref().map(shown)),
-            ] {
-                if let Some(value) = value {
-                    rbd[name] = json!(value);
-                }
-            }
-            rbd
-        }
+        Source::Rbd(image) => rbd(image, writable),
     };
     let mut value = json!({
         "driver": disk.driver, "file": below, "read-only": !writable, "discard": "unmap",
@@ -166,7 +156,10 @@ fn node(disk: &Node, writable: bool, keys: &mut Vec<(String, PathBuf)>) -> Value
     }
     if let Some(path) = &disk.key {
         let id = format!("key{}", keys.len());
-        value["key-secret"] = json!(id);
+        match disk.driver.as_str() {
+            "qcow2" => value["encrypt"] = json!({"format": "luks", "key-secret": id}),
+            _ => value["key-secret"] = json!(id),
+        }
         keys.push((id, path.clone()));
     }
     value
@@ -175,6 +168,24 @@ fn node(disk: &Node, writable: bool, keys: &mut Vec<(String, PathBuf)>) -> Value
 /// Returns a disk without keys as QEMU's other tools take it for a file's name: `json:{…}`.
 pub(super) fn file_name(disk: &Node, writable: bool) -> String {
     format!("json:{}", node(disk, writable, &mut Vec::new()))
+}
+
+fn rbd(image: &Rbd, writable: bool) -> Value {
+    let mut rbd = json!({
+        "driver": "rbd", "pool": image.pool, "image": image.image, "read-only": !writable,
+        "discard": "unmap",
+    });
+    for (name, value) in [
+        ("namespace", image.namespace.clone()),
+        ("snapshot", image.snapshot.clone()),
+        ("user", image.user.clone()),
+        ("conf", image.conf.as_deref().map(shown)),
+    ] {
+        if let Some(value) = value {
+            rbd[name] = json!(value);
+        }
+    }
+    rbd
 }
 
 fn file(path: &Path, writable: bool) -> Value {
@@ -244,19 +255,33 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_qcow2_file_is_its_encryptions() {
+        let disk = Node {
+            driver: "qcow2".into(),
+            source: Source::File("/x".into()),
+            backing: Backing::None,
+            key: Some("/run/key".into()),
+        };
+        let got = arguments(&serve(&Export { disk, access: Access::Read, socket: "/s".into() }));
+        let disk: Value = serde_json::from_str(&got[3]).unwrap();
+        assert_eq!(disk["encrypt"], json!({"format": "luks", "key-secret": "key0"}));
+    }
+
+    #[test]
     fn an_image_of_a_cluster_has_no_file() {
-        let source = Source::Rbd {
-            pool: "vms/team".into(),
+        let source = Source::Rbd(Rbd {
+            pool: "vms".into(),
+            namespace: Some("team".into()),
             image: "web".into(),
             user: Some("libvirt".into()),
-            conf: None,
-        };
+            ..Rbd::default()
+        });
         let disk = Node { driver: "raw".into(), source, backing: Backing::Unknown, key: None };
         let got = arguments(&serve(&Export { disk, access: Access::Write, socket: "/s".into() }));
         let disk: Value = serde_json::from_str(&got[1]).unwrap();
         let file = json!({
             "driver": "rbd", "pool": "vms", "namespace": "team", "image": "web",
-            "user": "libvirt", "read-only": false,
+            "user": "libvirt", "read-only": false, "discard": "unmap",
         });
         assert_eq!(disk["file"], file);
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The verbs of `kiln image`, by the program itself, on small disks made by other people's tools.
 
+mod ceph;
 mod check;
 mod convert;
 mod customize;
+mod encrypted;
 mod into;
 mod killed;
 mod look;

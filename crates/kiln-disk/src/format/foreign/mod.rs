@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use kiln_host::tools::qemu_storage_daemon::{Backing, Node, Source as NodeSource};
 
 use super::FormatError;
+use super::qcow2::{self, Encryption};
 use super::source::Source;
 
 /// A format that QEMU reads, and Kiln through it.
@@ -43,6 +44,10 @@ pub enum ForeignFormat {
     Bochs,
     /// Compressed loop devices.
     Cloop,
+    /// A disk that QEMU or cryptsetup(8) encrypts, in LUKS version 1.
+    Luks,
+    /// A qcow2 file in which QEMU encrypts the disk, with LUKS.
+    EncryptedQcow2,
 }
 
 impl ForeignFormat {
@@ -50,6 +55,8 @@ impl ForeignFormat {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::EncryptedQcow2 => "qcow2",
+            Self::Luks => "luks",
             Self::Vmdk => "vmdk",
             Self::Vpc => "vpc",
             Self::Vhdx => "vhdx",
@@ -65,7 +72,13 @@ impl ForeignFormat {
 
     /// Returns whether QEMU can name a backing file for it, and must be told that there is none.
     fn knows_backing(self) -> bool {
-        matches!(self, Self::Vmdk | Self::Qed | Self::Qcow)
+        matches!(self, Self::Vmdk | Self::Qed | Self::Qcow | Self::EncryptedQcow2)
+    }
+
+    /// Returns whether it is read with a key: see [`encrypted`].
+    #[must_use]
+    pub fn needs_key(self) -> bool {
+        matches!(self, Self::Luks | Self::EncryptedQcow2)
     }
 }
 
@@ -137,7 +150,38 @@ pub fn probe<F: Read + Seek>(file: &mut F, name: &str) -> Result<Option<Foreign>
             Foreign { writable: false, ..plain }
         }
         ForeignFormat::Vhdx | ForeignFormat::Vdi | ForeignFormat::Parallels => plain,
+        // Not among the beginnings: see `encrypted`.
+        ForeignFormat::Luks | ForeignFormat::EncryptedQcow2 => plain,
     }))
+}
+
+/// What a LUKS header of version 1 begins with; of version 2 QEMU knows nothing.
+const LUKS: &[u8] = b"LUKS\xba\xbe\0\x01";
+
+/// Finds out whether a file is an image that QEMU reads with a key. `None` if it is anything else,
+/// encrypted in another way among that. `name` is what errors call it.
+///
+/// # Errors
+///
+/// As [`super::probe`].
+pub fn encrypted<F: Read + Seek>(file: &mut F, name: &str) -> Result<Option<Foreign>, FormatError> {
+    let mut source = Source::new(file, name)?;
+    let head = source.head()?;
+    let found = |format| Foreign { format, parts: Vec::new(), parent: None, writable: true };
+    if head.starts_with(LUKS) {
+        return Ok(Some(found(ForeignFormat::Luks)));
+    }
+    match qcow2::header::parse(&mut source, &head)? {
+        Some(info) if info.encryption == Encryption::Luks => {
+            if let Some(data) = info.data_file {
+                return Err(FormatError::DataFile { name: name.to_owned(), data });
+            }
+            let parent = info.backing_file.filter(|name| !name.is_empty());
+            let format = ForeignFormat::EncryptedQcow2;
+            Ok(Some(Foreign { parent, writable: !info.corrupt, ..found(format) }))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

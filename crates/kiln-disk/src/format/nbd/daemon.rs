@@ -2,7 +2,7 @@
 //! The daemon that serves one image for as long as its device lives.
 
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kiln_host::run::{CmdError, Host, Pipe};
 use kiln_host::tools::qemu_storage_daemon::{Access, EXPORT, Export, Node, serve as command};
@@ -39,13 +39,16 @@ pub enum NbdError {
     },
 }
 
+/// The socket's name in its folder.
+const SOCKET: &str = "nbd";
+
 /// A disk that a daemon of its own serves. Dropped, the daemon ends, with all written that was.
 #[derive(Debug)]
 pub struct Served {
     // In this order: the connection ends before the daemon, the daemon before its folder.
     device: NbdDevice,
     _daemon: BufReader<Pipe>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Starts a daemon for `disk` and connects to it. `name` is what errors call the image.
@@ -61,7 +64,7 @@ pub struct Served {
 /// See [`NbdError`].
 pub fn serve(host: &dyn Host, disk: Node, access: Access, name: &str) -> Result<Served, NbdError> {
     let folder = folder().map_err(|source| NbdError::Folder { source })?;
-    let socket = folder.path().join("nbd");
+    let socket = folder.path().join(SOCKET);
     let cmd = command(&Export { disk, access, socket: socket.clone() });
     let failed = |source| NbdError::Daemon { name: name.to_owned(), source };
     let pipe = host.pipe(&cmd, Box::new(|_| ())).map_err(failed)?;
@@ -72,7 +75,7 @@ pub fn serve(host: &dyn Host, disk: Node, access: Access, name: &str) -> Result<
         return Err(refused(io::ErrorKind::UnexpectedEof.into()));
     }
     let device = connect(&socket).map_err(refused)?;
-    Ok(Served { device, _daemon: daemon, _folder: folder })
+    Ok(Served { device, _daemon: daemon, folder })
 }
 
 fn connect(socket: &Path) -> io::Result<NbdDevice> {
@@ -98,6 +101,13 @@ impl Served {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.device.is_read_only()
+    }
+
+    /// Returns the socket, which only this user can reach; the disk is [`EXPORT`] there. Others
+    /// can be connected at the same time.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(SOCKET)
     }
 }
 

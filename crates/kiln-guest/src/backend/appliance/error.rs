@@ -2,7 +2,6 @@
 //! Why an appliance could not hold a guest.
 
 use std::io;
-use std::path::PathBuf;
 
 use kiln_disk::image::ImageError;
 use kiln_host::CmdError;
@@ -32,10 +31,10 @@ pub enum ApplianceError {
     #[error("a change of the image was interrupted, and it is not opened for writing")]
     Unfinished,
     /// QEMU cannot be told where it is.
-    #[error("the path `{}` is no text, which QEMU needs", path.display())]
+    #[error("the path `{path}` is no text, which QEMU needs")]
     Name {
         /// The image's path.
-        path: PathBuf,
+        path: String,
     },
     /// The appliance did not do its part.
     #[error("the appliance failed")]

@@ -17,28 +17,19 @@ mod overlay;
 mod tree;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use kiln_disk::image::{DiskImage, Mode, OpenOptions, Warning};
+use kiln_disk::fs::identify::ContentKind;
+pub use kiln_disk::image::Key;
+use kiln_disk::image::{DiskImage, Location, Mode, OpenOptions, Warning};
 use kiln_host::RealHost;
 use kiln_host::tools::guestfish::{Fish, Session, Word, host};
 
 pub use self::error::ApplianceError;
 use self::mount::{Found, System};
 pub use self::tree::ApplianceTree;
-use crate::guest::{Backend, Disk, Held, Note, Root};
+use crate::guest::{Backend, Disk, Held, Note, Place, Root};
 use crate::tree::Tree;
-
-/// A passphrase for the guest's encrypted disks.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub Vec<u8>);
-
-/// Without the passphrase.
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(***)")
-    }
-}
 
 /// How an appliance holds a guest.
 #[derive(Clone, Debug)]
@@ -48,9 +39,8 @@ pub struct Settings {
     /// An existing folder of the host for what is read and changed. On it there is room for all
     /// changes.
     pub scratch: PathBuf,
-    /// Passphrases: each is tried on each encrypted partition.
-    pub keys: Vec<Key>,
-    /// How the image is opened. Not for reading means that the guest can be changed.
+    /// How the image is opened. Not for reading means that the guest can be changed. Its
+    /// passphrases are tried on each encrypted partition, too.
     pub image: OpenOptions,
 }
 
@@ -97,22 +87,30 @@ impl Appliance {
     /// [`ApplianceError::Image`] if the image cannot be opened, or names files that it may not;
     /// [`ApplianceError::Fish`] if the appliance does not do its part;
     /// [`ApplianceError::Locked`] if there is nothing but what no key opens.
-    pub fn start(image: &Path, settings: &Settings) -> Result<Self, ApplianceError> {
+    pub fn start(image: &Location, settings: &Settings) -> Result<Self, ApplianceError> {
         let io = |what| move |source| ApplianceError::Io { what, source };
-        let image = image.canonicalize().map_err(io("find the image"))?;
+        let image = match image {
+            Location::File(path) => {
+                Location::File(path.canonicalize().map_err(io("find the image"))?)
+            }
+            Location::Rbd(name) => Location::Rbd(name.clone()),
+        };
         // Checked here for all that could lead QEMU to other files.
-        let opened = DiskImage::open(&image, &settings.image)?;
+        let opened = DiskImage::open_at(&image, &settings.image)?;
         let mode = settings.image.mode;
         if opened.warnings().iter().any(|warning| matches!(warning, Warning::Unfinished { .. })) {
             return Err(ApplianceError::Unfinished);
         }
         let disk = Disk::read(opened.device())
             .map_err(|source| ApplianceError::Disk { source: Box::new(source) })?;
+        if settings.image.keys.is_empty() {
+            only_locked(&disk)?;
+        }
         let folder = tempfile::Builder::new()
             .prefix("kiln-appliance-")
             .tempdir_in(&settings.scratch)
             .map_err(io("make a folder"))?;
-        let changes = overlay::create(&RealHost, (&image, opened.info()), folder.path())?;
+        let changes = overlay::create(&RealHost, (&image, &opened), folder.path())?;
         let word = uuid::Uuid::new_v4().simple().to_string();
         let mut session = Session::start(&settings.fish, word)?;
         // Nothing of the overlay is wanted after a fall of the host.
@@ -120,7 +118,7 @@ impl Appliance {
         session.call("add-drive", &words)?;
         session.launch()?;
         session.call("umask", &[Word::Plain("0")])?;
-        let closed = mount::open_disks(&mut session, &disk, &settings.keys)?;
+        let closed = mount::open_disks(&mut session, &disk, &settings.image.keys)?;
         let mut tree = ApplianceTree::new(session, folder);
         let mut found = mount::find(&mut tree)?;
         if found.roots.is_empty() && found.others.len() != 1 && !closed.is_empty() {
@@ -211,4 +209,14 @@ impl Appliance {
         self.image.commit()?;
         Ok(())
     }
+}
+
+/// Returns an error if all that is on a disk is encrypted: without a key no appliance finds more.
+fn only_locked(disk: &Disk) -> Result<(), ApplianceError> {
+    let filled = || disk.places.iter().filter(|place| place.needs_more() || place.is_direct());
+    let is_luks = |place: &Place| matches!(place.content.kind, ContentKind::Luks { .. });
+    if filled().next().is_none() || !filled().all(is_luks) {
+        return Ok(());
+    }
+    Err(ApplianceError::Locked { places: filled().map(|place| place.name.clone()).collect() })
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kiln_disk::device::Device;
-use kiln_disk::image::{DiskImage, FormatName, Info, OpenOptions};
+use kiln_disk::image::{DiskImage, FormatName, Location, OpenOptions};
 use kiln_host::Host;
 use kiln_host::tools::qemu_img::{self, Mapped};
 
@@ -23,16 +23,23 @@ pub(super) struct Changes {
     parts: Vec<Mapped>,
 }
 
-/// Makes an empty overlay over an image, which the caller keeps locked.
+/// Makes an empty overlay over an image, which the caller keeps open and locked.
 pub(super) fn create(
     qemu: &dyn Host,
-    (image, info): (&Path, &Info),
+    (place, image): (&Location, &DiskImage),
     folder: &Path,
 ) -> Result<PathBuf, ApplianceError> {
     let overlay = folder.join(NAME);
-    let (format, chain) = (info.format.to_string(), info.layers.len() > 1);
-    let no_text = || ApplianceError::Name { path: image.to_owned() };
-    qemu.run(&qemu_img::overlay(&overlay, image, &format, chain).ok_or_else(no_text)?)?;
+    let cmd = match (image.served(), place) {
+        (Some(socket), _) => qemu_img::overlay_served(&overlay, &socket),
+        (None, Location::File(path)) => {
+            let info = image.info();
+            let (format, chain) = (info.format.to_string(), info.layers.len() > 1);
+            qemu_img::overlay(&overlay, path, &format, chain)
+        }
+        (None, Location::Rbd(_)) => unreachable!("QEMU serves each image of a cluster"),
+    };
+    qemu.run(&cmd.ok_or_else(|| ApplianceError::Name { path: place.to_string() })?)?;
     Ok(overlay)
 }
 

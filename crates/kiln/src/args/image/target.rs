@@ -8,7 +8,7 @@ use clap::Args;
 /// An image that is looked into.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Source {
-    /// The image: a file, or a name of the store
+    /// The image: a file, `rbd:POOL/IMAGE`, or a name of the store
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub(crate) struct Source {
 /// An image that is changed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// The image: a file; with `--output` also a name of the store
+    /// The image: a file, or `rbd:POOL/IMAGE`; with `--output` also a name of the store
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
     /// Leave the image as it is and make a changed copy: a file, or a new name of the store
@@ -36,7 +36,7 @@ pub(crate) struct Target {
 /// An image that is changed, by a verb that may list its operations instead.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TargetOrList {
-    /// The image: a file; with `--output` also a name of the store
+    /// The image: a file, or `rbd:POOL/IMAGE`; with `--output` also a name of the store
     #[arg(value_name = "IMAGE", required_unless_present = "list_operations")]
     image: Option<String>,
     /// Leave the image as it is and make a changed copy: a file, or a new name of the store

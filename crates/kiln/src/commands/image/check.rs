@@ -18,17 +18,18 @@ const MOST_LINES: usize = 40;
 
 /// Checks an image, or mends it.
 pub(crate) fn run(ctx: &Context, args: &Check) -> anyhow::Result<u8> {
-    let (image, options) = (&args.source.image, open::options_of(&args.source));
+    let image = &args.source.image;
     let keep = args.repair && !args.dry_run;
-    let path = if keep { open::own_file(ctx, image)? } else { open::file(ctx, image)? };
+    let place = if keep { open::own_location(ctx, image)? } else { open::location(ctx, image)? };
+    let options = open::options_of(ctx, &place, &args.source)?;
     let scratch = Scratch::begin(&remains::folder(ctx), "check")?;
     let task = ctx.ui.task("check");
     let mut on = |what: &What, progress: Option<Progress>| tell(&task, what, progress);
     let mut means = Means { host: &ctx.host, scratch: scratch.path(), on: &mut on };
     let report = if args.repair {
-        repair(&path, &options, keep, &mut means)?
+        repair(&place, &options, keep, &mut means)?
     } else {
-        check(&path, &options, &mut means)?
+        check(&place, &options, &mut means)?
     };
     drop(task);
     report.warnings.iter().for_each(|warning| ctx.ui.warn(warning.to_string()));

@@ -95,8 +95,9 @@ fn in_appliance(
     found: &mut Inspection,
 ) -> anyhow::Result<()> {
     let opening = &args.source.opening;
-    let (path, image) = (open::file(ctx, &args.source.image)?, open::options_of(&args.source));
-    let mut held = match appliance::start(ctx, &path, (image, opening), why) {
+    let place = open::location(ctx, &args.source.image)?;
+    let image = open::options_of(ctx, &place, &args.source)?;
+    let mut held = match appliance::start(ctx, &place, image, why) {
         Ok(held) => held,
         // A disk without a system that can be read here is still a disk.
         Err(error) => {

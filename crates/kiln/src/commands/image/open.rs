@@ -4,10 +4,14 @@
 //! **Invariant:** an image of the store is never changed: it is known by its digest. A copy that
 //! is being changed has a name of its own until all is done.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use kiln_disk::image::{Backing, DiskImage, FormatName, Mode, OpenOptions};
+use anyhow::Context as _;
+use kiln_disk::convert::{ConvertOptions, TargetFormat, convert};
+use kiln_disk::image::{Backing, DiskImage, FormatName, Key, Location, Mode, OpenOptions, RbdName};
 use kiln_guest::guest::{Guest, GuestError, Options};
 use kiln_guest::tree::{GuestPath, Time};
 use kiln_host::copy;
@@ -18,7 +22,7 @@ use super::appliance;
 use super::stored::{self, NewImage};
 use crate::args::image::target::{Format, Opening, Source, Target};
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem};
+use crate::error::{Class, Problem, unreadable};
 use crate::machine::image::find_in_store;
 
 /// Opens the guest on an image for looking into it.
@@ -27,9 +31,9 @@ use crate::machine::image::find_in_store;
 ///
 /// As [`reading`]; no system, or one of several that has to be chosen.
 pub(crate) fn guest_reading(ctx: &Context, source: &Source) -> anyhow::Result<Guest> {
-    let path = file(ctx, &source.image)?;
-    let disk = open(ctx, &path, Mode::Read, &source.opening)?;
-    guest(ctx, (disk, &path, Mode::Read), &source.opening)
+    let place = location(ctx, &source.image)?;
+    let disk = open(ctx, &place, Mode::Read, &source.opening)?;
+    guest(ctx, (disk, &place, Mode::Read), &source.opening)
 }
 
 /// A guest that is being changed.
@@ -47,8 +51,8 @@ pub(crate) struct Changing {
 ///
 /// As [`editing`]; no system, or one of several that has to be chosen.
 pub(crate) fn guest_editing(ctx: &Context, target: &Target) -> anyhow::Result<Changing> {
-    let Editing { disk, copy, path, mode, opening } = editing(ctx, target)?;
-    let guest = guest(ctx, (disk, &path, mode), &opening)?;
+    let Editing { disk, copy, place, mode, opening } = editing(ctx, target)?;
+    let guest = guest(ctx, (disk, &place, mode), &opening)?;
     Ok(Changing { guest, copy, dry_run: target.dry_run })
 }
 
@@ -84,12 +88,11 @@ pub(crate) fn path(typed: &str) -> anyhow::Result<GuestPath> {
 /// Opens the guest on a disk: in process, or where that cannot be in an appliance.
 fn guest(
     ctx: &Context,
-    (disk, path, mode): (DiskImage, &Path, Mode),
+    (disk, place, mode): (DiskImage, &Location, Mode),
     opening: &Opening,
 ) -> anyhow::Result<Guest> {
-    let image = options(mode, opening);
     let in_appliance = |why: &str| -> anyhow::Result<Guest> {
-        let mut held = appliance::start(ctx, path, (image, opening), why)?;
+        let mut held = appliance::start(ctx, place, options(ctx, place, mode, opening)?, why)?;
         held.choose(opening.root)?;
         Ok(Guest::over(Box::new(held)))
     };
@@ -118,8 +121,8 @@ pub(crate) struct Editing {
     /// The disk. Nothing is kept of it unless it is committed and [`Editing::keep`] is called.
     pub(crate) disk: DiskImage,
     copy: Option<Copy>,
-    /// The file that is changed, and how it is open.
-    path: PathBuf,
+    /// What is changed, and how it is open.
+    place: Location,
     mode: Mode,
     opening: Opening,
 }
@@ -139,7 +142,7 @@ pub(crate) enum Copy {
 ///
 /// Not there (class object); no image, damaged, or in need of another file (class file).
 pub(crate) fn reading(ctx: &Context, source: &Source) -> anyhow::Result<DiskImage> {
-    open(ctx, &file(ctx, &source.image)?, Mode::Read, &source.opening)
+    open(ctx, &location(ctx, &source.image)?, Mode::Read, &source.opening)
 }
 
 /// Opens an image for reading, several times if that helps: at most `most` times, each a reader of
@@ -153,12 +156,12 @@ pub(crate) fn readers(
     source: &Source,
     most: usize,
 ) -> anyhow::Result<Vec<DiskImage>> {
-    let path = file(ctx, &source.image)?;
-    let first = open(ctx, &path, Mode::Read, &source.opening)?;
-    // Of other formats each reader would be a process.
-    let several = !matches!(first.info().format, FormatName::Foreign(_));
-    let options = options(Mode::Read, &source.opening);
-    let more = (1..most).filter(|_| several).map(|_| DiskImage::open(&path, &options));
+    let place = location(ctx, &source.image)?;
+    let first = open(ctx, &place, Mode::Read, &source.opening)?;
+    // Of what QEMU reads for us each reader would be a process.
+    let several = first.served().is_none();
+    let options = options(ctx, &place, Mode::Read, &source.opening)?;
+    let more = (1..most).filter(|_| several).map(|_| DiskImage::open_at(&place, &options));
     let more = more.collect::<Result<Vec<_>, _>>()?;
     Ok(std::iter::once(first).chain(more).collect())
 }
@@ -170,10 +173,7 @@ pub(crate) fn readers(
 /// As [`reading`]; also an image of the store without `--output`, and an output that is there
 /// (class object).
 pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing> {
-    let (path, stored) = match find(ctx, &target.image)? {
-        Found::File(path) => (path, false),
-        Found::Stored(path) => (path, true),
-    };
+    let Found { place, stored } = find(ctx, &target.image)?;
     let Some(output) = &target.output else {
         if stored && !target.dry_run {
             let what =
@@ -182,55 +182,66 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
             return Err(Problem::new(Class::Object, what).hint(hint).into());
         }
         let mode = if target.dry_run { Mode::Scratch } else { Mode::Write };
-        let opening = target.opening.clone();
-        let disk = open(ctx, &path, mode, &opening)?;
-        return Ok(Editing { disk, copy: None, path, mode, opening });
+        return in_place(ctx, target, place, mode);
     };
+    if output.to_str().is_some_and(RbdName::is_meant) {
+        let what = "a changed copy is a file, or an image of the store";
+        let hint = "make a file, and bring it into the cluster by `rbd import`";
+        return Err(Problem::new(Class::Usage, what).hint(hint).into());
+    }
     if let Some(name) = stored::name_of(output)? {
-        return editing_for_store(ctx, target, &path, name);
+        return editing_for_store(ctx, target, &place, name);
     }
     if output.symlink_metadata().is_ok() {
         let what = format!("`{}` is there already", output.display());
         return Err(Problem::new(Class::Object, what).hint("remove it, or name another").into());
     }
     if target.dry_run {
-        let mode = Mode::Scratch;
-        let opening = target.opening.clone();
-        let disk = open(ctx, &path, mode, &opening)?;
-        return Ok(Editing { disk, copy: None, path, mode, opening });
+        return in_place(ctx, target, place, Mode::Scratch);
     }
     // Looked at before it is copied: what is refused is refused at once.
-    drop(open(ctx, &path, Mode::Read, &target.opening)?);
-    let under_way = copied(&path, output)?;
-    let (opening, mode) = (target.opening.clone(), Mode::Write);
-    let disk = open(ctx, &under_way, mode, &opening)?;
-    let path = under_way.to_path_buf();
+    let source = open(ctx, &place, Mode::Read, &target.opening)?;
+    let (under_way, format) = copied(&place, source, output)?;
+    let format = format.or(target.opening.format);
+    let (opening, mode) = (Opening { format, ..target.opening.clone() }, Mode::Write);
+    let place = Location::File(under_way.to_path_buf());
+    let disk = open(ctx, &place, mode, &opening)?;
     let copy = Some(Copy::File { under_way, output: output.clone() });
-    Ok(Editing { disk, copy, path, mode, opening })
+    Ok(Editing { disk, copy, place, mode, opening })
+}
+
+/// Opens an image itself for changing, or for trying to.
+fn in_place(
+    ctx: &Context,
+    target: &Target,
+    place: Location,
+    mode: Mode,
+) -> anyhow::Result<Editing> {
+    let opening = target.opening.clone();
+    let disk = open(ctx, &place, mode, &opening)?;
+    Ok(Editing { disk, copy: None, place, mode, opening })
 }
 
 /// Opens a copy of an image that is to become one of the store.
 fn editing_for_store(
     ctx: &Context,
     target: &Target,
-    path: &Path,
+    place: &Location,
     name: ImageName,
 ) -> anyhow::Result<Editing> {
     if target.dry_run {
         stored::check_free(ctx, &name)?;
-        let (opening, mode) = (target.opening.clone(), Mode::Scratch);
-        let disk = open(ctx, path, mode, &opening)?;
-        return Ok(Editing { disk, copy: None, path: path.to_owned(), mode, opening });
+        return in_place(ctx, target, place.clone(), Mode::Scratch);
     }
-    let source = (target.image.as_str(), path);
-    let how = options(Mode::Read, &target.opening);
+    let source = (target.image.as_str(), place);
+    let how = options(ctx, place, Mode::Read, &target.opening)?;
     let new = NewImage::begin(ctx, name, source, (&how, target.opening.root))?;
     // The copy is a qcow2 file by itself, whatever the image was.
     let format = Some(Format::Qcow2);
     let opening = Opening { format, follow_backing: false, ..target.opening.clone() };
-    let (path, mode) = (new.disk().to_owned(), Mode::Write);
-    let disk = open(ctx, &path, mode, &opening)?;
-    Ok(Editing { disk, copy: Some(Copy::Stored(Box::new(new))), path, mode, opening })
+    let (place, mode) = (Location::File(new.disk().to_owned()), Mode::Write);
+    let disk = open(ctx, &place, mode, &opening)?;
+    Ok(Editing { disk, copy: Some(Copy::Stored(Box::new(new))), place, mode, opening })
 }
 
 impl Editing {
@@ -264,75 +275,142 @@ impl Copy {
     }
 }
 
-/// Returns the file of an image.
+/// Returns where an image is.
 ///
 /// # Errors
 ///
 /// There is no such name in the store, and no such file here (class object).
-pub(crate) fn file(ctx: &Context, image: &str) -> anyhow::Result<PathBuf> {
-    match find(ctx, image)? {
-        Found::File(path) | Found::Stored(path) => Ok(path),
-    }
+pub(crate) fn location(ctx: &Context, image: &str) -> anyhow::Result<Location> {
+    Ok(find(ctx, image)?.place)
 }
 
-/// Returns the file of an image that is to be changed in place.
+/// Returns where an image is that is to be changed in place.
 ///
 /// # Errors
 ///
-/// As [`file`]; an image of the store (class object).
-pub(crate) fn own_file(ctx: &Context, image: &str) -> anyhow::Result<PathBuf> {
-    match find(ctx, image)? {
-        Found::File(path) => Ok(path),
-        Found::Stored(_) => {
-            let what = format!("`{image}` is an image of the store, which is never changed");
-            let hint = "copy it first: `kiln image convert`";
-            Err(Problem::new(Class::Object, what).hint(hint).into())
-        }
+/// As [`location`]; an image of the store (class object).
+pub(crate) fn own_location(ctx: &Context, image: &str) -> anyhow::Result<Location> {
+    let Found { place, stored } = find(ctx, image)?;
+    if stored {
+        let what = format!("`{image}` is an image of the store, which is never changed");
+        let hint = "copy it first: `kiln image convert`";
+        return Err(Problem::new(Class::Object, what).hint(hint).into());
     }
+    Ok(place)
 }
 
-/// Returns how the user wants an image opened.
-pub(crate) fn options_of(source: &Source) -> OpenOptions {
-    options(Mode::Read, &source.opening)
+/// Returns how the user wants an image opened for reading.
+///
+/// # Errors
+///
+/// A file with a key cannot be read.
+pub(crate) fn options_of(
+    ctx: &Context,
+    place: &Location,
+    source: &Source,
+) -> anyhow::Result<OpenOptions> {
+    options(ctx, place, Mode::Read, &source.opening)
 }
 
-enum Found {
-    File(PathBuf),
-    Stored(PathBuf),
+/// What an image's name stands for.
+struct Found {
+    place: Location,
+    /// Whether it is an image of the store.
+    stored: bool,
 }
 
-/// Finds an image: a path if there is a `/` in it; else a name of the store; else a file here.
+/// Finds an image: one of a cluster if it begins with `rbd:`; a path if there is a `/` in it; else
+/// a name of the store; else a file here.
 fn find(ctx: &Context, wanted: &str) -> anyhow::Result<Found> {
+    if RbdName::is_meant(wanted) {
+        let name = wanted.parse::<RbdName>().map_err(|error| {
+            // Not as it is: there may be a key in it.
+            let hint = "`rbd:POOL/[NAMESPACE/]IMAGE[@SNAPSHOT][:id=USER][:conf=FILE]`; \
+                        a file of that name is `./rbd:…`";
+            let what = "this is no name of an image in a Ceph cluster";
+            Problem::new(Class::Usage, what).because(error).hint(hint)
+        })?;
+        return Ok(Found { place: Location::Rbd(name), stored: false });
+    }
     let path = Path::new(wanted);
     if !wanted.contains('/') {
         let stored = find_in_store(ctx, wanted);
         if stored.is_ok() || !path.exists() {
-            return Ok(Found::Stored(stored?.path));
+            return Ok(Found { place: Location::File(stored?.path), stored: true });
         }
     }
-    Ok(Found::File(path.to_owned()))
+    Ok(Found { place: Location::File(path.to_owned()), stored: false })
 }
 
-fn open(ctx: &Context, path: &Path, mode: Mode, opening: &Opening) -> anyhow::Result<DiskImage> {
-    let disk = DiskImage::open(path, &options(mode, opening))?;
+fn open(
+    ctx: &Context,
+    place: &Location,
+    mode: Mode,
+    opening: &Opening,
+) -> anyhow::Result<DiskImage> {
+    let disk = DiskImage::open_at(place, &options(ctx, place, mode, opening)?)?;
     disk.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
     Ok(disk)
 }
 
-fn options(mode: Mode, opening: &Opening) -> OpenOptions {
-    OpenOptions {
+fn options(
+    ctx: &Context,
+    place: &Location,
+    mode: Mode,
+    opening: &Opening,
+) -> anyhow::Result<OpenOptions> {
+    let keys = opening.key_file.iter().map(|file| key(file)).collect::<anyhow::Result<_>>()?;
+    // Beside a file is where another `kiln` finds it; beside a device there is no place for it.
+    let is_file = matches!(place, Location::File(path) if !is_device(path));
+    let journal_folder = if is_file { None } else { Some(journals(ctx)?) };
+    Ok(OpenOptions {
         mode,
         format: opening.format.map(|format| match format {
             Format::Raw => FormatName::Raw,
             Format::Qcow2 => FormatName::Qcow2,
         }),
         backing: if opening.follow_backing { Backing::Follow } else { Backing::Refuse },
+        keys,
+        journal_folder,
         ..OpenOptions::default()
-    }
+    })
 }
 
-/// Copies an image to a file of no name yet, in the folder of `output`.
-fn copied(from: &Path, output: &Path) -> anyhow::Result<TempPath> {
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.file_type().is_block_device())
+}
+
+/// Returns the folder for journals of what is no file, which only this user can change.
+fn journals(ctx: &Context) -> anyhow::Result<PathBuf> {
+    let folder = ctx.sub("redo");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("could not make the folder `{}`", folder.display()))?;
+    Ok(folder)
+}
+
+/// The most bytes of a file that are looked at for a passphrase: what cryptsetup(8) takes.
+const MOST_KEY: u64 = 8 << 20;
+
+/// Returns the passphrase in a file: its first line.
+fn key(path: &Path) -> anyhow::Result<Key> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_KEY).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(&format!("could not read `{}`", path.display()), error))?;
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    bytes.truncate(end);
+    Ok(Key(bytes))
+}
+
+/// Copies an image to a file of no name yet, in the folder of `output`: a file as it is, one of a
+/// cluster as qcow2, or raw if `output` is called so. Returns also the format if it is another.
+fn copied(
+    place: &Location,
+    disk: DiskImage,
+    output: &Path,
+) -> anyhow::Result<(TempPath, Option<Format>)> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let shown = output.display();
     let failed = |source: std::io::Error| {
@@ -343,9 +421,35 @@ fn copied(from: &Path, output: &Path) -> anyhow::Result<TempPath> {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .map_err(failed)?;
+    let Location::File(from) = place else {
+        let path = file.into_temp_path();
+        let raw = output.extension().is_some_and(|end| end == "raw" || end == "img");
+        let format = if raw { TargetFormat::Raw } else { TargetFormat::Qcow2 };
+        let options = ConvertOptions { overwrite: true, ..ConvertOptions::new(format) };
+        convert(&mut disk.device(), &path, &options, &|_, _| ())?;
+        return Ok((path, Some(if raw { Format::Raw } else { Format::Qcow2 })));
+    };
+    drop(disk);
     let source = File::open(from).map_err(failed)?;
     if copy::reflink(&source, file.as_file()).is_err() {
         copy::sparse(&source, file.as_file()).map_err(failed)?;
     }
-    Ok(file.into_temp_path())
+    Ok((file.into_temp_path(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_a_files_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for (text, wanted) in [("pass word\nmore\n", "pass word"), ("one", "one"), ("", "")] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(key(&path).unwrap(), Key(wanted.as_bytes().to_vec()));
+        }
+        let error = key(&folder.path().join("none")).unwrap_err();
+        assert_eq!(crate::error::report(&error).class, Class::Object);
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use kiln_build::digest;
 use kiln_build::store::{Image, Store, StoreError, Work};
 use kiln_disk::convert::{ConvertOptions, TargetFormat, convert};
-use kiln_disk::image::{DiskImage, FormatName, Mode, OpenOptions};
+use kiln_disk::image::{DiskImage, FormatName, Location, Mode, OpenOptions};
 use kiln_guest::guest::{Disk, Guest, Options};
 use kiln_guest::inspect::{System, inspect_system};
 use kiln_host::{copy, signal};
@@ -73,7 +73,7 @@ fn taken(name: &ImageName) -> Problem {
 }
 
 impl NewImage {
-    /// Copies the image `wanted`, whose file is `path`, into a folder of the store: a qcow2 file
+    /// Copies the image `wanted`, which is at `place`, into a folder of the store: a qcow2 file
     /// that needs no other, whatever it was.
     ///
     /// # Errors
@@ -82,16 +82,20 @@ impl NewImage {
     pub(super) fn begin(
         ctx: &Context,
         name: ImageName,
-        (wanted, path): (&str, &Path),
+        (wanted, place): (&str, &Location),
         (options, root): (&OpenOptions, Option<usize>),
     ) -> anyhow::Result<Self> {
         check_free(ctx, &name)?;
         let store = ctx.store()?;
         let work = store.work()?;
         let disk = work.path().join("disk.qcow2");
-        let source = DiskImage::open(path, &OpenOptions { mode: Mode::Read, ..options.clone() })?;
+        let source =
+            DiskImage::open_at(place, &OpenOptions { mode: Mode::Read, ..options.clone() })?;
         let info = source.info();
-        if info.format == FormatName::Qcow2 && info.layers.len() == 1 {
+        if let Location::File(path) = place
+            && info.format == FormatName::Qcow2
+            && info.layers.len() == 1
+        {
             let failed = |source: std::io::Error| {
                 let what = format!("could not copy `{}` into the store", path.display());
                 Problem::new(Class::Host, what).because(source)
@@ -110,7 +114,9 @@ impl NewImage {
             let options = ConvertOptions::new(TargetFormat::Qcow2);
             convert(&mut source.device(), &disk, &options, &progress)?;
         }
-        let from = find_in_store(ctx, wanted).ok().filter(|image| image.path == path);
+        let from = find_in_store(ctx, wanted)
+            .ok()
+            .filter(|image| matches!(place, Location::File(path) if image.path == *path));
         let created = kiln_spec::time::rfc3339(now());
         Ok(Self { store, work, name, disk, from, root, created })
     }
