@@ -9,6 +9,7 @@
 //! | [`catalog`] | where images come from by name |
 //! | [`stage`] | the stages of a build, and what is told while it runs |
 //! | [`store`] | images by digest and by name, on disk |
+//! | [`element`] | pieces of an image that recipes name |
 //! | [`digest`] | SHA-256 of a file |
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ pub mod build;
 pub mod bundle;
 pub mod catalog;
 pub mod digest;
+pub mod element;
 pub mod stage;
 pub mod store;
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Elements: pieces of an image that recipes name.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`dib`] | diskimage-builder's elements, as they are on disk |
+
+pub mod dib;
+
+mod error;
+
+pub use error::ElementError;
