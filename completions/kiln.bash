@@ -2082,7 +2082,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__cat)
-            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2116,7 +2116,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__check)
-            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --repair --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --repair --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2150,7 +2150,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__convert)
-            opts="-O -c -q -v -h -V --format --follow-backing --root --appliance --key-file --output-format --compress --force --sync --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-O -c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --output-format --compress --force --sync --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2196,7 +2196,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__copy__subcmd__in)
-            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --to --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --trust --key-file --to --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2246,7 +2246,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__copy__subcmd__out)
-            opts="-C -c -q -v -h -V --format --follow-backing --root --appliance --key-file --to --all-links --connect --json --quiet --verbose --no-color --help --version"
+            opts="-C -c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --to --all-links --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2288,7 +2288,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__customize)
-            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --network --no-network --list-operations --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --trust --key-file --network --no-network --list-operations --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2531,7 +2531,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__df)
-            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2565,7 +2565,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__diff)
-            opts="-c -q -v -h -V --times --format --follow-backing --root --appliance --key-file --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --times --format --follow-backing --root --appliance --trust --key-file --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2599,7 +2599,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__edit)
-            opts="-o -e -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --expression --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -e -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --trust --key-file --expression --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2965,7 +2965,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__inspect)
-            opts="-c -q -v -h -V --format --follow-backing --root --appliance --key-file --packages --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --packages --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3021,7 +3021,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__ls)
-            opts="-l -R -c -q -v -h -V --format --follow-backing --root --appliance --key-file --long --recursive --connect --json --quiet --verbose --no-color --help --version"
+            opts="-l -R -c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --long --recursive --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3089,7 +3089,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__resize)
-            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --partition --shrink --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --trust --key-file --partition --shrink --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3157,7 +3157,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__seal)
-            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --operation --operations --enable --list-operations --remove-user-accounts --keep-user-accounts --script --network --no-network --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --trust --key-file --operation --operations --enable --list-operations --remove-user-accounts --keep-user-accounts --script --network --no-network --add-user --append-line --chmod --chown --commands-from-file --copy --copy-in --delete --disable-unit --edit --enable-unit --firstboot --firstboot-command --firstboot-install --hostname --inject-blnsvr --inject-qemu-ga --inject-virtio-win --install --link --mask-unit --mkdir --move --no-logfile --no-selinux-relabel --password --password-crypto --root-password --run --run-command --scrub --selinux-relabel --selinux-relabel-exclude --ssh-inject --sudoers --tar-in --timezone --touch --truncate --truncate-recursive --uninstall --unmask-unit --update --upload --write --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3424,7 +3424,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__tar__subcmd__in)
-            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --key-file --to --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -C -c -q -v -h -V --output --dry-run --format --follow-backing --root --appliance --trust --key-file --to --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3474,7 +3474,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__image__subcmd__tar__subcmd__out)
-            opts="-o -c -q -v -h -V --format --follow-backing --root --appliance --key-file --output --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --format --follow-backing --root --appliance --trust --key-file --output --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -53,6 +53,8 @@ pub enum Tool {
     Gpg,
     /// `sensible-editor`: the user's own editor.
     SensibleEditor,
+    /// `unshare`: a mount namespace for one program.
+    Unshare,
     /// `passt`: networking of a session's machines.
     Passt,
     /// `qemu-system-x86_64`: the emulator itself; libvirt starts it, Kiln asks its version.
@@ -84,6 +86,7 @@ impl Tool {
         Self::Gpgv,
         Self::Gpg,
         Self::SensibleEditor,
+        Self::Unshare,
     ];
 
     /// Returns the program's name, looked up in a fixed list of folders.
@@ -110,6 +113,7 @@ impl Tool {
             Self::Gpgv => "gpgv",
             Self::Gpg => "gpg",
             Self::SensibleEditor => "sensible-editor",
+            Self::Unshare => "unshare",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86_64",
         }
@@ -132,6 +136,7 @@ impl Tool {
             Self::Gpgv => "gpgv",
             Self::Gpg => "gpg",
             Self::SensibleEditor => "sensible-utils",
+            Self::Unshare => "util-linux",
             Self::Passt => "passt",
             Self::QemuSystem => "qemu-system-x86",
         }
@@ -155,6 +160,7 @@ impl Tool {
             Self::Gpgv => "kiln image pull, signed catalogs",
             Self::Gpg => "kiln catalog sign",
             Self::SensibleEditor => "kiln image edit",
+            Self::Unshare => "kiln image --trust",
             Self::Passt => "machines of a session",
             Self::QemuSystem => "every machine",
         }

@@ -8,6 +8,7 @@
 //! | [`tools`] | one file a tool: how it is called, how its answer is read |
 //! | [`journal`] | what to undo after a kill, on disk |
 //! | [`namespace`] | a guest's program on the guest's files, apart from the host |
+//! | [`kernel_mount`] | a file system mounted where only this process sees it |
 //! | [`lock`] | locks between `kiln` processes |
 //! | [`image_lock`] | the locks of disk images that QEMU takes, too |
 //! | [`copy`] | copies that share or skip blocks |
@@ -21,6 +22,7 @@ pub mod cmd;
 pub mod copy;
 pub mod image_lock;
 pub mod journal;
+pub mod kernel_mount;
 pub mod lock;
 pub mod namespace;
 pub mod read;

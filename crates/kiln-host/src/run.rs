@@ -199,6 +199,12 @@ pub struct Pipe {
 }
 
 impl Pipe {
+    /// Returns the number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the tool's end; what it still writes is thrown away.
     ///
     /// # Errors

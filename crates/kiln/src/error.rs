@@ -19,6 +19,7 @@ use kiln_disk::image::ImageError;
 use kiln_disk::resize::ResizeError;
 use kiln_disk::table::TableError;
 use kiln_guest::backend::appliance::ApplianceError;
+use kiln_guest::backend::kernel::KernelError;
 use kiln_guest::guest::GuestError;
 use kiln_guest::ops::{ArgumentError, Problem as EditProblem};
 use kiln_guest::seal::SealError;
@@ -253,6 +254,9 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<ApplianceError>() {
         return (of_appliance(error), error.hint());
     }
+    if let Some(error) = cause.downcast_ref::<KernelError>() {
+        return of_kernel(error);
+    }
     if let Some(error) = cause.downcast_ref::<TransferError>() {
         let class = match error {
             TransferError::Tree(error) => of_tree(error),
@@ -328,6 +332,17 @@ fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
         _ => None,
     };
     (class, error.hint())
+}
+
+fn of_kernel(error: &KernelError) -> (Option<Class>, Option<String>) {
+    let hint = "run it by sudo; or leave `--trust` out: an appliance needs no root";
+    match error {
+        KernelError::NotRoot => (Some(Class::Host), Some(hint.to_owned())),
+        KernelError::Mount { .. } => (Some(Class::File), None),
+        KernelError::Io { .. } => (Some(Class::Host), None),
+        // What failed is next in the chain, and knows its class.
+        _ => (None, None),
+    }
 }
 
 fn of_check(error: &CheckError) -> (Option<Class>, Option<String>) {

@@ -2,6 +2,7 @@
 //! Where an image is: in a file, or in a Ceph cluster.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,6 +15,20 @@ pub enum Location {
     File(PathBuf),
     /// In a Ceph cluster.
     Rbd(RbdName),
+}
+
+impl Location {
+    /// Returns it so that it means the same from any folder, without links on the way.
+    ///
+    /// # Errors
+    ///
+    /// What the host says, if there is no such file.
+    pub fn absolute(&self) -> io::Result<Self> {
+        match self {
+            Self::File(path) => path.canonicalize().map(Self::File),
+            Self::Rbd(name) => Ok(Self::Rbd(name.clone())),
+        }
+    }
 }
 
 impl fmt::Display for Location {

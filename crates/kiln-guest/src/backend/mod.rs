@@ -3,3 +3,4 @@
 
 pub mod appliance;
 pub mod direct;
+pub mod kernel;

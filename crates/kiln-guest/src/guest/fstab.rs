@@ -67,6 +67,13 @@ pub(crate) struct Line {
     pub(crate) subvolume: Option<String>,
 }
 
+impl Line {
+    /// Returns the name of its subvolume, without the `/` that it may begin with.
+    pub(crate) fn subvolume(&self) -> Option<&str> {
+        self.subvolume.as_deref().map(|name| name.trim_start_matches('/'))
+    }
+}
+
 /// Returns the file systems on disks that a guest mounts when it boots, in the order that they
 /// can be mounted in.
 pub(crate) fn parse(text: &str) -> Vec<Line> {

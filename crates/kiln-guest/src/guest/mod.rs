@@ -17,8 +17,10 @@ use kiln_disk::image::DiskImage;
 
 pub use self::disk::{Disk, Place};
 pub use self::error::GuestError;
+use self::root::Opener;
 pub use self::root::Root;
 use crate::backend::direct::DirectTree;
+use crate::backend::kernel::Kernel;
 use crate::tree::{GuestPath, Time, Tree, TreeError};
 
 /// How a guest is opened.
@@ -128,9 +130,19 @@ pub struct Held {
     pub notes: Vec<Note>,
 }
 
+/// A guest that is held here.
+#[derive(Debug)]
+struct Direct {
+    // In this order: the kernel lets go of what is mounted before it of the disk.
+    tree: DirectTree,
+    kernel: Option<Kernel>,
+    image: DiskImage,
+    held: Held,
+}
+
 #[derive(Debug)]
 enum Holder {
-    Direct { tree: Box<DirectTree>, image: Box<DiskImage>, held: Held },
+    Direct(Box<Direct>),
     Other(Box<dyn Backend>),
 }
 
@@ -156,25 +168,43 @@ impl Guest {
     /// - [`GuestError::SeveralRoots`], [`GuestError::NoSuchRoot`], [`GuestError::NoSystem`].
     /// - [`GuestError::FileSystem`], [`GuestError::Table`], [`GuestError::Io`].
     pub fn open(image: DiskImage, options: &Options) -> Result<Self, GuestError> {
+        Self::open_trusting(image, options, None)
+    }
+
+    /// Opens the system on a disk image as [`Guest::open`] does; what cannot be read in process is
+    /// mounted by the host's kernel, if there is one to do it. For images that are trusted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Guest::open`].
+    pub fn open_trusting(
+        image: DiskImage,
+        options: &Options,
+        kernel: Option<Kernel>,
+    ) -> Result<Self, GuestError> {
+        let mut kernel = kernel;
         let disk = Disk::read(image.device())?;
         let mut notes = Vec::new();
-        let mut found = root::find(&disk, options, &mut notes)?;
+        let mut opener = Opener { disk: &disk, options, kernel: kernel.as_mut() };
+        let mut found = root::find(&mut opener, &mut notes)?;
         let roots: Vec<Root> = found.iter().map(|(root, _)| root.clone()).collect();
-        let chosen = choose(&roots, options.root, &disk)?;
+        let chosen = choose(&roots, options.root, (&disk, opener.kernel.is_some()))?;
         let tree = match chosen {
             Some(index) => {
                 let (_, mut tree) = found.swap_remove(index);
-                root::mount_all(&mut tree, &disk, options, &mut notes)?;
+                // The others are not used: the kernel lets them go.
+                drop(found);
+                root::mount_all(&mut tree, &mut opener, &mut notes)?;
                 tree
             }
             None => {
-                let place = only(&disk, &notes)?;
+                let place = only(&disk, &opener, &notes)?;
                 notes.push(Note::NoSystem { place: place.name.clone() });
-                DirectTree::new(root::part(&disk, place, options)?)
+                DirectTree::new(opener.part(place, None)?)
             }
         };
         let held = Held { disk: Some(disk), roots, chosen, notes };
-        Ok(Self { holder: Holder::Direct { tree: Box::new(tree), image: Box::new(image), held } })
+        Ok(Self { holder: Holder::Direct(Box::new(Direct { tree, kernel, image, held })) })
     }
 
     /// Returns a guest that something else holds.
@@ -186,7 +216,7 @@ impl Guest {
     /// Returns the guest's files.
     pub fn tree(&mut self) -> &mut dyn Tree {
         match &mut self.holder {
-            Holder::Direct { tree, .. } => &mut **tree,
+            Holder::Direct(direct) => &mut direct.tree,
             Holder::Other(backend) => backend.tree(),
         }
     }
@@ -198,23 +228,26 @@ impl Guest {
     /// [`TreeError::ReadOnly`], [`TreeError::Backend`].
     pub fn set_uuid(&mut self, place: &str, uuid: [u8; 16]) -> Result<bool, TreeError> {
         match &mut self.holder {
-            Holder::Direct { tree, .. } => tree.set_uuid(place, uuid),
+            Holder::Direct(direct) => direct.tree.set_uuid(place, uuid),
             Holder::Other(_) => Ok(false),
         }
     }
 
-    /// Returns what holds the guest: `direct`, or a backend's name.
+    /// Returns what holds the guest: `direct`, `kernel` or a backend's name.
     #[must_use]
     pub fn held_by(&self) -> &'static str {
         match &self.holder {
-            Holder::Direct { .. } => "direct",
+            Holder::Direct(direct) if direct.kernel.as_ref().is_some_and(Kernel::is_used) => {
+                "kernel"
+            }
+            Holder::Direct(_) => "direct",
             Holder::Other(backend) => backend.name(),
         }
     }
 
     fn held(&self) -> &Held {
         match &self.holder {
-            Holder::Direct { held, .. } => held,
+            Holder::Direct(direct) => &direct.held,
             Holder::Other(backend) => backend.held(),
         }
     }
@@ -252,9 +285,15 @@ impl Guest {
     /// was then.
     pub fn commit(self) -> Result<(), GuestError> {
         match self.holder {
-            Holder::Direct { tree, image, held } => {
+            Holder::Direct(direct) => {
+                let Direct { tree, kernel, mut image, held } = *direct;
                 tree.finish().map_err(|source| GuestError::Finish { source })?;
                 drop(held);
+                if let Some(kernel) = kernel {
+                    let done = kernel.finish(&mut image);
+                    let failed = |source| GuestError::Backend { backend: "kernel", source };
+                    done.map_err(|error| failed(Box::new(error)))?;
+                }
                 image.commit().map(drop).map_err(|source| GuestError::Commit { source })
             }
             Holder::Other(backend) => {
@@ -267,10 +306,18 @@ impl Guest {
 }
 
 /// Returns which root is wanted; `None` if there is none at all.
-fn choose(roots: &[Root], wanted: Option<usize>, disk: &Disk) -> Result<Option<usize>, GuestError> {
+fn choose(
+    roots: &[Root],
+    wanted: Option<usize>,
+    (disk, trusted): (&Disk, bool),
+) -> Result<Option<usize>, GuestError> {
     let count = roots.len();
+    let has_files = |place: &&Place| place.content.kind.has_files();
     match wanted {
         Some(wanted) if (1..=count).contains(&wanted) => Ok(Some(wanted - 1)),
+        None if count == 0 && trusted && disk.places.iter().filter(has_files).count() == 1 => {
+            Ok(None)
+        }
         _ if count == 0 && disk.places.iter().any(Place::needs_more) => {
             let found = disk.places.iter().filter(|place| place.needs_more());
             let found: Vec<String> = found
@@ -288,8 +335,8 @@ fn choose(roots: &[Root], wanted: Option<usize>, disk: &Disk) -> Result<Option<u
 }
 
 /// Returns the only file system of a disk without a system.
-fn only<'a>(disk: &'a Disk, notes: &[Note]) -> Result<&'a Place, GuestError> {
-    let direct: Vec<&Place> = disk.places.iter().filter(|place| place.is_direct()).collect();
+fn only<'a>(disk: &'a Disk, opener: &Opener<'_>, notes: &[Note]) -> Result<&'a Place, GuestError> {
+    let direct: Vec<&Place> = disk.places.iter().filter(|place| opener.can_open(place)).collect();
     if let [place] = direct.as_slice() {
         return Ok(*place);
     }

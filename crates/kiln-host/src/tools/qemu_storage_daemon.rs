@@ -129,6 +129,27 @@ pub fn serve(export: &Export) -> Cmd {
         .deadline(None)
 }
 
+/// Returns the command that shows a disk as the file at `mountpoint`, which exists, by FUSE, until
+/// it is ended. The mount is in a mount namespace of its own: others see the empty file.
+#[must_use]
+pub fn show(disk: &Node, mountpoint: &Path) -> Cmd {
+    let mut disk = node(disk, true, &mut Vec::new());
+    disk["node-name"] = json!("disk");
+    let fuse = json!({
+        "type": "fuse", "id": "export", "node-name": "disk", "mountpoint": shown(mountpoint),
+        "writable": true, "allow-other": "off",
+    });
+    // unshare(1) becomes the program: it forks no process.
+    Cmd::new(Tool::Unshare)
+        .args(["--mount", "--propagation", "private", "--", Tool::QemuStorageDaemon.program()])
+        .arg("--blockdev")
+        .arg(disk.to_string())
+        .arg("--export")
+        .arg(fuse.to_string())
+        .args(["--chardev", "stdio,id=monitor", "--monitor", "chardev=monitor"])
+        .deadline(None)
+}
+
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -14,3 +14,4 @@ mod seal;
 mod stored;
 mod support;
 mod systems;
+mod trust;

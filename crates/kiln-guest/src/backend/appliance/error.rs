@@ -5,6 +5,7 @@ use std::io;
 
 use kiln_disk::image::ImageError;
 use kiln_host::CmdError;
+use kiln_host::scratch::ScratchError;
 use kiln_host::tools::guestfish::FishError;
 
 use crate::guest::GuestError;
@@ -21,6 +22,9 @@ pub enum ApplianceError {
         #[from]
         source: ImageError,
     },
+    /// There is no folder for what is read and changed.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// Its partitions cannot be read.
     #[error("the appliance's image cannot be looked into")]
     Disk {

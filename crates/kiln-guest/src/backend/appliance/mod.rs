@@ -13,7 +13,7 @@ mod answer;
 mod error;
 mod look;
 mod mount;
-mod overlay;
+pub(super) mod overlay;
 mod tree;
 
 use std::error::Error;
@@ -23,6 +23,7 @@ use kiln_disk::fs::identify::ContentKind;
 pub use kiln_disk::image::Key;
 use kiln_disk::image::{DiskImage, Location, Mode, OpenOptions, Warning};
 use kiln_host::RealHost;
+use kiln_host::scratch::Scratch;
 use kiln_host::tools::guestfish::{Fish, Session, Word, host};
 
 pub use self::error::ApplianceError;
@@ -89,12 +90,7 @@ impl Appliance {
     /// [`ApplianceError::Locked`] if there is nothing but what no key opens.
     pub fn start(image: &Location, settings: &Settings) -> Result<Self, ApplianceError> {
         let io = |what| move |source| ApplianceError::Io { what, source };
-        let image = match image {
-            Location::File(path) => {
-                Location::File(path.canonicalize().map_err(io("find the image"))?)
-            }
-            Location::Rbd(name) => Location::Rbd(name.clone()),
-        };
+        let image = image.absolute().map_err(io("find the image"))?;
         // Checked here for all that could lead QEMU to other files.
         let opened = DiskImage::open_at(&image, &settings.image)?;
         let mode = settings.image.mode;
@@ -106,10 +102,7 @@ impl Appliance {
         if settings.image.keys.is_empty() {
             only_locked(&disk)?;
         }
-        let folder = tempfile::Builder::new()
-            .prefix("kiln-appliance-")
-            .tempdir_in(&settings.scratch)
-            .map_err(io("make a folder"))?;
+        let folder = Scratch::begin(&settings.scratch, "appliance")?;
         let changes = overlay::create(&RealHost, (&image, &opened), folder.path())?;
         let word = uuid::Uuid::new_v4().simple().to_string();
         let mut session = Session::start(&settings.fish, word)?;

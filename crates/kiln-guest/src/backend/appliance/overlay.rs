@@ -18,13 +18,28 @@ const CHUNK: usize = 1 << 20;
 
 /// What an overlay holds.
 #[derive(Debug)]
-pub(super) struct Changes {
+pub(in crate::backend) struct Changes {
     overlay: DiskImage,
     parts: Vec<Mapped>,
 }
 
+impl Changes {
+    /// Forgets what is outside of these parts of the disk: first byte and length of each.
+    pub(in crate::backend) fn keep_within(&mut self, ranges: &[(u64, u64)]) {
+        let cut = |part: &Mapped, (start, len): (u64, u64)| {
+            let end = part.start.saturating_add(part.length).min(start.saturating_add(len));
+            let start = part.start.max(start);
+            (start < end).then(|| Mapped { start, length: end - start, ..*part })
+        };
+        let cut_all = |part: &Mapped| -> Vec<Mapped> {
+            ranges.iter().filter_map(|range| cut(part, *range)).collect()
+        };
+        self.parts = self.parts.iter().flat_map(cut_all).collect();
+    }
+}
+
 /// Makes an empty overlay over an image, which the caller keeps open and locked.
-pub(super) fn create(
+pub(in crate::backend) fn create(
     qemu: &dyn Host,
     (place, image): (&Location, &DiskImage),
     folder: &Path,
@@ -44,7 +59,7 @@ pub(super) fn create(
 }
 
 /// Looks what an overlay holds. It has no image below it afterwards.
-pub(super) fn read(qemu: &dyn Host, folder: &Path) -> Result<Changes, ApplianceError> {
+pub(in crate::backend) fn read(qemu: &dyn Host, folder: &Path) -> Result<Changes, ApplianceError> {
     let overlay = folder.join(NAME);
     let failed = |source| ApplianceError::Io { what: "read the changes", source };
     let printed = qemu.run(&qemu_img::map(&overlay))?.stdout;
@@ -56,7 +71,10 @@ pub(super) fn read(qemu: &dyn Host, folder: &Path) -> Result<Changes, ApplianceE
 }
 
 /// Writes what an overlay holds to an image, which is not committed yet.
-pub(super) fn pour(changes: Changes, image: &mut DiskImage) -> Result<(), ApplianceError> {
+pub(in crate::backend) fn pour(
+    changes: Changes,
+    image: &mut DiskImage,
+) -> Result<(), ApplianceError> {
     let (mut from, mut to) = (changes.overlay.device(), image.device());
     let mut copy = || -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use kiln_host::scratch::Scratch;
 use kiln_host::tools::guestfish::{self, Command, FishError, Session, Word, host};
 use kiln_spec::Bytes;
 
@@ -37,19 +38,19 @@ const CHUNK: u64 = 2 << 20;
 pub struct ApplianceTree {
     pub(super) session: Session,
     /// Contents pass through a file in it.
-    folder: tempfile::TempDir,
+    folder: Scratch,
     /// File systems by the numbers that the appliance gives them.
     systems: Vec<u64>,
     pub(super) ahead: Ahead,
 }
 
 impl ApplianceTree {
-    pub(super) fn new(session: Session, folder: tempfile::TempDir) -> Self {
+    pub(super) fn new(session: Session, folder: Scratch) -> Self {
         Self { session, folder, systems: Vec::new(), ahead: Ahead::default() }
     }
 
     /// Ends the appliance in good order. Returns the folder, which the caller may need longer.
-    pub(super) fn finish(self) -> Result<tempfile::TempDir, FishError> {
+    pub(super) fn finish(self) -> Result<Scratch, FishError> {
         self.session.finish()?;
         Ok(self.folder)
     }

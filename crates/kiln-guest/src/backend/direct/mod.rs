@@ -8,9 +8,12 @@
 mod ext;
 mod fat;
 mod iso;
+mod kernel;
 mod resolve;
 mod tree;
 mod volume;
+
+use std::os::fd::OwnedFd;
 
 use kiln_disk::device::{Device, SharedDevice};
 use kiln_disk::fs::ext::Access;
@@ -20,6 +23,7 @@ use kiln_disk::fs::iso9660::IsoFs;
 use self::ext::Ext;
 use self::fat::Fat;
 use self::iso::{Closed, Iso};
+use self::kernel::Mounted;
 use self::resolve::{At, Last};
 use self::volume::{Volume, VolumeError};
 use crate::tree::{GuestPath, Kind, Time, TreeError};
@@ -100,6 +104,17 @@ impl Part {
         Ok(Self { volume: Box::new(Iso::new(fs)), source: source.to_owned(), locked: None })
     }
 
+    /// Returns a file system that the host's kernel holds, whose root is open.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError::Backend`].
+    pub fn kernel(root: OwnedFd, source: &str, fs: &str) -> Result<Self, TreeError> {
+        let mounted = Mounted::new(root, fs);
+        let mounted = mounted.map_err(|e| failed("open", &GuestPath::root(), e))?;
+        Ok(Self { volume: Box::new(mounted), source: source.to_owned(), locked: None })
+    }
+
     /// Returns a part that is known to be there and cannot be looked into: each try says `why`.
     #[must_use]
     pub fn closed(source: &str, fs: &str, why: &str) -> Self {
@@ -107,7 +122,8 @@ impl Part {
         Self { volume: Box::new(closed), source: source.to_owned(), locked: None }
     }
 
-    fn for_reading(self) -> Self {
+    /// Returns it without a way to change anything in it.
+    pub(crate) fn for_reading(self) -> Self {
         Self { locked: Some(READ.to_owned()), ..self }
     }
 

@@ -79,6 +79,10 @@ pub(crate) struct Opening {
     /// Hold the guest in a libguestfs appliance, also where Kiln could do without
     #[arg(long)]
     pub(crate) appliance: bool,
+    /// Let this host's kernel mount what Kiln cannot read itself, instead of an appliance: only for
+    /// images that you trust, and only as root
+    #[arg(long, conflicts_with = "appliance")]
+    pub(crate) trust: bool,
     /// A file whose first line is the passphrase of the guest's encrypted disks; can be given
     /// several times
     #[arg(long, value_name = "FILE")]

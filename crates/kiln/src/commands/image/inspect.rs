@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image inspect`.
 
-use kiln_guest::guest::{Disk, Guest, GuestError, Options};
+use kiln_guest::guest::{Disk, GuestError, Options};
 use kiln_guest::inspect::{
     Driver, Inspection, Kernel, MachineId, Password, System, inspect_disk, inspect_system,
 };
@@ -58,10 +58,11 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
         in_appliance(ctx, args, ("it was asked for", &start), &mut found)?;
         return Ok(found);
     }
+    let place = open::location(ctx, &args.source.image)?;
     for number in first..=last {
         let image = open::reading(ctx, &args.source)?;
         let options = Options { change: false, root: Some(number), now: open::now() };
-        match Guest::open(image, &options) {
+        match open::here(ctx, (image, &place), &args.source.opening, &options) {
             Ok(mut guest) => {
                 let root = guest.root().map(|root| root.name.clone()).unwrap_or_default();
                 let more = guest.roots().len() > number;

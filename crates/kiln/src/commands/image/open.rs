@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use kiln_disk::convert::{ConvertOptions, TargetFormat, convert};
 use kiln_disk::image::{Backing, DiskImage, FormatName, Key, Location, Mode, OpenOptions, RbdName};
+use kiln_guest::backend::kernel::Kernel;
 use kiln_guest::guest::{Guest, GuestError, Options};
 use kiln_guest::tree::{GuestPath, Time};
 use kiln_host::copy;
@@ -24,6 +25,7 @@ use crate::args::image::target::{Format, Opening, Source, Target};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, unreadable};
 use crate::machine::image::find_in_store;
+use crate::remains;
 
 /// Opens the guest on an image for looking into it.
 ///
@@ -100,8 +102,8 @@ fn guest(
         drop(disk);
         in_appliance("it was asked for")?
     } else {
-        let change = mode != Mode::Read;
-        match Guest::open(disk, &Options { change, root: opening.root, now: now() }) {
+        let options = Options { change: mode != Mode::Read, root: opening.root, now: now() };
+        match here(ctx, (disk, place), opening, &options) {
             Err(GuestError::NeedsAppliance { why }) => in_appliance(&why)?,
             guest => guest?,
         }
@@ -113,6 +115,27 @@ fn guest(
         None => by.to_owned(),
     });
     Ok(guest)
+}
+
+/// Opens the guest on a disk in process, or where that cannot be and the user trusts the image by
+/// this host's kernel.
+///
+/// # Errors
+///
+/// As [`Guest::open`]; [`GuestError::Backend`] if the kernel is not to be had.
+pub(crate) fn here(
+    ctx: &Context,
+    (disk, place): (DiskImage, &Location),
+    opening: &Opening,
+    options: &Options,
+) -> Result<Guest, GuestError> {
+    if !opening.trust {
+        return Guest::open(disk, options);
+    }
+    let kernel = Kernel::start(place, &disk, &remains::folder(ctx));
+    let failed = |source| GuestError::Backend { backend: "kernel", source };
+    let kernel = kernel.map_err(|error| failed(Box::new(error)))?;
+    Guest::open_trusting(disk, options, Some(kernel))
 }
 
 /// An image that is being changed.
