@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Removes `top` and all that is in it. Directories are moved up into `top` before they are looked
 /// into, so that no path gets long and nothing recurses. Links are never followed.
@@ -23,9 +23,7 @@ pub(super) fn tree(top: &Path) -> io::Result<()> {
                 fs::remove_file(entry.path())?;
                 continue;
             }
-            moved += 1;
-            // The program had no way to give a name in `top` itself.
-            let to = top.join(format!(".removed-{moved}"));
+            let to = free_name(top, &mut moved)?;
             fs::rename(entry.path(), &to)?;
             todo.push(to);
         }
@@ -36,9 +34,34 @@ pub(super) fn tree(top: &Path) -> io::Result<()> {
     fs::remove_dir(top)
 }
 
+/// Returns a name in `top` that nothing has: an attempt that was broken off has left some.
+fn free_name(top: &Path, moved: &mut u64) -> io::Result<PathBuf> {
+    loop {
+        *moved += 1;
+        let to = top.join(format!(".removed-{moved}"));
+        match to.symlink_metadata() {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(to),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_attempt_left_is_removed_by_the_next() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = temp.path().join("top");
+        for folder in [".removed-1/a/b", ".removed-2", "c/.removed-1/d", "e"] {
+            fs::create_dir_all(top.join(folder)).unwrap();
+        }
+        fs::write(top.join(".removed-1/file"), "x").unwrap();
+        tree(&top).unwrap();
+        assert!(!top.exists());
+    }
 
     #[test]
     fn a_tree_deeper_than_a_path_can_be_is_removed() {
