@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_disk::image::{DiskImage, FormatName, ImageError, Mode, OpenOptions};
-use kiln_guest::backend::appliance::{Appliance, ApplianceError, Settings};
+use kiln_guest::backend::appliance::{Appliance, ApplianceError, ApplianceTree, Settings};
+use kiln_guest::ops::{EditContext, Network, Plan, customize};
+use kiln_guest::transfer::{CopyOut, copy_out, tar_out};
 use kiln_guest::tree::{
     Attrs, Change, GuestPath, Kind, New, Time, Tree, TreeError, find_all, walk,
 };
@@ -113,6 +115,7 @@ fn a_root_on_xfs_is_read_and_changed_all_or_nothing() {
     looks(appliance.tree());
     walks(appliance.tree());
     changes(appliance.tree());
+    transfers(appliance.tree(), folder.path());
     assert_eq!(sum(), before, "nothing is in the image before the commit");
     appliance.commit().unwrap();
     let after = sum();
@@ -125,7 +128,8 @@ fn a_root_on_xfs_is_read_and_changed_all_or_nothing() {
     assert!(appliance.tree().lstat(&path("/etc/hostname")).unwrap().is_none());
     drop(appliance);
     assert_eq!(sum(), after);
-    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0, "nothing is left");
+    let left = fs::read_dir(&scratch).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), [".lock"], "nothing is left");
     let root = folder.path().join("root.raw").display().to_string();
     let from = format!("if={}", image.display());
     let (to, skip) = (format!("of={root}"), format!("skip={}", ROOT.0 >> 20));
@@ -277,4 +281,47 @@ fn changes(tree: &mut dyn Tree) {
     assert!(matches!(cross, Err(TreeError::CrossDevice { .. })), "{cross:?}");
     let stat = tree.lstat(&odd).unwrap().unwrap();
     assert_eq!((stat.attrs, stat.size), (attrs(0o640), 8));
+}
+
+/// What the verbs do that bring files in and out: `ls`, `df`, `copy-out`, `tar-out`,
+/// `copy-in`, `tar-in`, `edit`.
+fn transfers(tree: &mut ApplianceTree, folder: &Path) {
+    let at = |name: &str| folder.join(name);
+    let usage = tree.usage().unwrap();
+    let shown: Vec<_> = usage.iter().map(|u| (u.mounted_on.to_string(), u.fs.as_str())).collect();
+    assert_eq!(shown, [("/".to_owned(), "xfs"), ("/boot".to_owned(), "ext4")]);
+    assert!(usage.iter().all(|u| u.size.0 > u.free.0 && u.free.0 > 0), "{usage:?}");
+    fs::create_dir(at("out")).unwrap();
+    copy_out(tree, &path("/etc"), &at("out"), CopyOut::default()).unwrap();
+    assert_eq!(fs::read(at("out/etc/hostname")).unwrap(), b"newer\n");
+    assert_eq!(fs::read_link(at("out/etc/name")).unwrap(), Path::new("hostname"));
+    let mut archive = fs::File::create(at("etc.tar")).unwrap();
+    tar_out(tree, &path("/etc"), &mut archive).unwrap();
+    drop(archive);
+    let list = run(&["tar", "-tf", &at("etc.tar").display().to_string()]).success().stdout;
+    assert!(list.contains("hostname") && list.contains("loop"), "{list}");
+    fs::create_dir(at("site")).unwrap();
+    fs::write(at("site/index.html"), "<p>").unwrap();
+    let mut plan = Plan::default();
+    let (site, tar) = (at("site").display().to_string(), at("etc.tar").display().to_string());
+    for (name, argument) in [
+        ("mkdir", "/srv/etc".to_owned()),
+        ("tar-in", format!("{tar}:/srv/etc")),
+        ("copy-in", format!("{site}:/srv")),
+        ("edit", "/srv/etc/hostname:s/newer/edited/".to_owned()),
+    ] {
+        plan.add(name, Some(&argument)).unwrap();
+    }
+    let ctx = EditContext {
+        tree,
+        now: NOW,
+        random: &mut |_| Ok(()),
+        keys: &[],
+        runner: None,
+        network: Network::None,
+        progress: &mut |_| {},
+    };
+    customize(&plan, ctx).unwrap();
+    assert_eq!(tree.read(&path("/srv/site/index.html"), 99).unwrap(), b"<p>");
+    assert_eq!(tree.read(&path("/srv/etc/hostname"), 99).unwrap(), b"edited\n");
 }

@@ -11,6 +11,7 @@
 //! | [`kernel_mount`] | a file system mounted where only this process sees it |
 //! | [`lock`] | locks between `kiln` processes |
 //! | [`image_lock`] | the locks of disk images that QEMU takes, too |
+//! | [`mod@beside`] | files on their way to a name, and what killed processes left of theirs |
 //! | [`copy`] | copies that share or skip blocks |
 //! | [`mod@scratch`] | folders for work under way, and what killed processes left of theirs |
 //! | [`read`] | files that the user names, bounded |
@@ -18,6 +19,7 @@
 //!
 //! **Invariant:** this is the only crate that starts a process.
 
+pub mod beside;
 pub mod cmd;
 pub mod copy;
 pub mod image_lock;

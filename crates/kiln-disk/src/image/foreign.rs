@@ -2,7 +2,8 @@
 //! Images in formats that QEMU reads for us: read through its daemon, changed in a copy.
 //!
 //! Their formats have no write that changes all at once. So the changes go into a copy beside the
-//! image, which then takes its place: a kill leaves the old image, and maybe a file `.kiln-…`.
+//! image, which then takes its place: a kill leaves the old image, and maybe a file `.kiln-copy-…`,
+//! which the next change there removes.
 
 use std::fs::{self, File};
 use std::io;
@@ -158,7 +159,7 @@ pub(crate) fn beside(real: &Path) -> io::Result<NamedTempFile> {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let folder = real.parent().unwrap_or(Path::new("/"));
-    let made = tempfile::Builder::new().prefix(".kiln-").tempfile_in(folder)?;
+    let made = kiln_host::beside::beside(folder)?;
     let (user, group) =
         (rustix::fs::Uid::from_raw(about.uid()), rustix::fs::Gid::from_raw(about.gid()));
     // Only root gives files away; another's own file has the right owner.

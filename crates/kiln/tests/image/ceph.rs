@@ -147,36 +147,48 @@ fn refused(cluster: &Cluster) {
 
 /// An image that another QEMU has open is not changed.
 fn in_use(cluster: &Cluster) {
-    let pid = cluster.lab.path("nbd.pid");
-    let socket = cluster.lab.path("nbd");
-    let serve = |more: &[&str]| {
-        let nbd = ["qemu-nbd", "--fork", "--persistent", "-f", "raw", "-k", &socket];
-        let image = cluster.name("web");
-        let all = [&nbd[..], &["--pid-file", &pid], more, &[image.as_str()]].concat();
-        drop(run(&all).success());
-    };
-    let end = || {
-        let number = fs::read_to_string(&pid).expect("its number");
-        drop(run(&["kill", number.trim()]).success());
-        while Path::new(&format!("/proc/{}", number.trim())).exists() {
-            std::thread::yield_now();
-        }
-    };
-    serve(&[]);
+    let nbd = Nbd::serve(cluster, &[]);
     let before = cluster.bytes();
     let out = cluster.image("customize", "web", &["--hostname", "none"]);
     assert!(out.code == 4 && out.stderr.contains("is in use by"), "{out:?}");
     let out = cluster.image("cat", "web", &["/etc/hostname"]).success();
     assert!(out.stderr.contains("may change while it is read"), "{out:?}");
     assert!(cluster.bytes() == before, "nothing changed");
-    end();
+    drop(nbd);
     // QEMU has it open in the same way when it only reads.
-    serve(&["--read-only"]);
+    let nbd = Nbd::serve(cluster, &["--read-only"]);
     let out = cluster.image("customize", "web", &["--hostname", "none"]);
     assert!(out.code == 4 && out.stderr.contains("is in use by"), "{out:?}");
-    end();
+    drop(nbd);
     drop(cluster.image("customize", "web", &["--hostname", "newer"]).success());
     assert_eq!(cluster.hostname("web"), "newer\n");
+}
+
+/// `qemu-nbd` that has the cluster's image open until this is dropped.
+struct Nbd {
+    pid: String,
+}
+
+impl Nbd {
+    fn serve(cluster: &Cluster, more: &[&str]) -> Self {
+        let (pid, socket) = (cluster.lab.path("nbd.pid"), cluster.lab.path("nbd"));
+        let nbd = ["qemu-nbd", "--fork", "--persistent", "-f", "raw", "-k", &socket];
+        let image = cluster.name("web");
+        let all = [&nbd[..], &["--pid-file", &pid], more, &[image.as_str()]].concat();
+        // With --fork it returns when it has the image.
+        drop(run(&all).success());
+        let pid = fs::read_to_string(&pid).expect("its number").trim().to_owned();
+        Self { pid }
+    }
+}
+
+impl Drop for Nbd {
+    fn drop(&mut self) {
+        drop(run(&["kill", &self.pid]));
+        while Path::new(&format!("/proc/{}", self.pid)).exists() {
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// What a kill leaves of a change is finished by the next command, or was never begun.

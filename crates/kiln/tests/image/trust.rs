@@ -41,14 +41,22 @@ impl Xfs {
         fs::write(at("hostname"), "old\n").expect("written");
         fs::write(at("secret"), "the host's").expect("written");
         fs::write(at("big"), vec![7; 5 << 20]).expect("written");
+        let release = "ID=fedora\nVERSION_ID=41\nPRETTY_NAME=\"Fedora Linux 41\"\n";
+        fs::write(at("release"), release).expect("written");
+        let mut elf = vec![0; 4096];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[18] = 183;
+        fs::write(at("elf"), elf).expect("written");
         fs::write(at("fstab"), "LABEL=root / xfs defaults 0 0\nLABEL=boot /boot ext4 ro 0 2\n")
             .expect("written");
         // mkfs.xfs(8), -p.
         let tree = format!(
-            "/dev/null\n0 0\nd--755 0 0\nboot d--755 0 0\n$\nusr d--755 0 0\nbin d--755 0 0\n$\n$\n\
-             big ---600 3 4 {big}\nout l--777 0 0 {secret}\nup l--777 0 0 ../../../..{secret}\n\
+            "/dev/null\n0 0\nd--755 0 0\nboot d--755 0 0\n$\nusr d--755 0 0\nbin d--755 0 0\n\
+             sh ---755 0 0 {elf}\n$\n$\nbin l--777 0 0 usr/bin\nbig ---600 3 4 {big}\nout l--777 0 0 {secret}\nup l--777 0 0 ../../../..{secret}\n\
              pipe p--644 0 0\nnull c--666 0 0 1 3\netc d--755 0 0\nhostname ---644 0 0 {host}\n\
-             fstab ---644 0 0 {fstab}\nname l--777 0 0 /etc/hostname\n$\n$\n",
+             fstab ---644 0 0 {fstab}\nos-release ---644 0 0 {release}\nname l--777 0 0 /etc/hostname\n$\n$\n",
+            elf = at("elf"),
+            release = at("release"),
             big = at("big"),
             secret = at("secret"),
             host = at("hostname"),
@@ -150,6 +158,12 @@ fn the_kernel_holds_a_guest_where_nobody_sees_it() {
     drop(xfs.image("tar-in", &["-C", "/srv", &tar]).success());
     xfs.check();
     assert_eq!(xfs.cat("/srv/srv/made/link"), "new\n");
+    // What becomes an image of the store is looked at by what holds it.
+    drop(xfs.image("customize", &["--hostname=stored", "-o", "fedora"]).success());
+    let out = xfs.lab.kiln(&["image", "info", "fedora", "--json"]).success().stdout;
+    let info: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let text = info.to_string();
+    assert!(text.contains("Fedora Linux 41") && text.contains("arm64"), "{text}");
     assert_eq!((mounts(), xfs.loops()), (before, 0));
 }
 

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -15,9 +15,10 @@ use kiln_disk::image::{Backing, DiskImage, FormatName, Key, Location, Mode, Open
 use kiln_guest::backend::kernel::Kernel;
 use kiln_guest::guest::{Guest, GuestError, Options};
 use kiln_guest::tree::{GuestPath, Time};
+use kiln_host::beside::{beside, locked};
 use kiln_host::copy;
 use kiln_spec::recipe::ImageName;
-use tempfile::TempPath;
+use tempfile::NamedTempFile;
 
 use super::appliance;
 use super::stored::{self, NewImage};
@@ -68,8 +69,12 @@ impl Changing {
         if self.dry_run {
             return Ok(());
         }
-        self.guest.commit()?;
-        self.copy.map_or(Ok(()), Copy::keep)
+        let Self { mut guest, mut copy, .. } = self;
+        if let Some(Copy::Stored(new)) = &mut copy {
+            new.look(&mut guest)?;
+        }
+        guest.commit()?;
+        copy.map_or(Ok(()), Copy::keep)
     }
 }
 
@@ -154,7 +159,7 @@ pub(crate) struct Editing {
 #[derive(Debug)]
 pub(crate) enum Copy {
     /// A file.
-    File { under_way: TempPath, output: PathBuf },
+    File { under_way: NamedTempFile, output: PathBuf },
     /// An image of the store.
     Stored(Box<NewImage>),
 }
@@ -227,7 +232,7 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
     let (under_way, format) = copied(&place, source, output)?;
     let format = format.or(target.opening.format);
     let (opening, mode) = (Opening { format, ..target.opening.clone() }, Mode::Write);
-    let place = Location::File(under_way.to_path_buf());
+    let place = Location::File(under_way.path().to_owned());
     let disk = open(ctx, &place, mode, &opening)?;
     let copy = Some(Copy::File { under_way, output: output.clone() });
     Ok(Editing { disk, copy, place, mode, opening })
@@ -433,31 +438,33 @@ fn copied(
     place: &Location,
     disk: DiskImage,
     output: &Path,
-) -> anyhow::Result<(TempPath, Option<Format>)> {
+) -> anyhow::Result<(NamedTempFile, Option<Format>)> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let shown = output.display();
     let failed = |source: std::io::Error| {
         Problem::new(Class::Host, format!("could not make `{shown}`")).because(source)
     };
-    let file = tempfile::Builder::new()
-        .prefix(".kiln-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
+    let file = beside(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    let readable = fs::Permissions::from_mode(0o644);
+    file.as_file().set_permissions(readable).map_err(failed)?;
     let Location::File(from) = place else {
-        let path = file.into_temp_path();
         let raw = output.extension().is_some_and(|end| end == "raw" || end == "img");
         let format = if raw { TargetFormat::Raw } else { TargetFormat::Qcow2 };
         let options = ConvertOptions { overwrite: true, ..ConvertOptions::new(format) };
-        convert(&mut disk.device(), &path, &options, &|_, _| ())?;
-        return Ok((path, Some(if raw { Format::Raw } else { Format::Qcow2 })));
+        convert(&mut disk.device(), file.path(), &options, &|_, _| ())?;
+        // It is another file now.
+        let path = file.into_temp_path();
+        let file = File::open(&path).map_err(failed)?;
+        locked(&file).map_err(failed)?;
+        let format = Some(if raw { Format::Raw } else { Format::Qcow2 });
+        return Ok((NamedTempFile::from_parts(file, path), format));
     };
     drop(disk);
     let source = File::open(from).map_err(failed)?;
     if copy::reflink(&source, file.as_file()).is_err() {
         copy::sparse(&source, file.as_file()).map_err(failed)?;
     }
-    Ok((file.into_temp_path(), None))
+    Ok((file, None))
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub(super) struct NewImage {
     from: Option<Image>,
     root: Option<usize>,
     created: String,
+    /// What system is in it, if that was looked at.
+    system: Option<System>,
 }
 
 /// Returns the name in the store that an output stands for: a word without `/` and `.`. Anything
@@ -118,7 +120,7 @@ impl NewImage {
             .ok()
             .filter(|image| matches!(place, Location::File(path) if image.path == *path));
         let created = kiln_spec::time::rfc3339(now());
-        Ok(Self { store, work, name, disk, from, root, created })
+        Ok(Self { store, work, name, disk, from, root, created, system: None })
     }
 
     /// Returns the copy's file, which is a qcow2 file.
@@ -141,7 +143,7 @@ impl NewImage {
     }
 
     fn manifest(&self) -> anyhow::Result<Manifest> {
-        let (system, virtual_size) = self.look()?;
+        let (system, virtual_size) = self.system()?;
         let name = &self.name;
         let arch = system.architecture.as_deref().and_then(|word| word.parse::<Arch>().ok());
         let arch = arch.or(self.from.as_ref().map(|image| image.manifest.arch));
@@ -182,11 +184,28 @@ impl NewImage {
         })
     }
 
-    /// Looks what system is in the copy now; nothing is known of one that cannot be read here.
-    fn look(&self) -> anyhow::Result<(System, Bytes)> {
+    /// Looks what system is in the copy, whose guest is open: before the changes are committed,
+    /// since what holds it may not do so again.
+    ///
+    /// # Errors
+    ///
+    /// The disk cannot be read.
+    pub(super) fn look(&mut self, guest: &mut Guest) -> anyhow::Result<()> {
+        let start = guest.disk().map_or(Ok(Vec::new()), |disk| disk.start(512))?;
+        let root = guest.root().map(|root| root.name.clone()).unwrap_or_default();
+        self.system = Some(inspect_system(guest.tree(), &root, &start).0);
+        Ok(())
+    }
+
+    /// Returns what system is in the copy; nothing is known of one that cannot be read here. With
+    /// the size of its disk.
+    fn system(&self) -> anyhow::Result<(System, Bytes)> {
         let options = OpenOptions { format: Some(FormatName::Qcow2), ..OpenOptions::default() };
         let disk = DiskImage::open(&self.disk, &options)?;
         let size = disk.info().virtual_size;
+        if let Some(system) = &self.system {
+            return Ok((system.clone(), size));
+        }
         let start = Disk::read(disk.device())?.start(512)?;
         let options = Options { change: false, root: self.root, now: open::now() };
         let Ok(mut guest) = Guest::open(disk, &options) else {
