@@ -50,6 +50,7 @@ impl Lab {
             "mkfs.btrfs",
             "rpmdb",
             "xfs_repair",
+            "busybox",
         ];
         if !programs.into_iter().all(need_program) {
             return None;
@@ -59,7 +60,9 @@ impl Lab {
         lab.tar("fedora", &fedora(&lab, "UUID=none /none ext4 nofail\n", "xfs"));
         let home = "LABEL=fbtrfs /home btrfs subvol=home 0 0\n";
         lab.tar("btrfs", &fedora(&lab, home, "btrfs"));
-        lab.tar("debian", &Files::debian());
+        // A shell that runs.
+        let shell = fs::read("/bin/busybox").unwrap();
+        lab.tar("debian", &Files::debian().file("usr/bin/dash", shell).mode(0o755));
         // The passphrase ends before the line feed.
         fs::write(lab.path("pass"), "correct horse").unwrap();
         fs::write(lab.path("key"), "correct horse\n").unwrap();
@@ -246,8 +249,13 @@ fn read_back(lab: &Lab) {
     assert!(!machine_id.contains("0123456789abcdef"), "{machine_id}");
 }
 
-/// A passphrase opens the third system, whose file system is in a container.
+/// A passphrase opens the third system, whose file system is in a container; its own programs run
+/// on it.
 fn encrypted(lab: &Lab) {
-    let out = lab.image("cat", &["--key-file", &lab.path("key"), "--root=3", "/etc/hostname"]);
-    assert_eq!(out.success().stdout, "bookworm\n");
+    let key = lab.path("key");
+    let system = ["--key-file", &key, "--root=3"];
+    let command = ["--run-command", "read -r name < /etc/hostname; echo \"$name ran\" > /etc/ran"];
+    drop(lab.image("customize", &[&system[..], &command].concat()).success());
+    let out = lab.image("cat", &[&system[..], &["/etc/hostname", "/etc/ran"]].concat());
+    assert_eq!(out.success().stdout, "bookworm\nbookworm ran\n");
 }

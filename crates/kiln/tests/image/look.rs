@@ -62,6 +62,8 @@ fn what_is_not_there_is_named() {
     assert_eq!(out.stderr, "error: `/no/such` is not in the guest\n");
     let out = lab.image("cat", &["/etc"]);
     assert_eq!((out.code, out.stderr.contains("`/etc` is no file of the guest")), (4, true));
+    let out = lab.kiln(&["image", "ls", "nothing.qcow2"]);
+    assert_eq!((out.code, out.stderr.contains("no file `nothing.qcow2` here")), (4, true));
     let out = lab.kiln(&["image", "ls", &lab.path("nothing.qcow2")]);
     assert_eq!((out.code, out.stderr.contains("nothing.qcow2")), (4, true), "{}", out.stderr);
     let out = lab.kiln(&["image", "ls", "nosuch"]);

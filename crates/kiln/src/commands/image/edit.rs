@@ -2,7 +2,7 @@
 //! `kiln image edit`.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 
 use kiln_guest::ops::Plan;
 use kiln_guest::tree::{Attrs, MOST_TEXT, Recorder, Tree};
@@ -29,6 +29,12 @@ pub(crate) fn run(ctx: &Context, args: &Edit) -> anyhow::Result<u8> {
 }
 
 fn in_editor(ctx: &Context, args: &Edit) -> anyhow::Result<u8> {
+    let none_chosen = ctx.env.visual.is_none() && ctx.env.editor.is_none();
+    if none_chosen && !io::stdin().is_terminal() {
+        let what = "there is no terminal for an editor";
+        let hint = "say what to change: `-e 's/OLD/NEW/'`, or set VISUAL to a program that does it";
+        return Err(Problem::new(Class::Usage, what).hint(hint).into());
+    }
     let path = open::path(&args.path)?;
     let mut changing = open::guest_editing(ctx, &args.target)?;
     let mut tree = Recorder::new(changing.guest.tree());

@@ -363,6 +363,11 @@ fn find(ctx: &Context, wanted: &str) -> anyhow::Result<Found> {
     let path = Path::new(wanted);
     if !wanted.contains('/') {
         let stored = find_in_store(ctx, wanted);
+        // Names of the store seldom end like files.
+        if stored.is_err() && !path.exists() && path.extension().is_some() {
+            let what = format!("there is no file `{wanted}` here, and no such image in the store");
+            return Err(Problem::new(Class::Object, what).into());
+        }
         if stored.is_ok() || !path.exists() {
             return Ok(Found { place: Location::File(stored?.path), stored: true });
         }
