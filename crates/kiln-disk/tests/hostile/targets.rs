@@ -82,6 +82,9 @@ impl Device for Memory {
 }
 
 fn probe(bytes: &[u8], _: &Path) -> Outcome {
+    if let Some(found) = format::foreign::encrypted(&mut Cursor::new(bytes), "image")? {
+        assert!(found.format.needs_key() && found.parts.is_empty(), "{found:?}");
+    }
     let info = format::probe_complete(&mut Cursor::new(bytes), "image")?;
     Ok(format!("{} of {}", info.format.name(), info.virtual_size))
 }

@@ -200,7 +200,14 @@ impl Guest {
             None => {
                 let place = only(&disk, &opener, &notes)?;
                 notes.push(Note::NoSystem { place: place.name.clone() });
-                DirectTree::new(opener.part(place, None)?)
+                let part = opener.part(place, None).map_err(|error| match error {
+                    // What this host's kernel does not know an appliance's may.
+                    GuestError::FileSystem { source, .. } if place.needs_more() => {
+                        GuestError::NeedsAppliance { why: root::with_reasons(&source) }
+                    }
+                    error => error,
+                })?;
+                DirectTree::new(part)
             }
         };
         let held = Held { disk: Some(disk), roots, chosen, notes };

@@ -212,3 +212,39 @@ fn only_root_may_trust() {
     assert_eq!(out.code, 5, "{out:?}");
     assert!(out.stderr.contains("only root may"), "{}", out.stderr);
 }
+
+/// The subvolume that is a system's root is found, its snapshot is none, and what it mounts is.
+#[test]
+fn subvolumes_of_btrfs_are_mounted_as_the_guest_mounts_them() {
+    let programs = ["mkfs.btrfs", "btrfs", "unshare", "mount", "qemu-storage-daemon"];
+    if !can_trust("btrfs") || !programs.into_iter().all(need_program) {
+        return;
+    }
+    let Some(lab) = Lab::debian() else { return };
+    let (disk, top) = (lab.path("btrfs.raw"), lab.path("top"));
+    fs::File::create(&disk).expect("made").set_len(300 << 20).expect("sized");
+    fs::create_dir(&top).expect("made");
+    drop(run(&["mkfs.btrfs", "-q", "-L", "fbtrfs", &disk]).success());
+    let script = format!(
+        "set -e; mount -o loop '{disk}' '{top}'; cd '{top}'\n\
+         for name in root home; do btrfs -q subvolume create $name; done\n\
+         mkdir -p root/etc root/usr/bin root/home home/user; ln -s usr/bin root/bin\n\
+         echo 'LABEL=fbtrfs / btrfs subvol=root 0 0' > root/etc/fstab\n\
+         echo 'LABEL=fbtrfs /home btrfs subvol=/home 0 0' >> root/etc/fstab\n\
+         echo old > root/etc/hostname; btrfs -q subvolume snapshot root before\n\
+         btrfs -q subvolume create root/var; cd /; umount '{top}'\n"
+    );
+    fs::write(lab.path("script"), script).expect("written");
+    // What it mounts is gone with it, whatever becomes of it.
+    drop(run(&["unshare", "--mount", "sh", &lab.path("script")]).success());
+    let kiln = |verb: &str, args: &[&str]| {
+        lab.kiln(&[&["image", verb, &disk, "--trust"], args].concat()).success()
+    };
+    let out = kiln("ls", &["-v", "-R", "/home"]);
+    assert_eq!(out.stdout, "/home/user\n");
+    assert!(out.stderr.contains("kernel: btrfs on /dev/sda/root"), "{}", out.stderr);
+    drop(kiln("customize", &["--hostname=new", "--mkdir=/home/user/x", "--write=/var/y:z"]));
+    assert_eq!(kiln("cat", &["/etc/hostname", "/var/y"]).stdout, "new\nz");
+    assert_eq!(kiln("ls", &["/home/user"]).stdout, "x\n");
+    drop(run(&["btrfs", "check", &disk]).success());
+}
