@@ -11,6 +11,7 @@
 //! | [`store`] | images by digest and by name, on disk |
 //! | [`element`] | pieces of an image that recipes name |
 //! | [`digest`] | SHA-256 of a file |
+//! | [`workspace`] | trees under construction: layers, and programs that run on them |
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ pub mod digest;
 pub mod element;
 pub mod stage;
 pub mod store;
+pub mod workspace;
 
 mod error;
 mod scratch;

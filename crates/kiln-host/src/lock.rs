@@ -40,6 +40,23 @@ impl Lock {
         Ok(Self { _file: file })
     }
 
+    /// Takes a share in the lock at `path` if nobody holds it alone; `None` if somebody does.
+    /// Nobody gets it alone while it is shared.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Io`].
+    pub fn share(path: &Path) -> Result<Option<Self>, LockError> {
+        let file = open(path)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => {
+                Err(LockError::Io { path: path.to_owned(), source })
+            }
+        }
+    }
+
     /// Takes the lock at `path` if nobody holds it; `None` if somebody does.
     ///
     /// # Errors
@@ -76,7 +93,11 @@ mod tests {
         let held = Lock::attempt(&path).unwrap();
         assert!(held.is_some());
         assert!(Lock::attempt(&path).unwrap().is_none());
+        assert!(Lock::share(&path).unwrap().is_none());
         drop(held);
         assert!(Lock::attempt(&path).unwrap().is_some());
+        let shares = [Lock::share(&path).unwrap(), Lock::share(&path).unwrap()];
+        assert!(shares.iter().all(Option::is_some));
+        assert!(Lock::attempt(&path).unwrap().is_none());
     }
 }

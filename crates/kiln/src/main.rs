@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     // A stage of a run in a guest: before anything starts a thread.
     let args: Vec<_> = std::env::args_os().skip(1).collect();
     if kiln_host::namespace::is_entry(&args) {
-        return ExitCode::from(kiln_host::namespace::enter(&args));
+        return ExitCode::from(kiln_host::namespace::enter(&args, kiln_build::workspace::JOBS));
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

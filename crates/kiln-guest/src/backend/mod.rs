@@ -3,4 +3,5 @@
 
 pub mod appliance;
 pub mod direct;
+pub mod folder;
 pub mod kernel;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kiln_host::namespace::{
-    Exec, Limits, PROGRAM_FILE, PROGRAM_PATH, Serve, Setup, Space, SpaceError,
+    Exec, Limits, PROGRAM_FILE, PROGRAM_PATH, Root, Serve, Setup, Space, SpaceError,
 };
 
 use super::apply::Apply;
@@ -100,6 +100,9 @@ impl NamespaceRunner<'_> {
             hostname: host_name(tree)?,
             aside: job.aside.iter().map(|path| path.as_bytes().to_vec()).collect(),
             file: file.is_some(),
+            cwd: b"/".to_vec(),
+            root: Root::Fuse,
+            data: false,
         };
         let mut space = Space::start(&self.exec, &setup)?;
         let files = Files::new(tree, shown, store)?;

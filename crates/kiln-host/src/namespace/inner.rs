@@ -23,9 +23,10 @@ use rustix::mount::{
 use rustix::process::WaitOptions;
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
+use super::job::Job;
 use super::middle::{become_root, die_with_starter};
 use super::wire::{Message, Wire};
-use super::{PROGRAM_FILE, PROGRAM_PATH, Setup, SpaceError, loopback};
+use super::{PROGRAM_FILE, PROGRAM_PATH, Root, Setup, SpaceError, View, layers, loopback};
 
 /// Devices of the host that the program may use.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
@@ -55,7 +56,7 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
 const CAPABILITIES: u32 = 64;
 
 /// Is the inner stage, to its end.
-pub(super) fn run() -> Result<(), SpaceError> {
+pub(super) fn run(jobs: &[Job]) -> Result<(), SpaceError> {
     become_root()?;
     die_with_starter()?;
     let mut wire = Wire::stdin().map_err(SpaceError::system("open the wire"))?;
@@ -65,14 +66,38 @@ pub(super) fn run() -> Result<(), SpaceError> {
         loopback::up().map_err(SpaceError::system("switch the loopback on"))?;
     }
     rustix::system::sethostname(&setup.hostname).map_err(|e| refused("set the host name", e))?;
+    let data = data(&mut wire, &setup)?;
     let spares = stack(&mut wire, &setup)?;
-    pivot()?;
-    furnish(&setup, spares)?;
-    let code = program(&setup)?;
-    wire.send(&Message::Ended(code)).map_err(SpaceError::system("speak"))
+    let root = match &setup.root {
+        Root::Fuse => "root",
+        Root::Layers(layers) => layers.root(),
+    };
+    pivot(root)?;
+    let end = if let Root::Layers(layers::Layers { view: View::Bare { job, request }, .. }) =
+        &setup.root
+    {
+        leave_host()?;
+        let Some(job) = jobs.iter().find(|known| known.name == job) else {
+            return Err(SpaceError::Lost);
+        };
+        Message::Answered((job.run)(request, data.map(File::from)))
+    } else {
+        furnish(&setup, spares)?;
+        Message::Ended(program(&setup, data)?)
+    };
+    wire.send(&end).map_err(SpaceError::system("speak"))
 }
 
-fn refused(what: &str, errno: Errno) -> SpaceError {
+/// Takes the descriptor that is handed over.
+fn data(wire: &mut Wire, setup: &Setup) -> Result<Option<OwnedFd>, SpaceError> {
+    if !setup.data {
+        return Ok(None);
+    }
+    let Message::Data = wire.expect()? else { return Err(SpaceError::Lost) };
+    wire.take_fd().map(Some).ok_or(SpaceError::Lost)
+}
+
+pub(super) fn refused(what: &str, errno: Errno) -> SpaceError {
     SpaceError::System { what: what.into(), source: errno.into() }
 }
 
@@ -81,36 +106,21 @@ struct Spares {
     devices: Vec<(&'static str, OwnedFd)>,
     aside: Vec<OwnedFd>,
     program: Option<File>,
+    /// Mounts with their places in the tree, and whether they may be written.
+    binds: Vec<layers::Taken>,
 }
 
 /// Mounts the guest's files and the overlay upon them, in the scratch folder.
 fn stack(wire: &mut Wire, setup: &Setup) -> Result<Spares, SpaceError> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|e| refused("make mounts private", e))?;
-    let fuse = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| refused("open `/dev/fuse`", e))?;
-    let options = format!(
-        "fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
-        fuse.as_raw_fd()
-    );
-    on("kiln", "lower", "fuse", MountFlags::RDONLY, &options)?;
-    wire.send_fd(&Message::Fuse, fuse.as_fd()).map_err(SpaceError::system("speak"))?;
-    drop(fuse);
-    let options = "lowerdir=lower,upperdir=upper,workdir=work,userxattr";
-    on("overlay", "root", "overlay", MountFlags::empty(), options).map_err(
-        |error| match error {
-            // Of an overlay below an overlay, as in a container, or NFS, the kernel says no more.
-            SpaceError::System { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
-                let what =
-                    "lay an overlay on the scratch folder: its file system does not allow it";
-                SpaceError::System { what: what.into(), source }
-            }
-            other => other,
-        },
-    )?;
-    let clone = |path: &str| {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        open_tree(CWD, path, flags).map_err(|e| refused(&format!("take `{path}` along"), e))
+    let binds = match &setup.root {
+        Root::Fuse => {
+            mount_fuse(wire)?;
+            overlay("lower", "root")?;
+            Vec::new()
+        }
+        Root::Layers(layers) => layers.mount()?,
     };
     let mut devices = Vec::new();
     for name in DEVICES {
@@ -120,23 +130,59 @@ fn stack(wire: &mut Wire, setup: &Setup) -> Result<Spares, SpaceError> {
     let aside = aside.collect::<Result<_, _>>()?;
     let program = setup.file.then(|| File::open(PROGRAM_FILE)).transpose();
     let program = program.map_err(SpaceError::system("open the program's file"))?;
-    Ok(Spares { devices, aside, program })
+    Ok(Spares { devices, aside, program, binds })
+}
+
+/// Mounts the guest's files on `lower`, and hands their connection over.
+fn mount_fuse(wire: &mut Wire) -> Result<(), SpaceError> {
+    let fuse = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| refused("open `/dev/fuse`", e))?;
+    let options = format!(
+        "fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+        fuse.as_raw_fd()
+    );
+    on("kiln", "lower", "fuse", MountFlags::RDONLY, &options)?;
+    wire.send_fd(&Message::Fuse, fuse.as_fd()).map_err(SpaceError::system("speak"))
+}
+
+/// Lays an overlay over the folders `lower`, separated by colons.
+pub(super) fn overlay(lower: &str, target: &str) -> Result<(), SpaceError> {
+    let options = format!("lowerdir={lower},upperdir=upper,workdir=work,userxattr");
+    on("overlay", target, "overlay", MountFlags::empty(), &options).map_err(|error| match error {
+        // Of an overlay below an overlay, as in a container, or NFS, the kernel says no more.
+        SpaceError::System { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+            let what = "lay an overlay on the scratch folder: its file system does not allow it";
+            SpaceError::System { what: what.into(), source }
+        }
+        other => other,
+    })
+}
+
+/// Takes a mount along, out of the host's files.
+pub(super) fn clone(path: &str) -> Result<OwnedFd, SpaceError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(CWD, path, flags).map_err(|e| refused(&format!("take `{path}` along"), e))
 }
 
 /// Makes the overlay the root. The host's files stay mounted above it until `furnish` is done
 /// with them: a new `/proc` may only be mounted where another one is seen.
-fn pivot() -> Result<(), SpaceError> {
-    rustix::process::chdir("root")
+fn pivot(root: &str) -> Result<(), SpaceError> {
+    rustix::process::chdir(root)
         .and_then(|()| rustix::process::pivot_root(".", "."))
         .map_err(|e| refused("change the root", e))
+}
+
+/// Lets go of the host's files.
+fn leave_host() -> Result<(), SpaceError> {
+    unmount(".", UnmountFlags::DETACH).map_err(|e| refused("leave the host's files", e))?;
+    rustix::process::chdir("/").map_err(|e| refused("change the folder", e))
 }
 
 /// Mounts the system's own places in the guest's tree, and lets go of the host's files.
 fn furnish(setup: &Setup, spares: Spares) -> Result<(), SpaceError> {
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     on("proc", "/proc", "proc", safe | MountFlags::NOEXEC, "")?;
-    unmount(".", UnmountFlags::DETACH).map_err(|e| refused("leave the host's files", e))?;
-    rustix::process::chdir("/").map_err(|e| refused("change the folder", e))?;
+    leave_host()?;
     // No namespaces below this one: they would be a way back to capabilities. Best effort, since
     // the kernel may lack the limit, and the namespace above holds anyway.
     fs::write("/proc/sys/user/max_user_namespaces", "0").ok();
@@ -184,10 +230,13 @@ fn furnish(setup: &Setup, spares: Spares) -> Result<(), SpaceError> {
             other => other?,
         }
     }
-    Ok(())
+    match &setup.root {
+        Root::Fuse => Ok(()),
+        Root::Layers(layers) => layers.furnish(&spares.binds, setup.network),
+    }
 }
 
-fn on(
+pub(super) fn on(
     source: &str,
     target: &str,
     kind: &str,
@@ -200,7 +249,7 @@ fn on(
         .map_err(|e| refused(&format!("mount {kind} on `{target}`"), e))
 }
 
-fn attach(tree: &OwnedFd, path: &[u8]) -> Result<(), SpaceError> {
+pub(super) fn attach(tree: &OwnedFd, path: &[u8]) -> Result<(), SpaceError> {
     let empty: &CStr = c"";
     let path = OsStr::from_bytes(path);
     move_mount(tree, empty, CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
@@ -208,10 +257,15 @@ fn attach(tree: &OwnedFd, path: &[u8]) -> Result<(), SpaceError> {
 }
 
 /// Starts the program, and buries all that it leaves. Returns its exit status.
-fn program(setup: &Setup) -> Result<i32, SpaceError> {
+fn program(setup: &Setup, data: Option<OwnedFd>) -> Result<i32, SpaceError> {
+    let kept = match &setup.root {
+        // The host's own programs, which make a tree: they mount in it.
+        Root::Layers(layers) if layers.view == View::Outside => KEPT | CapabilitySet::SYS_ADMIN,
+        _ => KEPT,
+    };
     for bit in 0..CAPABILITIES {
         let one = CapabilitySet::from_bits_retain(1 << bit);
-        if !KEPT.contains(one) {
+        if !kept.contains(one) {
             match remove_capability_from_bounding_set(one) {
                 // Beyond the last that this kernel knows.
                 Ok(()) | Err(Errno::INVAL) => {}
@@ -228,9 +282,9 @@ fn program(setup: &Setup) -> Result<i32, SpaceError> {
         .args(args.iter().map(os))
         .env_clear()
         .envs(setup.env.iter().map(|(k, v)| (os(k), os(v))))
-        .current_dir("/")
+        .current_dir(os(&setup.cwd))
         .process_group(0)
-        .stdin(Stdio::null());
+        .stdin(data.map_or_else(Stdio::null, Stdio::from));
     let child = match command.spawn() {
         Ok(child) => child,
         // As a shell would: 127 for a program that is not there, 126 for one that is none.

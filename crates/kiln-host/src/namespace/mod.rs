@@ -10,8 +10,9 @@
 //! | middle | the guest's ids alone | makes the other namespaces |
 //! | inner | the same; process 1 of the new pid namespace | mounts, starts the program, reaps |
 //!
-//! The guest's files come through FUSE, answered by whoever called [`Space::serve`]; an overlay
-//! keeps the program's changes apart. `docs/design/0010-run.md` says why.
+//! The guest's files come through FUSE, answered by whoever called [`Space::serve`], or from
+//! [`Layers`] on the host's disk; an overlay keeps the program's changes apart.
+//! `docs/design/0010-run.md` and `0013-builds.md` say why.
 //!
 //! **Invariant:** the program has no capability outside its user namespace, sees no path of the
 //! host, and nothing of it lives on when the run ends, however it ends.
@@ -20,6 +21,8 @@ mod change;
 mod collect;
 mod ids;
 mod inner;
+mod job;
+mod layers;
 mod loopback;
 mod middle;
 mod outer;
@@ -34,6 +37,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use change::{Change, ChangeKind};
+pub use job::{Job, JobFn};
+pub use layers::{Bind, Layers, Shown, View, keep};
 pub use space::{Ended, Limits, Serve, Space, remove_left};
 
 /// The first argument that makes the program one of the stages.
@@ -72,6 +77,22 @@ pub struct Setup {
     pub aside: Vec<Vec<u8>>,
     /// Whether [`PROGRAM_FILE`] is there, to be put at [`PROGRAM_PATH`].
     pub file: bool,
+    /// Where it starts: an absolute path.
+    pub cwd: Vec<u8>,
+    /// What its files are.
+    pub root: Root,
+    /// Whether a descriptor is handed over: the program's standard input, or a job's data.
+    pub data: bool,
+}
+
+/// What a program's files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Root {
+    /// A FUSE file system, answered by whoever serves the space; the program's changes are
+    /// handed on, and forgotten.
+    Fuse,
+    /// Layers on the host's disk; the program's changes are kept in the scratch folder.
+    Layers(Layers),
 }
 
 /// Without what may be secret.
@@ -122,6 +143,12 @@ pub enum SpaceError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Something that Kiln itself did on the files failed.
+    #[error("{why}")]
+    Job {
+        /// What it said: the errors, outermost first.
+        why: String,
+    },
     /// A stage ended without a word, or spoke nonsense.
     #[error("the process that runs the guest's program ended early")]
     Lost,
@@ -141,14 +168,16 @@ pub fn is_entry(args: &[OsString]) -> bool {
     args.first().is_some_and(|first| first == ENTRY)
 }
 
-/// Is the stage that the arguments name, to its end. Returns the exit status.
+/// Is the stage that the arguments name, to its end. Returns the exit status. `jobs` are what
+/// [`View::Bare`] can name.
 #[must_use]
-pub fn enter(args: &[OsString]) -> u8 {
+pub fn enter(args: &[OsString], jobs: &[Job]) -> u8 {
     let ended = match args.get(1).map(OsString::as_os_str).and_then(OsStr::to_str) {
         Some("outer") => outer::run(),
         Some("remove") => outer::remove_left(),
+        Some("keep") => outer::keep(),
         Some("middle") => middle::run(),
-        Some("inner") => inner::run(),
+        Some("inner") => inner::run(jobs),
         _ => return 2,
     };
     match ended {

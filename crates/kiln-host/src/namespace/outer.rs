@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
@@ -18,7 +19,7 @@ use rustix::thread::UnshareFlags;
 
 use super::middle::{SELF, become_root, leave, stage};
 use super::wire::{Message, Wire};
-use super::{BUSY, Setup, SpaceError, WORK, collect, ids, remove};
+use super::{BUSY, Root, Setup, SpaceError, WORK, collect, ids, layers, remove};
 use crate::lock::Lock;
 
 /// Is the outer stage, to its end.
@@ -33,8 +34,13 @@ pub(super) fn run() -> Result<(), SpaceError> {
         .map_err(|error| SpaceError::system("lock the scratch folder")(io::Error::other(error)))?;
     rustix::process::umask(Mode::empty());
     let work = setup.scratch.join(WORK);
+    // What is changed in layers is kept, or removed by a stage of its own.
+    let stays = matches!(setup.root, Root::Layers(_));
     let ended = prepare(&setup).and_then(|()| supervise(&mut starter, *setup, own));
-    let removed = std::env::set_current_dir("/").and_then(|()| remove::tree(&work));
+    let mut removed = std::env::set_current_dir("/");
+    if !stays {
+        removed = removed.and_then(|()| remove::tree(&work));
+    }
     ended?;
     removed.map_err(SpaceError::system(format!("remove `{}`", work.display())))
 }
@@ -69,6 +75,15 @@ pub(super) fn remove_left() -> Result<(), SpaceError> {
     starter.send(&Message::Done).map_err(SpaceError::system("speak"))
 }
 
+/// Is the stage that makes a layer of what programs changed.
+pub(super) fn keep() -> Result<(), SpaceError> {
+    let mut starter = Wire::stdin().map_err(SpaceError::system("open the wire"))?;
+    let Message::Keep(scratch) = starter.expect()? else { return Err(SpaceError::Lost) };
+    take_ids(&mut starter)?;
+    let bytes = layers::seal(&scratch)?;
+    starter.send(&Message::Kept(bytes)).map_err(SpaceError::system("speak"))
+}
+
 /// How often, and after which pause, removing is tried again: five seconds in all.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -76,14 +91,26 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Makes the folders that the inner stage mounts, and goes into the one that holds them.
 fn prepare(setup: &Setup) -> Result<(), SpaceError> {
     let work = setup.scratch.join(WORK);
+    let layers = match &setup.root {
+        Root::Fuse => None,
+        Root::Layers(layers) => Some(layers),
+    };
     let make = || {
-        fs::create_dir(&work)?;
-        std::env::set_current_dir(&work)?;
-        for folder in ["lower", "upper", "work", "root", "aside"] {
-            fs::create_dir(folder)?;
+        match fs::create_dir(&work) {
+            Err(error) if layers.is_some() && error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
         }
+        std::env::set_current_dir(&work)?;
         let mode = |bits| std::os::unix::fs::PermissionsExt::from_mode(bits);
-        fs::set_permissions("upper", mode(0o755))?;
+        if let Some(layers) = layers {
+            layers.prepare()?;
+        } else {
+            for folder in ["lower", "upper", "work", "root"] {
+                fs::create_dir(folder)?;
+            }
+            fs::set_permissions("upper", mode(0o755))?;
+        }
+        fs::create_dir("aside")?;
         fs::set_permissions(".", mode(0o700))?;
         for n in 0..setup.aside.len() {
             let folder = format!("aside/{n}");
@@ -112,9 +139,9 @@ fn supervise(starter: &mut Wire, setup: Setup, own: io::Result<File>) -> Result<
     }
     // The end of the inner stage is the end of all processes of the program: pid_namespaces(7).
     middle.wait().map_err(SpaceError::system("wait"))?;
-    let code = told?;
+    let end = told?;
     let speak = |e| SpaceError::System { what: "speak".into(), source: e };
-    starter.send(&Message::Ended(code)).map_err(speak)?;
+    starter.send(&end).map_err(speak)?;
     match starter.receive().map_err(speak)? {
         Some(Message::Collect) => collect::send("upper".as_ref(), starter),
         _ => Ok(()),
@@ -133,22 +160,29 @@ fn program(own: io::Result<File>) -> io::Result<&'static str> {
     Ok(COPY)
 }
 
-/// Brings the next stages to run the program. Returns its exit status.
+/// Brings the next stages to run the program. Returns what they say of its end.
 fn guide(
     starter: &mut Wire,
     wire: &mut Wire,
     middle: &Child,
     setup: Setup,
-) -> Result<i32, SpaceError> {
+) -> Result<Message, SpaceError> {
     let speak = |e| SpaceError::System { what: "speak".into(), source: e };
     let Message::Unshared = wire.expect()? else { return Err(SpaceError::Lost) };
     ids::map_inner(middle.id())?;
     wire.send(&Message::Mapped).map_err(speak)?;
+    let (data, has_fuse) = (setup.data, setup.root == Root::Fuse);
     wire.send(&Message::Setup(Box::new(setup))).map_err(speak)?;
-    let Message::Fuse = wire.expect()? else { return Err(SpaceError::Lost) };
-    let fuse = wire.take_fd().ok_or(SpaceError::Lost)?;
-    starter.send_fd(&Message::Fuse, std::os::fd::AsFd::as_fd(&fuse)).map_err(speak)?;
-    drop(fuse);
+    if data {
+        let Message::Data = starter.expect()? else { return Err(SpaceError::Lost) };
+        let fd = starter.take_fd().ok_or(SpaceError::Lost)?;
+        wire.send_fd(&Message::Data, fd.as_fd()).map_err(speak)?;
+    }
+    if has_fuse {
+        let Message::Fuse = wire.expect()? else { return Err(SpaceError::Lost) };
+        let fuse = wire.take_fd().ok_or(SpaceError::Lost)?;
+        starter.send_fd(&Message::Fuse, fuse.as_fd()).map_err(speak)?;
+    }
     loop {
         let mut fds = [
             PollFd::from_borrowed_fd(wire.fd(), PollFlags::IN),
@@ -160,8 +194,10 @@ fn guide(
         };
         let (inner, above) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
         if inner {
-            let Message::Ended(code) = wire.expect()? else { return Err(SpaceError::Lost) };
-            return Ok(code);
+            return match wire.expect()? {
+                end @ (Message::Ended(_) | Message::Answered(_)) => Ok(end),
+                _ => Err(SpaceError::Lost),
+            };
         }
         if above {
             // The starter says nothing at this time: it is gone, or wants an end.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::change::{Change, ChangeKind};
 use super::collect::Contents;
 use super::wire::{Message, Wire};
-use super::{BUSY, ENTRY, Exec, Setup, SpaceError, WORK, ids};
+use super::{BUSY, ENTRY, Exec, Root, Setup, SpaceError, WORK, ids};
 use crate::lock::Lock;
 use crate::signal;
 
@@ -48,10 +48,12 @@ pub struct Limits {
 }
 
 /// A program's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Its exit status; 128 + n if signal n ended it.
     pub code: i32,
+    /// What a job answered; nothing of a program.
+    pub answer: Vec<u8>,
 }
 
 /// A program of a guest in its namespaces. Dropped, it is ended, and what it left is removed.
@@ -63,6 +65,8 @@ pub struct Space {
     output: OwnedFd,
     scratch: PathBuf,
     fuse: Option<OwnedFd>,
+    /// Whether what was changed stays when this is dropped.
+    keeps: bool,
 }
 
 impl Space {
@@ -74,6 +78,19 @@ impl Space {
     /// allow what is needed; [`SpaceError::NoSpace`] if the scratch folder is too full from the
     /// start.
     pub fn start(exec: &Exec, setup: &Setup) -> Result<Self, SpaceError> {
+        Self::start_with(exec, setup, None)
+    }
+
+    /// As [`Space::start`], and hands a descriptor over, as [`Setup::data`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::start`].
+    pub fn start_with(
+        exec: &Exec,
+        setup: &Setup,
+        data: Option<OwnedFd>,
+    ) -> Result<Self, SpaceError> {
         room(&setup.scratch)?;
         let (ours, theirs) = UnixStream::pair().map_err(SpaceError::system("make a socket"))?;
         let pipe = || -> io::Result<_> {
@@ -87,12 +104,13 @@ impl Space {
         let wire = Wire::new(ours);
         let scratch = setup.scratch.clone();
         let exec = exec.clone();
-        let mut space = Self { exec, outer, wire: Some(wire), output, scratch, fuse: None };
-        space.begin(setup)?;
+        let keeps = matches!(setup.root, Root::Layers(_));
+        let mut space = Self { exec, outer, wire: Some(wire), output, scratch, fuse: None, keeps };
+        space.begin(setup, data)?;
         Ok(space)
     }
 
-    fn begin(&mut self, setup: &Setup) -> Result<(), SpaceError> {
+    fn begin(&mut self, setup: &Setup, data: Option<OwnedFd>) -> Result<(), SpaceError> {
         let pid = self.outer.id();
         let wire = self.wire.as_mut().ok_or(SpaceError::Lost)?;
         let speak = |e| SpaceError::System { what: "speak".into(), source: e };
@@ -100,8 +118,13 @@ impl Space {
         let Message::Unshared = wire.expect()? else { return Err(SpaceError::Lost) };
         ids::map_outer(pid)?;
         wire.send(&Message::Mapped).map_err(speak)?;
-        let Message::Fuse = wire.expect()? else { return Err(SpaceError::Lost) };
-        self.fuse = Some(wire.take_fd().ok_or(SpaceError::Lost)?);
+        if let Some(data) = data {
+            wire.send_fd(&Message::Data, data.as_fd()).map_err(speak)?;
+        }
+        if setup.root == Root::Fuse {
+            let Message::Fuse = wire.expect()? else { return Err(SpaceError::Lost) };
+            self.fuse = Some(wire.take_fd().ok_or(SpaceError::Lost)?);
+        }
         Ok(())
     }
 
@@ -115,20 +138,25 @@ impl Space {
         let began = Instant::now();
         let mut looked = began;
         let mut buffer = vec![0; REQUEST];
-        let fuse = self.fuse.take().ok_or(SpaceError::Lost)?;
+        let fuse = self.fuse.take();
         loop {
-            let (asked, wrote, told) = self.wait(&fuse)?;
-            if asked {
-                answer(&fuse, &mut buffer, serve)?;
+            let (asked, wrote, told) = self.wait(fuse.as_ref())?;
+            if let Some(fuse) = fuse.as_ref().filter(|_| asked) {
+                answer(fuse, &mut buffer, serve)?;
             }
             if wrote {
                 self.hear(&mut buffer, serve)?;
             }
             if told {
                 let wire = self.wire.as_mut().ok_or(SpaceError::Lost)?;
-                let Message::Ended(code) = wire.expect()? else { return Err(SpaceError::Lost) };
+                let ended = match wire.expect()? {
+                    Message::Ended(code) => Ended { code, answer: Vec::new() },
+                    Message::Answered(Ok(answer)) => Ended { code: 0, answer },
+                    Message::Answered(Err(why)) => return Err(SpaceError::Job { why }),
+                    _ => return Err(SpaceError::Lost),
+                };
                 while self.hear(&mut buffer, serve)? {}
-                return Ok(Ended { code });
+                return Ok(ended);
             }
             if looked.elapsed() >= TICK {
                 looked = Instant::now();
@@ -147,20 +175,21 @@ impl Space {
     }
 
     /// Waits for a request, output, a message of the stages, or a tick.
-    fn wait(&self, fuse: &OwnedFd) -> Result<(bool, bool, bool), SpaceError> {
+    fn wait(&self, fuse: Option<&OwnedFd>) -> Result<(bool, bool, bool), SpaceError> {
         let wire = self.wire.as_ref().ok_or(SpaceError::Lost)?;
-        let mut fds = [
-            PollFd::new(fuse, PollFlags::IN),
+        let mut fds = vec![
             PollFd::new(&self.output, PollFlags::IN),
             PollFd::from_borrowed_fd(wire.fd(), PollFlags::IN),
         ];
+        fds.extend(fuse.map(|fuse| PollFd::new(fuse, PollFlags::IN)));
         let nanos = i64::from(TICK.subsec_nanos());
         match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: nanos })) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(SpaceError::system("wait")(errno.into())),
         }
-        let is = |n: usize| fds[n].revents().contains(PollFlags::IN);
-        Ok((is(0), is(1), is(2) || fds[2].revents().contains(PollFlags::HUP)))
+        let is = |fd: &PollFd<'_>| fd.revents().contains(PollFlags::IN);
+        let told = is(&fds[1]) || fds[1].revents().contains(PollFlags::HUP);
+        Ok((fds.get(2).is_some_and(is), is(&fds[0]), told))
     }
 
     /// Hands on what the program wrote; returns whether there was something to read at once.
@@ -227,6 +256,9 @@ impl Drop for Space {
             self.outer.kill().ok();
         }
         self.outer.wait().ok();
+        if self.keeps {
+            return;
+        }
         // If it was killed it left something, which the next `kiln` removes if this fails.
         remove_left(&self.exec, &self.scratch).ok();
     }
@@ -268,21 +300,28 @@ pub fn remove_left(exec: &Exec, scratch: &Path) -> Result<(), SpaceError> {
     if work.symlink_metadata().is_err() {
         return Ok(());
     }
+    match with_ids(exec, "remove", &Message::Remove(scratch.to_owned()))? {
+        Message::Done => Ok(()),
+        _ => Err(SpaceError::Lost),
+    }
+}
+
+/// Has a stage with the guest's ids do one thing, and returns what it says.
+pub(super) fn with_ids(exec: &Exec, name: &str, order: &Message) -> Result<Message, SpaceError> {
     let (ours, theirs) = UnixStream::pair().map_err(SpaceError::system("make a socket"))?;
     let mut wire = Wire::new(ours);
-    let mut remover = stage(exec, "remove", theirs, [Stdio::null(), Stdio::null()])?;
+    let mut child = stage(exec, name, theirs, [Stdio::null(), Stdio::null()])?;
     let mut told = || {
         let speak = |e| SpaceError::System { what: "speak".into(), source: e };
-        wire.send(&Message::Remove(scratch.to_owned())).map_err(speak)?;
+        wire.send(order).map_err(speak)?;
         let Message::Unshared = wire.expect()? else { return Err(SpaceError::Lost) };
-        ids::map_outer(remover.id())?;
+        ids::map_outer(child.id())?;
         wire.send(&Message::Mapped).map_err(speak)?;
-        let Message::Done = wire.expect()? else { return Err(SpaceError::Lost) };
-        Ok(())
+        wire.expect()
     };
     let told = told();
     drop(wire);
-    remover.wait().map_err(SpaceError::system("wait"))?;
+    child.wait().map_err(SpaceError::system("wait"))?;
     told
 }
 

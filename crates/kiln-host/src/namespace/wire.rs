@@ -32,8 +32,16 @@ pub(super) enum Message {
     Unshared,
     /// It has them.
     Mapped,
+    /// Starter to the stage that keeps what a program changed: the scratch folder.
+    Keep(PathBuf),
+    /// The changes are kept, and take so many bytes.
+    Kept(u64),
     /// The FUSE connection; the descriptor comes with it.
     Fuse,
+    /// What the program reads, or a job works with; the descriptor comes with it.
+    Data,
+    /// A job ended: its answer, or what it said.
+    Answered(Result<Vec<u8>, String>),
     /// The program ended: its exit status, or 128 + n for signal n.
     Ended(i32),
     /// Starter to outer: hand the changes on.
