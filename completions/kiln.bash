@@ -480,12 +480,24 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__build)
-            opts="-c -q -v -h -V --rebuild --dry-run --timings --connect --json --quiet --verbose --no-color --help --version"
+            opts="-p -c -q -v -h -V --parameter --rebuild --from --dry-run --timings --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --parameter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -193,8 +193,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand cp" -s v -l verbose -d 'Tell e
 complete -c kiln -n "__fish_kiln_using_subcommand cp" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand cp" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s p -l parameter -d 'Give a parameter of the recipe a value' -r
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l from -d 'Carry out this step again, and those after it; `--dry-run` lists them' -r
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
-complete -c kiln -n "__fish_kiln_using_subcommand build" -l rebuild -d 'Build again, even if the store has it'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l rebuild -d 'Carry out all steps again, even if the store has the image'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l dry-run -d 'Print what would be built, and do nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l timings -d 'Show how long each stage took'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l json -d 'Print the result as one JSON object'

@@ -7,11 +7,15 @@ use std::path::PathBuf;
 use kiln_disk::assemble::AssembleError;
 use kiln_host::CmdError;
 use kiln_host::lock::LockError;
-use kiln_spec::{Arch, Bytes};
+use kiln_host::namespace::SpaceError;
+use kiln_spec::recipe::RecipeError;
+use kiln_spec::{Arch, Bytes, yaml};
 
 use crate::base::debian::Finding;
+use crate::bundle::BundleError;
 use crate::stage::Stage;
 use crate::store::StoreError;
+use crate::workspace::WorkspaceError;
 
 /// Why an image could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +101,45 @@ pub enum BuildError {
         /// How much a small image needs there.
         need: Bytes,
     },
+    /// A step failed.
+    #[error("the step `{step}` failed")]
+    Step {
+        /// Its name.
+        step: String,
+        /// What failed.
+        source: Box<WorkspaceError>,
+    },
+    /// The tree under construction could not be used.
+    #[error("could not work on the tree")]
+    Workspace(#[source] WorkspaceError),
+    /// A bundle, or another archive, cannot be used.
+    #[error("could not use the archive of the base")]
+    Bundle(#[source] BundleError),
+    /// A recipe that another one stands on is none.
+    #[error("`{}` is no recipe", path.display())]
+    Recipe {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        source: RecipeError,
+    },
+    /// Recipes stand on one another in a circle.
+    #[error("recipes stand on one another in a circle: {}", chain(files))]
+    Cycle {
+        /// Their files, in order.
+        files: Vec<PathBuf>,
+    },
+    /// The recipe has no such step.
+    #[error("the recipe has no step `{name}`")]
+    NoStep {
+        /// The name.
+        name: String,
+        /// Those that it has.
+        steps: Vec<String>,
+    },
+    /// The tree has no package manager that is known.
+    #[error("the base has no package manager that kiln knows")]
+    NoManager,
     /// A program of the host failed.
     #[error("stage `{stage}` failed")]
     Tool {
@@ -158,6 +201,16 @@ impl BuildError {
                 Some("`/usr/share/i18n/SUPPORTED` of Debian lists them".into())
             }
             Self::Store(error) => error.hint(),
+            Self::Bundle(error) => error.hint(),
+            Self::Workspace(error) => error.hint(),
+            Self::Step { source, .. } => source.hint(),
+            Self::NoStep { name, steps } => {
+                let near = yaml::nearest(name, steps.iter().map(String::as_str));
+                Some(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it has {}", quoted(steps)),
+                })
+            }
             _ => None,
         }
     }
@@ -204,13 +257,28 @@ impl BuildError {
                 Some(CmdError::Failed { stderr, .. }) => stderr.contains("No space left on device"),
                 _ => false,
             };
-            if told || error.downcast_ref::<io::Error>().is_some_and(|e| full(e.kind())) {
+            let near = matches!(error.downcast_ref(), Some(SpaceError::NoSpace { .. }));
+            if told || near || error.downcast_ref::<io::Error>().is_some_and(|e| full(e.kind())) {
                 return true;
             }
             cause = error.source();
         }
         matches!(self, Self::NoSpace { .. })
     }
+}
+
+impl From<WorkspaceError> for BuildError {
+    fn from(error: WorkspaceError) -> Self {
+        match error {
+            WorkspaceError::Interrupted => Self::Interrupted,
+            other => Self::Workspace(other),
+        }
+    }
+}
+
+fn chain(files: &[PathBuf]) -> String {
+    let shown: Vec<_> = files.iter().map(|file| format!("`{}`", file.display())).collect();
+    shown.join(" → ")
 }
 
 impl From<StoreError> for BuildError {

@@ -28,6 +28,6 @@ pub mod workspace;
 mod error;
 mod scratch;
 
-pub use build::{BuildContext, Built, build};
+pub use build::{BuildContext, Built, Force, Places, Plan, build};
 pub use error::BuildError;
 pub use stage::{Event, Stage};

@@ -25,10 +25,16 @@ pub enum Stage {
     Finish,
     /// The initramfs is made.
     Initramfs,
+    /// An archive is unpacked.
+    Unpack,
+    /// Packages are installed by the tree's own package manager.
+    Packages,
+    /// Files, users and units are put in place.
+    Edit,
+    /// The recipe's commands run.
+    Commands,
     /// The tree is written to a partitioned disk, with its boot loaders.
     Disk,
-    /// The disk is written anew as qcow2.
-    Convert,
     /// The file's digest is computed.
     Digest,
     /// The file is moved into the store.
@@ -45,8 +51,11 @@ impl fmt::Display for Stage {
             Self::Install => "install",
             Self::Finish => "finish",
             Self::Initramfs => "initramfs",
+            Self::Unpack => "archive",
+            Self::Packages => "packages",
+            Self::Edit => "files",
+            Self::Commands => "commands",
             Self::Disk => "disk",
-            Self::Convert => "qcow2",
             Self::Digest => "digest",
             Self::Store => "store",
         })
@@ -59,6 +68,8 @@ impl fmt::Display for Stage {
 pub enum Event {
     /// A stage begins, and the one before ends. A stage may begin again.
     Stage(Stage),
+    /// A step of the recipe begins, which has no layer yet.
+    Step(String),
     /// A package is done with.
     Packages {
         /// What was done with it: [`Stage::Download`] or [`Stage::Install`].
@@ -98,7 +109,7 @@ impl Event {
             }
             Self::Bytes { stage, done, of: Some(of) } => Some((*stage, format!("{done} of {of}"))),
             Self::Bytes { stage, done, of: None } => Some((*stage, done.to_string())),
-            Self::Stage(_) | Self::Note(_) => None,
+            Self::Stage(_) | Self::Step(_) | Self::Note(_) => None,
         }
     }
 }

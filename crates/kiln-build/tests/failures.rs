@@ -9,8 +9,10 @@ use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 use kiln_build::store::Store;
-use kiln_build::{BuildContext, BuildError, Event, Stage, build};
+use kiln_build::workspace::{LayerCache, Sandbox};
+use kiln_build::{BuildContext, BuildError, Event, Force, Places, Plan, Stage, build};
 use kiln_host::RealHost;
+use kiln_host::namespace::Exec;
 use kiln_spec::Recipe;
 use kiln_testkit::{need_program, run};
 
@@ -20,18 +22,29 @@ fn fail(text: &str, user: &str, is_root: bool) -> (BuildError, Vec<Stage>) {
     let (folder, temp) = (dir.path().join("store"), dir.path().join("temp"));
     fs::create_dir(&temp).unwrap();
     let store = Store::open(&folder).unwrap();
+    // None of these builds comes as far as the namespaces, which the program itself makes.
+    let sandbox = Sandbox {
+        exec: Exec { program: "/bin/false".into() },
+        resolvers: Vec::new(),
+        proxies: Vec::new(),
+    };
+    let cache = LayerCache::open(&dir.path().join("cache"), sandbox).unwrap();
     let ctx = BuildContext {
         host: &RealHost,
         store: &store,
+        cache: &cache,
         now: UNIX_EPOCH,
         is_root,
         user,
         kiln_version: "test",
         temp: Some(&temp),
-        force: false,
+        force: Force::Nothing,
     };
     let stages = Mutex::new(Vec::new());
-    let error = build(&Recipe::parse(text, "r").unwrap(), &ctx, &|event| {
+    let recipe = Recipe::parse(text, "r").unwrap();
+    let places = Places { recipe: Path::new("r.yaml"), bundles: dir.path() };
+    let plan = Plan::of(&recipe, places).unwrap();
+    let error = build(&plan, &ctx, &|event| {
         if let Event::Stage(stage) = event {
             stages.lock().unwrap().push(stage);
         }

@@ -10,6 +10,7 @@ use kiln_build::BuildError;
 use kiln_build::bundle::BundleError;
 use kiln_build::catalog::CatalogError;
 use kiln_build::catalog::http::HttpError;
+use kiln_build::workspace::WorkspaceError;
 use kiln_disk::assemble::AssembleError;
 use kiln_disk::check::CheckError;
 use kiln_disk::convert::ConvertError;
@@ -26,6 +27,7 @@ use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
+use kiln_host::namespace::SpaceError;
 use kiln_host::scratch::ScratchError;
 
 /// Classes of failure. The numbers are public: scripts rely on them.
@@ -286,6 +288,10 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<BuildError>() {
         return of_build(error);
     }
+    let boxed = cause.downcast_ref::<Box<WorkspaceError>>().map(AsRef::as_ref);
+    if let Some(error) = boxed.or_else(|| cause.downcast_ref()) {
+        return (of_workspace(error), error.hint());
+    }
     if let Some(error) = cause.downcast_ref::<BundleError>() {
         return (of_bundle(error), error.hint());
     }
@@ -467,7 +473,16 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         | BuildError::Unmet { .. }
         | BuildError::NoSuite { .. }
         | BuildError::NoTimezone { .. }
+        | BuildError::Recipe { .. }
+        | BuildError::Cycle { .. }
+        | BuildError::NoManager
         | BuildError::NoLocale { .. } => Class::File,
+        BuildError::NoStep { .. } => Class::Usage,
+        // What failed is next in the chain, and knows its class.
+        BuildError::Bundle(_)
+        | BuildError::Workspace(_)
+        | BuildError::Step { .. }
+        | BuildError::Io { .. } => return (None, error.hint()),
         BuildError::Arch { .. }
         | BuildError::UnknownHost
         | BuildError::NoSubids { .. }
@@ -475,6 +490,17 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         _ => Class::Tool,
     };
     (Some(class), error.hint())
+}
+
+fn of_workspace(error: &WorkspaceError) -> Option<Class> {
+    match error {
+        WorkspaceError::Failed { .. } => Some(Class::Guest),
+        WorkspaceError::Source { .. } => Some(Class::File),
+        // What Kiln itself did in the tree: the tree is the user's.
+        WorkspaceError::Space { source: SpaceError::Job { .. } } => Some(Class::File),
+        WorkspaceError::Space { .. } | WorkspaceError::Scratch(_) => Some(Class::Host),
+        _ => None,
+    }
 }
 
 fn of_bundle(error: &BundleError) -> Option<Class> {

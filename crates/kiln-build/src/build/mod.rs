@@ -2,9 +2,9 @@
 //! A recipe to an image in the store.
 //!
 //! ```text
-//! recipe ─ digest ─ in the store? ──────────────────────────────── yes ─ answered
-//!             └ no ─ lock ─ mmdebstrap ┬ tar ─ assemble ─ raw ─ qcow2 ─ sha256 ─ store
-//!                                      └ stderr ─ progress, causes of failure
+//! recipe ─ plan ─ in the store? ──────────────────────────────────────── yes ─ answered
+//!            └ no ─ lock ─ steps: layer there? ─ no ─ carried out ─ layer
+//!                            └ yes ─ … all layers ─ tar ─ assemble ─ qcow2 ─ sha256 ─ store
 //! ```
 //!
 //! **Invariant:** whatever ends a build, nothing of it is visible in the store before it is whole.
@@ -15,22 +15,29 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use kiln_host::tools::{mmdebstrap, qemu_img};
+use kiln_disk::assemble::Assembled;
+use kiln_host::tools::mmdebstrap;
 use kiln_host::{CmdError, Host, signal};
+use kiln_spec::Bytes;
 use kiln_spec::image::{self, DiskFormat, Made, Manifest};
-use kiln_spec::{Bytes, Recipe};
+use kiln_spec::recipe::Base;
 
+use crate::bundle::user_of;
 use crate::digest;
 use crate::stage::Reporter;
 use crate::store::{Image, Store, StoreError, Work};
+use crate::workspace::{LayerCache, Workspace};
 
 mod disk;
 mod host;
+mod perform;
 mod plan;
+mod sources;
 
 pub use crate::error::BuildError;
 pub use crate::stage::{Event, Stage};
-use plan::Plan;
+use perform::Means;
+pub use plan::{Places, Plan, Step};
 
 /// Where trees of packages are made when nobody says another place: on disk, and everybody can
 /// get there.
@@ -39,12 +46,14 @@ const DEFAULT_TEMP: &str = "/var/tmp";
 const STEP: u64 = 32 << 20;
 
 /// What a build is done with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BuildContext<'a> {
     /// The host that it runs on.
     pub host: &'a dyn Host,
     /// The store that the image goes to.
     pub store: &'a Store,
+    /// The layers of steps.
+    pub cache: &'a LayerCache,
     /// The time, for the manifest.
     pub now: SystemTime,
     /// Whether this process is root; if not, it needs subordinate ids.
@@ -57,7 +66,19 @@ pub struct BuildContext<'a> {
     /// above it must let others through.
     pub temp: Option<&'a Path>,
     /// Build even if the store has the image.
-    pub force: bool,
+    pub force: Force,
+}
+
+/// What is done again although it was done before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Force {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All steps.
+    All,
+    /// The step of this name, and those after it.
+    From(String),
 }
 
 /// An image, built or found.
@@ -71,26 +92,26 @@ pub struct Built {
     pub stages: Vec<(Stage, Duration)>,
 }
 
-/// Builds the image of `recipe`, or finds it in the store. `progress` is told how it goes, from
+/// Builds the image of `plan`, or finds it in the store. `progress` is told how it goes, from
 /// several threads.
 ///
 /// # Effects
 ///
-/// On success the store has the image, by digest and by the recipe's name. On failure, and when
-/// Kiln is told to stop, nothing is left; when it is killed, the next build removes what was.
+/// On success the store has the image, by digest and by the recipe's name. The layers of the steps
+/// that were carried out stay in the cache, also on failure, and when Kiln is killed: the next
+/// build goes on from there. All else is removed, if need be by the next build.
 ///
 /// # Errors
 ///
 /// See [`BuildError`].
 pub fn build(
-    recipe: &Recipe,
+    plan: &Plan<'_>,
     ctx: &BuildContext<'_>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Built, BuildError> {
-    let plan = Plan::of(recipe)?;
-    if !ctx.force
-        && let Some(built) = from_store(&plan, ctx)?
-    {
+    let from = first_step(plan, &ctx.force)?;
+    let fresh = ctx.force == Force::Nothing;
+    if fresh && let Some(built) = from_store(plan, ctx)? {
         return Ok(built);
     }
     let reporter = Reporter::new(progress);
@@ -100,15 +121,31 @@ pub fn build(
         reporter.tell(Event::Stage(Stage::Waiting));
     })?;
     // Whoever was waited for has built it.
-    if waited && let Some(mut built) = from_store(&plan, ctx)? {
+    if waited && let Some(mut built) = from_store(plan, ctx)? {
         built.stages = reporter.end();
         return Ok(built);
     }
     let temp = ctx.temp.unwrap_or(Path::new(DEFAULT_TEMP));
-    let space = host::check(ctx, temp)?;
-    let image = make(&plan, ctx, temp, &reporter)
-        .map_err(|error| space.explain(error, reporter.current()))?;
+    let whole = perform::layers(plan, ctx.cache, plan.steps.len().min(from))?.is_some();
+    let space = host::check(ctx, temp, plan, whole)?;
+    let means = Means { host: ctx.host, cache: ctx.cache, temp, reporter: &reporter, from };
+    let image =
+        make(plan, ctx, &means).map_err(|error| space.explain(error, reporter.current()))?;
     Ok(Built { image, cached: false, stages: reporter.end() })
+}
+
+/// Returns the number of the first step that is carried out in any case.
+fn first_step(plan: &Plan<'_>, force: &Force) -> Result<usize, BuildError> {
+    match force {
+        Force::Nothing => Ok(usize::MAX),
+        Force::All => Ok(0),
+        Force::From(name) => {
+            plan.steps.iter().position(|step| step.name == *name).ok_or_else(|| {
+                let steps = plan.steps.iter().map(|step| step.name.clone()).collect();
+                BuildError::NoStep { name: name.clone(), steps }
+            })
+        }
+    }
 }
 
 /// Answers from the store, and gives the image its name again if another image took it.
@@ -122,25 +159,29 @@ fn from_store(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<Option<Built>, 
     Ok(Some(Built { image, cached: true, stages: Vec::new() }))
 }
 
-fn make(
-    plan: &Plan<'_>,
-    ctx: &BuildContext<'_>,
-    temp: &Path,
-    reporter: &Reporter<'_>,
-) -> Result<Image, BuildError> {
+fn make(plan: &Plan<'_>, ctx: &BuildContext<'_>, means: &Means<'_>) -> Result<Image, BuildError> {
+    let reporter = means.reporter;
+    let mut workspace = perform::perform(plan, means)?;
+    begin(reporter, Stage::Disk)?;
     let work = ctx.store.work()?;
-    let raw = work.path().join("disk.raw");
-    let made = disk::make(plan, ctx.host, temp, &raw, reporter)?;
-
     let qcow2 = work.path().join("disk.qcow2");
-    begin(reporter, Stage::Convert)?;
-    run(ctx.host, &qemu_img::raw_to_qcow2(&raw, &qcow2), Stage::Convert)?;
-    fs::remove_file(&raw).map_err(|e| BuildError::io("remove", &raw, e))?;
-
+    let made = disk::make(plan, &mut workspace, &qcow2, (ctx.host, reporter))?;
+    let packages = count(&mut workspace)?;
+    drop(workspace);
     begin(reporter, Stage::Digest)?;
-    let manifest = manifest(plan, ctx, &made, &qcow2, reporter)?;
+    let manifest = manifest(plan, ctx, (&made, packages), &qcow2, reporter)?;
     begin(reporter, Stage::Store)?;
-    keep(ctx.store, &work, &qcow2, &manifest)
+    let image = keep(ctx.store, &work, &qcow2, &manifest)?;
+    ctx.cache.sync()?;
+    Ok(image)
+}
+
+/// Returns how many packages the tree has, as far as dpkg knows.
+fn count(workspace: &mut Workspace<'_>) -> Result<u32, BuildError> {
+    let status = workspace.read("/var/lib/dpkg/status")?.unwrap_or_default();
+    let lines = status.split(|byte| *byte == b'\n');
+    let installed = lines.filter(|line| *line == b"Status: install ok installed");
+    Ok(u32::try_from(installed.count()).unwrap_or(u32::MAX))
 }
 
 fn begin(reporter: &Reporter<'_>, stage: Stage) -> Result<(), BuildError> {
@@ -176,7 +217,7 @@ fn keep(
 fn manifest(
     plan: &Plan<'_>,
     ctx: &BuildContext<'_>,
-    made: &disk::Made,
+    (assembled, packages): (&Assembled, u32),
     qcow2: &Path,
     reporter: &Reporter<'_>,
 ) -> Result<Manifest, BuildError> {
@@ -194,7 +235,6 @@ fn manifest(
         io::ErrorKind::Interrupted => BuildError::Interrupted,
         _ => BuildError::io("read", qcow2, error),
     })?;
-    let assembled = &made.assembled;
     Ok(Manifest {
         format: image::FORMAT,
         name: plan.recipe.name.to_string(),
@@ -202,7 +242,7 @@ fn manifest(
         os: assembled.os.clone(),
         kernel: assembled.kernel.clone(),
         firmware: assembled.firmware.clone(),
-        user: plan.recipe.user.to_string(),
+        user: plan.user.clone().unwrap_or_else(|| user_of(&assembled.os.id).to_owned()),
         min_memory: plan.recipe.memory,
         virtual_size: plan.recipe.disk.size,
         file_size: Bytes(file_size),
@@ -210,19 +250,17 @@ fn manifest(
         digest,
         recipe_digest: Some(plan.digest.clone()),
         created: kiln_spec::time::rfc3339(ctx.now),
-        made: Made::Recipe { packages: made.packages },
-        tools: tools(ctx)?,
+        made: Made::Recipe { packages },
+        tools: tools(plan, ctx)?,
     })
 }
 
-fn tools(ctx: &BuildContext<'_>) -> Result<BTreeMap<String, String>, BuildError> {
-    let printed = run(ctx.host, &mmdebstrap::version(), Stage::Digest)?;
-    let mmdebstrap = mmdebstrap::parse_version(&printed).unwrap_or("unknown").to_owned();
-    let printed = run(ctx.host, &qemu_img::version(), Stage::Digest)?;
-    let qemu_img = qemu_img::parse_version(&printed).unwrap_or("unknown").to_owned();
-    Ok(BTreeMap::from([
-        ("kiln".to_owned(), ctx.kiln_version.to_owned()),
-        ("mmdebstrap".to_owned(), mmdebstrap),
-        ("qemu-img".to_owned(), qemu_img),
-    ]))
+fn tools(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<BTreeMap<String, String>, BuildError> {
+    let mut tools = BTreeMap::from([("kiln".to_owned(), ctx.kiln_version.to_owned())]);
+    if let Base::Debian(_) = plan.recipe.base {
+        let printed = run(ctx.host, &mmdebstrap::version(), Stage::Digest)?;
+        let version = mmdebstrap::parse_version(&printed).unwrap_or("unknown").to_owned();
+        tools.insert("mmdebstrap".to_owned(), version);
+    }
+    Ok(tools)
 }

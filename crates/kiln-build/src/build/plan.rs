@@ -1,51 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What is to be built, as a value, and its digest.
+//! What is to be built, as a value: steps, each with the digest of all that goes into it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use kiln_host::read;
+use kiln_spec::recipe::{Base, TreeBase};
 use kiln_spec::{Arch, Digest, Recipe};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::sources;
 use crate::BuildError;
-use crate::base::GuestFile;
 use crate::base::debian;
+use crate::bundle::{BundleFile, Shelf};
 use crate::digest;
+use crate::workspace::Edit;
 
-/// Raised whenever the same plan makes another image: then no older image answers a recipe.
-const FORMAT: u32 = 1;
+/// Raised whenever the same plan makes another image or layer: then no older one answers.
+const FORMAT: u32 = 2;
+/// The most that is read of a recipe.
+const MOST_RECIPE: u64 = 4 << 20;
+/// How many recipes may stand on one another.
+const MOST_RECIPES: usize = 32;
+
+/// One step of a build.
+#[derive(Debug)]
+pub struct Step {
+    /// What it is called: `base`, `files`, `command 1`.
+    pub name: String,
+    /// The digest of all that goes into it, and into the steps before.
+    pub digest: Digest,
+    pub(super) action: Action,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// Makes a tree of Debian's packages.
+    Debian(Box<Recipe>),
+    /// Unpacks an archive.
+    Archive(Box<BundleFile>),
+    /// Installs packages with the tree's own package manager.
+    Packages(Vec<String>),
+    /// Edits the tree.
+    Edit(Vec<Edit>),
+    /// Runs lines with the tree's shell.
+    Command { run: String, network: bool },
+}
 
 /// What is to be built.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub struct Plan<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) arch: Arch,
-    pub(super) files: Vec<GuestFile>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// The account that one logs in to.
+    pub(super) user: Option<String>,
     /// The digest of all that shapes the image.
-    pub(super) digest: Digest,
+    pub digest: Digest,
+}
+
+/// Where a plan finds what a recipe names.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The recipe's file.
+    pub recipe: &'a Path,
+    /// The folder of bundles that have names.
+    pub bundles: &'a Path,
+}
+
+/// The steps so far.
+struct Steps<'a> {
+    steps: Vec<Step>,
+    /// The recipes that stand on one another, the topmost first.
+    files: Vec<PathBuf>,
+    bundles: &'a Path,
+    arch: Arch,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn of(recipe: &'a Recipe) -> Result<Self, BuildError> {
+    /// Makes the plan of `recipe`: reads what it names, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Arch`]; [`BuildError::Io`] and others for what it names.
+    pub fn of(recipe: &'a Recipe, places: Places<'_>) -> Result<Self, BuildError> {
         let host = Arch::native();
         let arch = recipe.arch.or(host).ok_or(BuildError::UnknownHost)?;
         if Some(arch) != host {
             return Err(BuildError::Arch { wanted: arch, host });
         }
-        let files = debian::files(recipe);
-        let tree = debian::tree(recipe, arch, Path::new(""));
+        let files = vec![places.recipe.to_owned()];
+        let mut steps = Steps { steps: Vec::new(), files, bundles: places.bundles, arch };
+        let user = steps.add_recipe(recipe)?;
         let whole = json!({
             "format": FORMAT,
-            "recipe": recipe.canonical(arch),
-            "packages": tree.packages,
-            "sources": tree.sources,
-            "apt": tree.apt,
-            "dpkg": tree.dpkg,
-            "env": tree.env,
-            "scripts": debian::SCRIPTS,
-            "files": files,
-            "epoch": tree.epoch,
+            "tree": steps.top(),
+            "name": recipe.name,
+            "arch": arch,
+            "disk": recipe.disk,
+            "user": user,
+            "memory": recipe.memory,
+            "kernel_cmdline": recipe.kernel_cmdline,
+            "epoch": debian::EPOCH,
         });
-        Ok(Self { recipe, arch, files, digest: digest::of_bytes(whole.to_string().as_bytes()) })
+        let digest = digest::of_bytes(whole.to_string().as_bytes());
+        Ok(Self { recipe, arch, steps: steps.steps, user, digest })
     }
 
     /// What the image's UUIDs are made from.
@@ -56,14 +116,149 @@ impl<'a> Plan<'a> {
     }
 }
 
+impl Steps<'_> {
+    fn top(&self) -> Option<&Digest> {
+        self.steps.last().map(|step| &step.digest)
+    }
+
+    /// Adds a step; `value` is all that goes into it.
+    fn add(&mut self, name: impl Into<String>, value: &Value, action: Action) {
+        let name = name.into();
+        let whole = json!({
+            "format": FORMAT,
+            "below": self.top(),
+            "arch": self.arch,
+            "step": value,
+            "epoch": debian::EPOCH,
+        });
+        let digest = digest::of_bytes(whole.to_string().as_bytes());
+        self.steps.push(Step { name, digest, action });
+    }
+
+    fn add_edits(&mut self, name: &str, edits: Vec<Edit>) {
+        if !edits.is_empty() {
+            self.add(name, &json!({ "edits": edits }), Action::Edit(edits));
+        }
+    }
+
+    /// Adds the steps of a recipe; returns its user.
+    fn add_recipe(&mut self, recipe: &Recipe) -> Result<Option<String>, BuildError> {
+        let mut user = recipe.user.as_ref().map(ToString::to_string);
+        match &recipe.base {
+            Base::Debian(_) => self.add_debian(recipe),
+            Base::Tree(TreeBase::Tar(file)) => {
+                let path = self.beside(file);
+                self.add_archive(BundleFile::open(&path).map_err(BuildError::Bundle)?)?;
+            }
+            Base::Tree(TreeBase::Bundle(name)) => {
+                let found = if name.contains('/') {
+                    BundleFile::open(&self.beside(name))
+                } else {
+                    Shelf::open(self.bundles).and_then(|shelf| shelf.find(name))
+                };
+                self.add_archive(found.map_err(BuildError::Bundle)?)?;
+            }
+            Base::Tree(TreeBase::Recipe(file)) => {
+                let below = self.add_below(&self.beside(file))?;
+                user = user.or(below);
+            }
+            Base::Tree(_) => {}
+        }
+        self.add_own(recipe)?;
+        Ok(user)
+    }
+
+    /// Returns the place of a file that the topmost recipe names.
+    fn beside(&self, file: &str) -> PathBuf {
+        let recipe = self.files.last().and_then(|path| path.parent());
+        recipe.unwrap_or(Path::new("")).join(file)
+    }
+
+    fn add_debian(&mut self, recipe: &Recipe) {
+        let tree = debian::tree(recipe, self.arch, Path::new(""));
+        let value = json!({
+            "suite": tree.suite,
+            "variant": tree.variant,
+            "packages": tree.packages,
+            "sources": tree.sources,
+            "apt": tree.apt,
+            "dpkg": tree.dpkg,
+            "env": tree.env,
+            "scripts": debian::SCRIPTS,
+        });
+        self.add("base", &value, Action::Debian(Box::new(recipe.clone())));
+        self.add_edits("system", sources::given(debian::files(recipe)));
+    }
+
+    fn add_archive(&mut self, file: BundleFile) -> Result<(), BuildError> {
+        let digest = file.digest(&mut |_| !kiln_host::signal::interrupted());
+        let digest = digest.map_err(BuildError::Bundle)?;
+        self.add("base", &json!({ "archive": digest }), Action::Archive(Box::new(file)));
+        Ok(())
+    }
+
+    /// Adds the steps of the recipe in another file.
+    fn add_below(&mut self, path: &Path) -> Result<Option<String>, BuildError> {
+        let failed = |source| BuildError::io("read", path, source);
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let cycle = self.files.iter().any(|known| real(known) == real(path));
+        if cycle || self.files.len() >= MOST_RECIPES {
+            let mut files = self.files.clone();
+            files.push(path.to_owned());
+            return Err(BuildError::Cycle { files });
+        }
+        let bytes = read::bounded(path, MOST_RECIPE).map_err(failed)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+        let shown = path.display().to_string();
+        let recipe = Recipe::parse(&text, &shown)
+            .map_err(|source| BuildError::Recipe { path: path.to_owned(), source })?;
+        self.files.push(path.to_owned());
+        let user = self.add_recipe(&recipe);
+        self.files.pop();
+        user
+    }
+
+    /// Adds the steps that follow the base.
+    fn add_own(&mut self, recipe: &Recipe) -> Result<(), BuildError> {
+        if let Base::Tree(_) = recipe.base {
+            if !recipe.packages.is_empty() {
+                let names: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
+                self.add("packages", &json!({ "packages": names }), Action::Packages(names));
+            }
+            self.add_edits("system", sources::settings(recipe));
+        }
+        let file = self.files.last().cloned().unwrap_or_default();
+        let edits = sources::files(recipe, file.parent().unwrap_or(Path::new("")))?;
+        self.add_edits("files", edits);
+        self.add_edits("users", sources::users(&recipe.users));
+        for (n, command) in recipe.commands.iter().enumerate() {
+            let name = command.name.clone().unwrap_or_else(|| format!("command {}", n + 1));
+            let (run, network) = (command.run.clone(), command.network);
+            let value = json!({ "run": run, "network": network });
+            self.add(name, &value, Action::Command { run, network });
+        }
+        self.add_edits("units", sources::units(&recipe.units));
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn digest_of(more: &str) -> Digest {
+    fn recipe(more: &str) -> Recipe {
         let text = format!("kiln: 1\nname: d\nbase: {{debian: bookworm}}\n{more}");
-        let recipe = Recipe::parse(&text, "r").unwrap_or_else(|e| panic!("{e}"));
-        Plan::of(&recipe).unwrap().digest
+        Recipe::parse(&text, "r").unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn plan(recipe: &Recipe) -> Plan<'_> {
+        let places = Places { recipe: Path::new("r.yaml"), bundles: Path::new("/none") };
+        Plan::of(recipe, places).unwrap()
+    }
+
+    fn digest_of(more: &str) -> Digest {
+        plan(&recipe(more)).digest
     }
 
     #[test]
@@ -71,6 +266,8 @@ mod tests {
         let native = Arch::native().unwrap();
         assert_eq!(digest_of(""), digest_of(&format!("user: debian\narch: {native}\n")));
         assert_eq!(digest_of(""), digest_of("disk: {size: 2048M}\n# a comment\n"));
+        let with = digest_of("parameters: {p: nginx}\npackages: ['${p}']\n");
+        assert_eq!(with, digest_of("packages: [nginx]\n"));
     }
 
     #[test]
@@ -80,6 +277,8 @@ mod tests {
             "packages: [nginx]\n",
             "user: ops\n",
             "disk: {size: 3GiB}\n",
+            "disk: {swap: 1GiB}\n",
+            "disk: {label: other}\n",
             "memory: 1GiB\n",
             "hostname: h\n",
             "locale: de_DE.UTF-8\n",
@@ -88,6 +287,12 @@ mod tests {
             "files: [{path: /x, content: a}]\n",
             "files: [{path: /x, content: b}]\n",
             "files: [{path: /x, content: b, mode: 0600}]\n",
+            "files: [{path: /x, content: b, owner: games}]\n",
+            "users: [{name: a}]\n",
+            "commands: [a]\n",
+            "commands: [{run: a, network: true}]\n",
+            "units: {enable: [a]}\n",
+            "units: {mask: [a]}\n",
         ];
         let mut digests: Vec<_> = others.iter().map(|more| digest_of(more)).collect();
         digests.sort_unstable();
@@ -96,10 +301,26 @@ mod tests {
     }
 
     #[test]
+    fn a_change_changes_its_step_and_those_after_it() {
+        let before = recipe("files: [{path: /x, content: a}]\ncommands: [one, two]\n");
+        let after = recipe("files: [{path: /x, content: a}]\ncommands: [one, three]\n");
+        let (before, after) = (plan(&before), plan(&after));
+        let names: Vec<_> = before.steps.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(names, ["base", "system", "files", "command 1", "command 2"]);
+        let same = before.steps.iter().zip(&after.steps).take_while(|(a, b)| a.digest == b.digest);
+        assert_eq!(same.count(), 4);
+        // The disk is no part of the tree.
+        let larger = recipe("disk: {size: 5GiB}\n");
+        let small = recipe("");
+        assert_eq!(plan(&small).steps[1].digest, plan(&larger).steps[1].digest);
+    }
+
+    #[test]
     fn another_architecture_is_refused() {
         let other = Arch::ALL.iter().find(|arch| Some(**arch) != Arch::native()).unwrap();
-        let text = format!("kiln: 1\nname: d\nbase: {{debian: bookworm}}\narch: {other}\n");
-        let error = Plan::of(&Recipe::parse(&text, "r").unwrap()).unwrap_err();
+        let recipe = recipe(&format!("arch: {other}\n"));
+        let places = Places { recipe: Path::new("r.yaml"), bundles: Path::new("/none") };
+        let error = Plan::of(&recipe, places).unwrap_err();
         let host = Arch::native().unwrap();
         assert_eq!(
             error.to_string(),

@@ -264,7 +264,7 @@ fn seed(key: &Digest) -> [u8; 16] {
 }
 
 /// Returns the account that a distribution's own cloud images have.
-fn user_of(os: &str) -> &str {
+pub(crate) fn user_of(os: &str) -> &str {
     const KNOWN: &[&str] =
         &["debian", "ubuntu", "fedora", "centos", "almalinux", "rocky", "arch", "alpine"];
     match os {

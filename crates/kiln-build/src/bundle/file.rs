@@ -121,7 +121,7 @@ impl BundleFile {
 
     /// Returns its archive, decompressed. Read to its end it fails if the digest is not that of
     /// the manifest. Reading, hashing and decompressing are done by threads of their own.
-    pub(super) fn archive(&self) -> Result<Decompressed, BundleError> {
+    pub(crate) fn archive(&self) -> Result<Decompressed, BundleError> {
         let failed = |source| BundleError::io("read", &self.path, source);
         let file = File::open(&self.path).map_err(failed)?;
         let stream = match &self.manifest {

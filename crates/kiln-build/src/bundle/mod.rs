@@ -21,6 +21,7 @@ mod pack;
 mod remote;
 mod shelf;
 
+pub(crate) use assemble::user_of;
 pub use assemble::{Assembly, Disk, InStore};
 pub use error::BundleError;
 pub use file::{BundleFile, is_bundle};

@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use kiln_guest::backend::folder::FolderTree;
 use kiln_guest::ops::{self, EditContext, Network, Plan};
-use kiln_guest::system::accounts;
+use kiln_guest::system::packages::Manager;
+use kiln_guest::system::{Known, accounts};
 use kiln_guest::transfer::tar_out_without;
 use kiln_guest::tree::{
     Attrs, Change, GuestPath, Kind, New, Time, Tree, TreeError, inherited, make_dirs,
@@ -32,6 +33,7 @@ pub const JOBS: &[Job] = &[
     Job { name: "tar", run: tar },
     Job { name: "edit", run: edit },
     Job { name: "read", run: read },
+    Job { name: "manager", run: manager },
 ];
 
 /// A change of a tree that needs no program of it.
@@ -187,6 +189,14 @@ fn read(request: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
             Ok(answer)
         }
     }
+}
+
+/// Answers with the word for the tree's package manager, or with nothing.
+fn manager(_: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
+    let mut tree = FolderTree::default();
+    let known = Known::of(&mut tree).map_err(|e| told(&e))?;
+    let manager = Manager::of(&mut tree, &known).map_err(|e| told(&e))?;
+    Ok(manager.map_or("", Manager::word).into())
 }
 
 #[derive(Deserialize)]

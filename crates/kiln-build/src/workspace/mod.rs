@@ -352,6 +352,32 @@ impl<'a> Workspace<'a> {
         Ok(layer)
     }
 
+    /// Lays a layer on top, which is there already. Changes that were not kept are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Space`].
+    pub fn push(&mut self, layer: Layer) -> Result<(), WorkspaceError> {
+        if self.used {
+            remove_left(&self.cache.sandbox().exec, self.scratch())?;
+            self.used = false;
+        }
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    /// Returns the word for the tree's package manager: `apt`; `None` if it has none that is
+    /// known.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Space`].
+    pub fn package_manager(&mut self) -> Result<Option<String>, WorkspaceError> {
+        let answer = self.asked("manager", &serde_json::Value::Null)?;
+        let word = String::from_utf8_lossy(&answer).into_owned();
+        Ok(Some(word).filter(|word| !word.is_empty()))
+    }
+
     /// Returns the layers, the lowest first.
     #[must_use]
     pub fn layers(&self) -> &[Layer] {

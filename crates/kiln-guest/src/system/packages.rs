@@ -80,6 +80,12 @@ impl Manager {
         Ok(first.filter(|f| found.contains(f)).or(found.first().copied()))
     }
 
+    /// Returns the one that a word stands for.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        MANAGERS.iter().find(|(_, known, _)| *known == word).map(|(manager, ..)| *manager)
+    }
+
     /// Returns the word that stands for it.
     #[must_use]
     pub fn word(self) -> &'static str {

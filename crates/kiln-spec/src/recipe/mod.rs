@@ -4,23 +4,25 @@
 //! The file is YAML; its first line is `kiln: 1`. Two shapes: `RecipeFile` is the file as it is
 //! written, with the places of its values; [`Recipe`] is checked, with every default filled in.
 //!
-//! **Invariant:** no text of a [`Recipe`] holds a control character except a file's content, and
-//! none could be taken for an option, so each may stand as one argument of a program.
-
-use std::collections::BTreeSet;
+//! **Invariant:** no text of a [`Recipe`] holds a control character except a file's content and
+//! a command, and none could be taken for an option, so each may stand as one argument of a program.
 
 use serde::{Deserialize, Serialize};
-use serde_saphyr::Spanned;
 
-use crate::size::SizeError;
 use crate::yaml::{self, YamlError};
 use crate::{Arch, Bytes, MachineName};
 
+mod file;
+mod parameters;
+mod parts;
 mod words;
 
+use file::RecipeFile;
+pub use parameters::{Parameters, replace};
+pub use parts::{Command, FileEntry, FileSource, Units, User};
 pub use words::{
-    FileMode, GuestPath, ImageName, KernelWords, Locale, PackageName, Timezone, Url, UserName,
-    WordError,
+    FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName,
+    SourcePath, SshKey, Timezone, UnitName, Url, UserName, WordError,
 };
 
 /// Why a recipe cannot be read.
@@ -44,25 +46,60 @@ pub struct Recipe {
     pub packages: Vec<PackageName>,
     /// The disk.
     pub disk: Disk,
-    /// The account that cloud-init makes.
-    pub user: UserName,
+    /// The account that one logs in to; a Debian's is made by cloud-init.
+    pub user: Option<UserName>,
     /// The least memory of a machine made from the image.
     pub memory: Bytes,
     /// Files that are put into the image, in the order of the recipe.
     pub files: Vec<FileEntry>,
     /// The host name until cloud-init sets another.
-    pub hostname: MachineName,
+    pub hostname: Option<MachineName>,
     /// The language: `LANG`.
-    pub locale: Locale,
+    pub locale: Option<Locale>,
     /// The time zone, by its name in the tz database.
-    pub timezone: Timezone,
+    pub timezone: Option<Timezone>,
     /// Words added to the kernel's command line.
     pub kernel_cmdline: Option<KernelWords>,
+    /// Accounts, made after the files are there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<User>,
+    /// Lines for the tree's shell, run when all else is there, in the order of the recipe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Command>,
+    /// Units that are switched on or off, last of all.
+    #[serde(skip_serializing_if = "Units::is_empty")]
+    pub units: Units,
+    /// The values of the parameters, for templates: all else has them already.
+    #[serde(skip)]
+    pub parameters: Parameters,
 }
 
-/// What an image is made from: a release of Debian.
+/// What an image is made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Base {
+#[serde(untagged)]
+pub enum Base {
+    /// A release of Debian.
+    Debian(DebianBase),
+    /// Something that has a tree.
+    Tree(TreeBase),
+}
+
+/// What has a tree already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TreeBase {
+    /// A tar archive, compressed or not: a file, from the recipe's folder if it is no absolute path.
+    Tar(String),
+    /// A bundle: its name, or a file.
+    Bundle(String),
+    /// Another recipe: a file, from this one's folder.
+    Recipe(String),
+}
+
+/// A release of Debian, and where its packages are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DebianBase {
     /// The release.
     pub debian: Debian,
     /// Where its packages are.
@@ -153,31 +190,39 @@ impl Variant {
 }
 
 /// The disk of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Disk {
     /// How large it is; a machine's may be larger.
     pub size: Bytes,
     /// How much of it is the EFI system partition.
     pub esp: Bytes,
+    /// How much of it is swap space, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Bytes>,
+    /// The label of the root file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// Its partition table.
+    #[serde(skip_serializing_if = "Table::is_gpt")]
+    pub table: Table,
 }
 
-/// A file that is put into an image; root owns it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileEntry {
-    /// Where.
-    pub path: GuestPath,
-    /// What it holds.
-    pub content: String,
-    /// Its permissions.
-    pub mode: FileMode,
+/// The kind of a disk's partition table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// A GUID partition table.
+    #[default]
+    Gpt,
+    /// The old kind, for disks of up to 2 TiB.
+    Mbr,
 }
 
-/// The least disk: what the packages of every image and their updates need.
-const LEAST_DISK: Bytes = Bytes::from_gib(1);
-/// The least EFI system partition: FAT32 needs 65,525 clusters (of 512 bytes).
-const LEAST_ESP: Bytes = Bytes::from_mib(34);
-/// The least memory that a kernel with its initramfs starts in.
-const LEAST_MEMORY: Bytes = Bytes::from_mib(256);
+impl Table {
+    fn is_gpt(&self) -> bool {
+        *self == Self::Gpt
+    }
+}
 
 impl Recipe {
     /// Reads a recipe. `file` is how errors call it.
@@ -186,12 +231,23 @@ impl Recipe {
     ///
     /// [`RecipeError`], with the place in the file.
     pub fn parse(text: &str, file: &str) -> Result<Self, RecipeError> {
+        Self::parse_with(text, file, &Parameters::new())
+    }
+
+    /// Reads a recipe with these values in place of the defaults of its parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`], with the place in the file; also for a parameter that it does not have,
+    /// for one that has no value, and for a value that could change what the file says.
+    pub fn parse_with(text: &str, file: &str, given: &Parameters) -> Result<Self, RecipeError> {
+        let parameters = parameters::read(text, file, given)?;
+        let text = &replace(text, &parameters);
         let read: RecipeFile = yaml::from_str(text, file)?;
-        let fail = |at, message| Err(yaml::error_at(text, file, at, message));
         if let Err((at, message)) = read.check() {
-            return fail(at, message);
+            return Err(yaml::error_at(text, file, at, message));
         }
-        Ok(read.into_recipe())
+        Ok(Self { parameters, ..read.into_recipe() })
     }
 
     /// Returns the recipe as JSON, with every default filled in: the same text for all ways to
@@ -205,176 +261,4 @@ impl Recipe {
         let whole = Self { arch: Some(self.arch.unwrap_or(arch)), ..self.clone() };
         serde_json::to_value(whole).expect("a recipe holds texts, numbers and lists of them")
     }
-}
-
-/// The format's number, which is only ever [`FORMAT`].
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-struct Format;
-
-impl TryFrom<u32> for Format {
-    type Error = String;
-
-    fn try_from(number: u32) -> Result<Self, String> {
-        if number == FORMAT {
-            Ok(Self)
-        } else {
-            Err(format!("this kiln reads format {FORMAT}, and the file says {number}"))
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecipeFile {
-    #[serde(rename = "kiln")]
-    _format: Format,
-    name: ImageName,
-    base: BaseFile,
-    arch: Option<Arch>,
-    #[serde(default)]
-    packages: Vec<PackageName>,
-    #[serde(default)]
-    disk: DiskFile,
-    user: Option<UserName>,
-    memory: Option<Spanned<Size>>,
-    #[serde(default)]
-    files: Vec<FileEntryFile>,
-    hostname: Option<MachineName>,
-    locale: Option<Locale>,
-    timezone: Option<Timezone>,
-    kernel_cmdline: Option<KernelWords>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BaseFile {
-    debian: Debian,
-    mirror: Option<Url>,
-    security: Option<Url>,
-    components: Option<Spanned<Vec<Component>>>,
-    #[serde(default)]
-    variant: Variant,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DiskFile {
-    size: Option<Spanned<Size>>,
-    esp: Option<Spanned<Size>>,
-}
-
-/// A size as people write it: with its unit, always.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Size(Bytes);
-
-impl TryFrom<String> for Size {
-    type Error = SizeError;
-
-    fn try_from(text: String) -> Result<Self, SizeError> {
-        text.parse().map(Self)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileEntryFile {
-    path: Spanned<GuestPath>,
-    content: String,
-    #[serde(default)]
-    mode: FileMode,
-}
-
-type Finding = (serde_saphyr::Location, String);
-
-impl RecipeFile {
-    /// Checks what one value alone cannot tell.
-    fn check(&self) -> Result<(), Finding> {
-        let least = |what: &str, value: &Option<Spanned<Size>>, least: Bytes| match value {
-            Some(size) if size.value.0 < least => {
-                Err((size.referenced, format!("{what} needs at least {least}")))
-            }
-            _ => Ok(()),
-        };
-        least("the disk", &self.disk.size, LEAST_DISK)?;
-        least("the EFI system partition", &self.disk.esp, LEAST_ESP)?;
-        least("a machine's memory", &self.memory, LEAST_MEMORY)?;
-        if let Some(esp) = &self.disk.esp {
-            let size = self.disk.size.as_ref().map_or(DEFAULT_DISK, |size| size.value.0);
-            if esp.value.0 > Bytes(size.0 / 2) {
-                return Err((
-                    esp.referenced,
-                    format!("the EFI system partition takes more than half of the disk ({size})"),
-                ));
-            }
-        }
-        if let Some(list) = &self.base.components
-            && list.value.is_empty()
-        {
-            return Err((list.referenced, "a base needs a component: `main`".into()));
-        }
-        let mut seen = BTreeSet::new();
-        for file in &self.files {
-            if !seen.insert(&file.path.value) {
-                let path = &file.path.value;
-                return Err((file.path.referenced, format!("`{path}` is there twice")));
-            }
-        }
-        Ok(())
-    }
-
-    fn into_recipe(self) -> Recipe {
-        let hostname = self.hostname.unwrap_or_else(default_hostname);
-        Recipe {
-            name: self.name,
-            base: self.base.into_base(),
-            arch: self.arch,
-            packages: self.packages,
-            disk: Disk {
-                size: self.disk.size.map_or(DEFAULT_DISK, |size| size.value.0),
-                esp: self.disk.esp.map_or(DEFAULT_ESP, |esp| esp.value.0),
-            },
-            user: self.user.unwrap_or_default(),
-            memory: self.memory.map_or(DEFAULT_MEMORY, |memory| memory.value.0),
-            files: self
-                .files
-                .into_iter()
-                .map(|f| FileEntry { path: f.path.value, content: f.content, mode: f.mode })
-                .collect(),
-            hostname,
-            locale: self.locale.unwrap_or_default(),
-            timezone: self.timezone.unwrap_or_default(),
-            kernel_cmdline: self.kernel_cmdline,
-        }
-    }
-}
-
-impl BaseFile {
-    fn into_base(self) -> Base {
-        let mut components = self.components.map_or(vec![Component::Main], |list| list.value);
-        components.sort_unstable();
-        components.dedup();
-        Base {
-            debian: self.debian,
-            mirror: self.mirror.unwrap_or_else(|| default_url("http://deb.debian.org/debian")),
-            security: self
-                .security
-                .unwrap_or_else(|| default_url("http://deb.debian.org/debian-security")),
-            components,
-            variant: self.variant,
-        }
-    }
-}
-
-const DEFAULT_DISK: Bytes = Bytes::from_gib(2);
-const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
-const DEFAULT_MEMORY: Bytes = Bytes::from_mib(512);
-
-fn default_hostname() -> MachineName {
-    "localhost".parse().expect("it is a host name")
-}
-
-fn default_url(url: &str) -> Url {
-    url.parse().expect("it is an address")
 }

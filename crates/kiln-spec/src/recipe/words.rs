@@ -138,6 +138,89 @@ word! {
 }
 
 word! {
+    /// The name of a group in a machine.
+    GroupName, "group",
+    "at most 32 of a-z, 0-9, `_` and `-`, a letter or `_` first",
+    |word| {
+        word.len() <= 32
+            && shaped(
+                word,
+                |c| c.is_ascii_lowercase() || c == '_',
+                |c| lower_or_digit(c) || "_-".contains(c),
+            )
+    }
+}
+
+word! {
+    /// Whose a file is: a user or group of the tree, by name or number.
+    Owner, "owner",
+    "it is a name of a-z, 0-9, `_`, `.` and `-`, or a number",
+    |word| {
+        word.len() <= 32
+            && shaped(word, |c| lower_or_digit(c) || c == '_', |c| lower_or_digit(c) || "_.-".contains(c))
+    }
+}
+
+impl Owner {
+    /// Returns whether it is root, or root's group.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        matches!(self.as_str(), "root" | "0")
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self("root".into())
+    }
+}
+
+word! {
+    /// A public key of SSH: a line as it stands in authorized_keys.
+    SshKey, "public key of SSH",
+    "it is one line that begins with its kind, like `ssh-ed25519 AAAA… name`",
+    |word| {
+        word.len() <= 16_384
+            && ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| word.starts_with(kind))
+            && word.contains(' ')
+            && !word.chars().any(char::is_control)
+    }
+}
+
+word! {
+    /// A unit of systemd.
+    UnitName, "unit",
+    "it is like `nginx` or `getty@tty1.service`",
+    |word| {
+        word.len() <= 255
+            && shaped(
+                word,
+                |c| c.is_ascii_alphanumeric() || c == '_',
+                |c| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c),
+            )
+    }
+}
+
+word! {
+    /// A file or folder in the recipe's folder, by its path from there.
+    SourcePath, "file of the recipe's folder",
+    "it is a path without `/` at its beginning and without `..`: nothing outside of the folder is taken",
+    |word| {
+        word.len() < 4096
+            && !word.chars().any(char::is_control)
+            && !word.starts_with('/')
+            && word.trim_end_matches('/').split('/').all(|part| !matches!(part, "" | ".."))
+    }
+}
+
+word! {
+    /// The label of a file system.
+    Label, "label",
+    "it is 1 to 16 printable ASCII characters",
+    |word| !word.is_empty() && word.len() <= 16 && word.bytes().all(|b| b.is_ascii_graphic())
+}
+
+word! {
     /// A language of the C library.
     Locale, "locale",
     "it is like `C.UTF-8` or `de_DE.UTF-8`",

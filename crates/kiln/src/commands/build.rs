@@ -3,57 +3,86 @@
 
 use std::time::Duration;
 
-use kiln_build::build::{self, BuildContext, Built, Event};
+use kiln_build::build::{self, BuildContext, BuildError, Built, Event, Force, Places, Plan};
+use kiln_build::workspace::WorkspaceError;
 use kiln_host::read;
 use kiln_spec::recipe::Recipe;
 use serde_json::json;
 
 use crate::args::build::Build;
+use crate::commands::cache;
 use crate::context::{Context, now};
 use crate::error::{Class, Problem, unreadable};
 use crate::ui::{Task, waterfall};
 
 /// The most that is read of a recipe.
 const RECIPE_MOST: u64 = 4 << 20;
+/// How many lines are shown of what a program wrote that failed.
+const LINES: usize = 20;
 /// Width of the waterfall.
 const WIDTH: usize = 80;
 
 /// Builds the image of a recipe, or finds it in the store.
 pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
-    let shown = args.recipe.display().to_string();
-    let what = format!("could not read the recipe `{shown}`");
-    let bytes =
-        read::bounded(&args.recipe, RECIPE_MOST).map_err(|source| unreadable(&what, source))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|source| Problem::new(Class::File, what).because(source))?;
-    let recipe = Recipe::parse(&text, &shown).map_err(|error| {
-        Problem::new(Class::File, format!("`{shown}` is no recipe")).because(error)
-    })?;
+    let recipe = read_recipe(args)?;
+    let bundles = ctx.sub("bundles");
+    let plan = Plan::of(&recipe, Places { recipe: &args.recipe, bundles: &bundles })?;
     if args.dry_run {
-        return dry_run(ctx, &recipe);
+        return dry_run(ctx, &recipe, &plan);
     }
+    let cache = cache::open(ctx)?;
     let store = ctx.store()?;
     let user = ctx.env.user.clone().unwrap_or_default();
     let task = ctx.ui.task(recipe.name.as_str());
     let context = BuildContext {
         host: &ctx.host,
         store: &store,
+        cache: &cache,
         now: now(),
         is_root: ctx.root,
         user: &user,
         kiln_version: env!("CARGO_PKG_VERSION"),
         temp: None,
-        force: args.rebuild,
+        force: match (&args.from, args.rebuild) {
+            (Some(step), _) => Force::From(step.clone()),
+            (None, true) => Force::All,
+            (None, false) => Force::Nothing,
+        },
     };
-    let built = build::build(&recipe, &context, &|event| show(ctx, &task, &event))?;
+    let built = build::build(&plan, &context, &|event| show(ctx, &task, &event));
     drop(task);
-    report(ctx, args, &built);
+    report(ctx, args, &built.map_err(explained)?);
     Ok(0)
+}
+
+fn read_recipe(args: &Build) -> anyhow::Result<Recipe> {
+    let shown = args.recipe.display().to_string();
+    let what = format!("could not read the recipe `{shown}`");
+    let bytes =
+        read::bounded(&args.recipe, RECIPE_MOST).map_err(|source| unreadable(&what, source))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|source| Problem::new(Class::File, what).because(source))?;
+    let given = args.parameters.iter().cloned().collect();
+    let recipe = Recipe::parse_with(&text, &shown, &given).map_err(|error| {
+        Problem::new(Class::File, format!("`{shown}` is no recipe")).because(error)
+    })?;
+    Ok(recipe)
+}
+
+/// A program of the recipe that failed: its last words belong to what is shown.
+fn explained(error: BuildError) -> anyhow::Error {
+    let BuildError::Step { source, .. } = &error else { return error.into() };
+    let WorkspaceError::Failed { tail, .. } = &**source else { return error.into() };
+    let lines: Vec<_> = tail.lines().map(str::to_owned).collect();
+    let last = lines[lines.len().saturating_sub(LINES)..].to_vec();
+    let hint = "the steps before it are kept: the next build goes on from there";
+    Problem::new(Class::Guest, "the build failed").excerpt(last).hint(hint).because(error).into()
 }
 
 fn show(ctx: &Context, task: &Task, event: &Event) {
     match event {
         Event::Stage(stage) => task.phase(&stage.to_string(), ""),
+        Event::Step(step) => task.phase(step, ""),
         Event::Note(text) => ctx.ui.detail(text),
         other => {
             if let Some((stage, detail)) = other.progress() {
@@ -63,11 +92,18 @@ fn show(ctx: &Context, task: &Task, event: &Event) {
     }
 }
 
-fn dry_run(ctx: &Context, recipe: &Recipe) -> anyhow::Result<u8> {
+fn dry_run(ctx: &Context, recipe: &Recipe, plan: &Plan<'_>) -> anyhow::Result<u8> {
     let arch = recipe.arch.or_else(kiln_spec::arch::Arch::native).ok_or_else(|| {
         Problem::new(Class::Host, "kiln knows no images for this machine's processor")
     })?;
-    ctx.ui.result(&json!({ "would_build": recipe.canonical(arch) }));
+    let cache = cache::existing(ctx)?;
+    let mut steps = Vec::new();
+    for step in &plan.steps {
+        let found = cache.as_ref().map_or(Ok(None), |cache| cache.find(&step.digest))?;
+        let cached = found.is_some();
+        steps.push(json!({ "step": step.name, "digest": step.digest, "cached": cached }));
+    }
+    ctx.ui.result(&json!({ "would_build": recipe.canonical(arch), "steps": steps }));
     Ok(0)
 }
 

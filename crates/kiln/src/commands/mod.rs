@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 pub(crate) mod bundle;
+pub(crate) mod cache;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod console;

@@ -32,6 +32,7 @@ pub(crate) fn files() -> Files {
         .file("boot/initrd.img-6.1.0-10-amd64", "initrd")
         .file("usr/lib/shim/shimx64.efi.signed", "shim")
         .file("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "grub")
+        .file("usr/share/zoneinfo/Etc/UTC", "TZif2")
         .file("srv/old", "old\n")
         .file("srv/keep/a", "a\n");
     for name in [

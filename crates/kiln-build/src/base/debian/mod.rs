@@ -12,7 +12,7 @@ use std::path::Path;
 
 use kiln_host::tools::mmdebstrap::Tree;
 use kiln_spec::Arch;
-use kiln_spec::recipe::{Base, Component, Recipe};
+use kiln_spec::recipe::{Base, Component, Debian, DebianBase, Locale, Recipe, Variant};
 
 use super::GuestFile;
 
@@ -87,10 +87,13 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Returns the tree of packages that `recipe` asks for. [`SCRIPTS`] lie in the folder `scripts`.
 #[must_use]
 pub fn tree(recipe: &Recipe, arch: Arch, scripts: &Path) -> Tree {
+    let base = base_of(recipe);
+    let locale = locale(recipe);
+    let timezone = recipe.timezone.as_ref().map_or("Etc/UTC", |zone| zone.as_str());
     let mut packages: Vec<String> =
         packages_of(arch).iter().chain(PACKAGES).map(|&name| name.to_owned()).collect();
     packages.extend(recipe.packages.iter().map(ToString::to_string));
-    let english = recipe.locale.as_str() == "C.UTF-8";
+    let english = locale == "C.UTF-8";
     let mut dpkg = vec![
         "path-exclude=/usr/share/man/*".to_owned(),
         "path-exclude=/usr/share/doc/*".to_owned(),
@@ -102,10 +105,10 @@ pub fn tree(recipe: &Recipe, arch: Arch, scripts: &Path) -> Tree {
     }
     let own: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
     Tree {
-        suite: recipe.base.debian.codename().to_owned(),
-        variant: recipe.base.variant.as_str().to_owned(),
+        suite: base.map_or(Debian::Bookworm, |base| base.debian).codename().to_owned(),
+        variant: base.map_or(Variant::default(), |base| base.variant).as_str().to_owned(),
         packages,
-        sources: sources(&recipe.base),
+        sources: base.map(sources).unwrap_or_default(),
         apt: vec!["Acquire::Languages \"none\"".into()],
         dpkg,
         checks: vec![scripts.join(PREPARE.0)],
@@ -114,15 +117,26 @@ pub fn tree(recipe: &Recipe, arch: Arch, scripts: &Path) -> Tree {
             // The kernel's package makes no initramfs: FINISH makes one, when all is there.
             ("INITRD".into(), "No".into()),
             ("KILN_PACKAGES".into(), own.join(" ")),
-            ("KILN_TIMEZONE".into(), recipe.timezone.to_string()),
-            ("KILN_LOCALE".into(), recipe.locale.to_string()),
+            ("KILN_TIMEZONE".into(), timezone.to_owned()),
+            ("KILN_LOCALE".into(), locale.to_owned()),
         ],
         epoch: EPOCH,
     }
 }
 
+fn base_of(recipe: &Recipe) -> Option<&DebianBase> {
+    match &recipe.base {
+        Base::Debian(base) => Some(base),
+        Base::Tree(_) => None,
+    }
+}
+
+fn locale(recipe: &Recipe) -> &str {
+    recipe.locale.as_ref().map_or("C.UTF-8", Locale::as_str)
+}
+
 /// The lines of sources.list(5): release, updates, security.
-fn sources(base: &Base) -> Vec<String> {
+fn sources(base: &DebianBase) -> Vec<String> {
     let suite = base.debian.codename();
     let components: Vec<_> = base.components.iter().map(|c: &Component| c.as_str()).collect();
     let components = components.join(" ");
@@ -134,27 +148,22 @@ fn sources(base: &Base) -> Vec<String> {
     ]
 }
 
-/// Returns the files that go into the tree: Kiln's, then the recipe's, which win.
+/// Returns Kiln's own files, which go into the tree before the recipe's.
 #[must_use]
 pub fn files(recipe: &Recipe) -> Vec<GuestFile> {
     let file = |path: &str, content: String| GuestFile { path: path.into(), mode: 0o644, content };
-    let mut files = vec![
-        file("/etc/hostname", format!("{}\n", recipe.hostname)),
+    let hostname = recipe.hostname.as_ref().map_or("localhost", |name| name.as_str());
+    let sources = base_of(recipe).map(sources).unwrap_or_default();
+    vec![
+        file("/etc/hostname", format!("{hostname}\n")),
         file("/etc/hosts", HOSTS.into()),
-        file("/etc/apt/sources.list", sources(&recipe.base).join("\n") + "\n"),
+        file("/etc/apt/sources.list", sources.join("\n") + "\n"),
         file("/etc/cloud/cloud.cfg.d/90_kiln.cfg", cloud_config(recipe)),
         file(
             "/etc/systemd/system/systemd-networkd-wait-online.service.d/10-kiln.conf",
             WAIT_ONLINE.into(),
         ),
-    ];
-    files.retain(|file| recipe.files.iter().all(|own| own.path.as_str() != file.path));
-    files.extend(recipe.files.iter().map(|own| GuestFile {
-        path: own.path.to_string(),
-        mode: own.mode.0,
-        content: own.content.clone(),
-    }));
-    files
+    ]
 }
 
 const HOSTS: &str = "\
@@ -189,8 +198,8 @@ system_info:
   default_user: {{name: \"{user}\"}}
   network: {{renderers: [networkd]}}
 ",
-        locale = recipe.locale,
-        user = recipe.user,
+        locale = locale(recipe),
+        user = recipe.user.as_ref().map_or("debian", |user| user.as_str()),
     )
 }
 
@@ -230,14 +239,6 @@ mod tests {
                  http://deb.debian.org/debian-security bookworm-security main",
             ]
         );
-    }
-
-    #[test]
-    fn a_recipes_file_wins() {
-        let recipe = recipe("files: [{path: /etc/hosts, content: mine, mode: 0600}]\n");
-        let hosts: Vec<_> = files(&recipe).into_iter().filter(|f| f.path == "/etc/hosts").collect();
-        let mine = GuestFile { path: "/etc/hosts".into(), mode: 0o600, content: "mine".into() };
-        assert_eq!(hosts, [mine]);
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn stage_of(line: &str) -> Option<Stage> {
         ("I: installing remaining packages", Stage::Install),
         ("I: running --customize-hook", Stage::Finish),
         ("update-initramfs: Generating", Stage::Initramfs),
-        ("I: creating tarball", Stage::Disk),
+        ("I: creating tarball", Stage::Unpack),
     ];
     known.into_iter().find(|(start, _)| line.starts_with(start)).map(|(_, stage)| stage)
 }
@@ -266,7 +266,7 @@ I: creating tarball...
                 "install: 3/3 libexpat1",
                 "= finish",
                 "= initramfs",
-                "= disk",
+                "= archive",
             ]
         );
         assert_eq!(watch.packages(), 3);

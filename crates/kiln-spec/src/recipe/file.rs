@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A recipe as it is written, with the places of its values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_saphyr::Spanned;
+
+use super::{
+    Base, Command, Component, Debian, DebianBase, Disk, FORMAT, FileEntry, FileMode, FileSource,
+    GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName, Parameters, Recipe,
+    SourcePath, Table, Timezone, TreeBase, Units, Url, User, UserName, Variant,
+};
+use crate::size::SizeError;
+use crate::{Arch, Bytes, MachineName};
+
+/// The least disk: what the packages of every image and their updates need.
+const LEAST_DISK: Bytes = Bytes::from_gib(1);
+/// The least EFI system partition: FAT32 needs 65,525 clusters (of 512 bytes).
+const LEAST_ESP: Bytes = Bytes::from_mib(34);
+/// The least memory that a kernel with its initramfs starts in.
+const LEAST_MEMORY: Bytes = Bytes::from_mib(256);
+
+/// The format's number, which is only ever [`FORMAT`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+struct Format;
+
+impl TryFrom<u32> for Format {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number == FORMAT {
+            Ok(Self)
+        } else {
+            Err(format!("this kiln reads format {FORMAT}, and the file says {number}"))
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecipeFile {
+    #[serde(rename = "kiln")]
+    _format: Format,
+    /// Read before all else: see `parameters`.
+    #[serde(rename = "parameters", default)]
+    _parameters: BTreeMap<String, IgnoredAny>,
+    name: ImageName,
+    base: Spanned<BaseFile>,
+    arch: Option<Arch>,
+    #[serde(default)]
+    packages: Vec<PackageName>,
+    #[serde(default)]
+    disk: DiskFile,
+    user: Option<Spanned<UserName>>,
+    memory: Option<Spanned<Size>>,
+    #[serde(default)]
+    files: Vec<FileEntryFile>,
+    hostname: Option<MachineName>,
+    locale: Option<Spanned<Locale>>,
+    timezone: Option<Timezone>,
+    kernel_cmdline: Option<KernelWords>,
+    #[serde(default)]
+    users: Vec<Spanned<User>>,
+    #[serde(default)]
+    commands: Vec<Spanned<Command>>,
+    #[serde(default)]
+    units: Units,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BaseFile {
+    debian: Option<Debian>,
+    tar: Option<String>,
+    bundle: Option<String>,
+    recipe: Option<String>,
+    mirror: Option<Spanned<Url>>,
+    security: Option<Spanned<Url>>,
+    components: Option<Spanned<Vec<Component>>>,
+    variant: Option<Spanned<Variant>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiskFile {
+    size: Option<Spanned<Size>>,
+    esp: Option<Spanned<Size>>,
+    swap: Option<Spanned<Size>>,
+    label: Option<Label>,
+    #[serde(default)]
+    table: Table,
+}
+
+/// A size as people write it: with its unit, always.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Size(Bytes);
+
+impl TryFrom<String> for Size {
+    type Error = SizeError;
+
+    fn try_from(text: String) -> Result<Self, SizeError> {
+        text.parse().map(Self)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileEntryFile {
+    path: Spanned<GuestPath>,
+    content: Option<String>,
+    source: Option<SourcePath>,
+    #[serde(default)]
+    template: bool,
+    mode: Option<FileMode>,
+    #[serde(default)]
+    owner: Owner,
+    #[serde(default)]
+    group: Owner,
+}
+
+type Finding = (serde_saphyr::Location, String);
+
+impl RecipeFile {
+    /// Checks what one value alone cannot tell.
+    pub(super) fn check(&self) -> Result<(), Finding> {
+        let least = |what: &str, value: &Option<Spanned<Size>>, least: Bytes| match value {
+            Some(size) if size.value.0 < least => {
+                Err((size.referenced, format!("{what} needs at least {least}")))
+            }
+            _ => Ok(()),
+        };
+        least("the disk", &self.disk.size, LEAST_DISK)?;
+        least("the EFI system partition", &self.disk.esp, LEAST_ESP)?;
+        least("a machine's memory", &self.memory, LEAST_MEMORY)?;
+        least("swap space", &self.disk.swap, Bytes::from_mib(1))?;
+        if let Some(esp) = &self.disk.esp {
+            let size = self.disk.size.as_ref().map_or(DEFAULT_DISK, |size| size.value.0);
+            if esp.value.0 > Bytes(size.0 / 2) {
+                return Err((
+                    esp.referenced,
+                    format!("the EFI system partition takes more than half of the disk ({size})"),
+                ));
+            }
+        }
+        self.check_base()?;
+        let mut seen = BTreeSet::new();
+        for file in &self.files {
+            let wrong = |message: String| Err((file.path.referenced, message));
+            let path = &file.path.value;
+            if !seen.insert(path) {
+                return wrong(format!("`{path}` is there twice"));
+            }
+            match (&file.content, &file.source) {
+                (None, None) => {
+                    return wrong(format!("`{path}` needs the key `content` or `source`"));
+                }
+                (Some(_), Some(_)) => {
+                    return wrong(format!("`{path}` has both `content` and `source`"));
+                }
+                (Some(_), None) if file.template => {
+                    let why = "parameters are replaced in `content` anyway";
+                    return wrong(format!("`{path}` cannot be a template: {why}"));
+                }
+                _ => {}
+            }
+        }
+        let mut names = BTreeSet::new();
+        for user in &self.users {
+            let name = &user.value.name;
+            if !names.insert(name) {
+                return Err((user.referenced, format!("the user `{name}` is there twice")));
+            }
+        }
+        match self.commands.iter().find(|command| command.value.run.trim().is_empty()) {
+            Some(empty) => Err((empty.referenced, "there is nothing to run".into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that the base is one thing, and has only keys that go with it.
+    fn check_base(&self) -> Result<(), Finding> {
+        let BaseFile { debian, tar, bundle, recipe, mirror, security, components, variant } =
+            &self.base.value;
+        let kinds = [debian.is_some(), tar.is_some(), bundle.is_some(), recipe.is_some()];
+        if kinds.into_iter().filter(|is| *is).count() != 1 {
+            let message = "a base is one of `debian`, `tar`, `bundle` and `recipe`";
+            return Err((self.base.referenced, message.into()));
+        }
+        if debian.is_some() {
+            return match components {
+                Some(list) if list.value.is_empty() => {
+                    Err((list.referenced, "a base needs a component: `main`".into()))
+                }
+                _ => Ok(()),
+            };
+        }
+        let places = [
+            ("mirror", mirror.as_ref().map(|key| key.referenced)),
+            ("security", security.as_ref().map(|key| key.referenced)),
+            ("components", components.as_ref().map(|key| key.referenced)),
+            ("variant", variant.as_ref().map(|key| key.referenced)),
+            ("locale", self.locale.as_ref().map(|key| key.referenced)),
+        ];
+        if let (Some(_), Some(user)) = (recipe, &self.user) {
+            return Err((user.referenced, "`user` is that of the recipe below".into()));
+        }
+        match places.into_iter().find_map(|(key, at)| Some((key, at?))) {
+            Some((key, at)) => Err((at, format!("only the base `debian` goes with `{key}`"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn into_recipe(self) -> Recipe {
+        let base = self.base.value.into_base();
+        let is_debian = matches!(base, Base::Debian(_));
+        let size = if is_debian { DEFAULT_DISK } else { DEFAULT_TREE_DISK };
+        Recipe {
+            name: self.name,
+            base,
+            arch: self.arch,
+            packages: self.packages,
+            disk: Disk {
+                size: self.disk.size.map_or(size, |size| size.value.0),
+                esp: self.disk.esp.map_or(DEFAULT_ESP, |esp| esp.value.0),
+                swap: self.disk.swap.map(|swap| swap.value.0),
+                label: self.disk.label,
+                table: self.disk.table,
+            },
+            user: self.user.map(|user| user.value).or_else(|| is_debian.then(UserName::default)),
+            memory: self.memory.map_or(DEFAULT_MEMORY, |memory| memory.value.0),
+            files: self.files.into_iter().map(FileEntryFile::into_entry).collect(),
+            hostname: self.hostname.or_else(|| is_debian.then(default_hostname)),
+            locale: self.locale.map(|key| key.value).or_else(|| is_debian.then(Locale::default)),
+            timezone: self.timezone.or_else(|| is_debian.then(Timezone::default)),
+            kernel_cmdline: self.kernel_cmdline,
+            users: self.users.into_iter().map(|user| user.value).collect(),
+            commands: self.commands.into_iter().map(|command| command.value).collect(),
+            units: self.units,
+            parameters: Parameters::new(),
+        }
+    }
+}
+
+impl FileEntryFile {
+    fn into_entry(self) -> FileEntry {
+        let what = match (self.content, self.source.map(String::from)) {
+            (Some(content), _) => FileSource::Content(content),
+            (None, Some(path)) if self.template => FileSource::Template(path),
+            (None, path) => FileSource::Source(path.unwrap_or_default()),
+        };
+        let usual = !matches!(what, FileSource::Source(_));
+        let mode = self.mode.or_else(|| usual.then(FileMode::default));
+        let (path, owner, group) = (self.path.value, self.owner, self.group);
+        FileEntry { path, what, mode, owner, group }
+    }
+}
+
+impl BaseFile {
+    fn into_base(self) -> Base {
+        let Some(debian) = self.debian else {
+            return Base::Tree(match (self.tar, self.bundle) {
+                (Some(tar), _) => TreeBase::Tar(tar),
+                (None, Some(bundle)) => TreeBase::Bundle(bundle),
+                (None, None) => TreeBase::Recipe(self.recipe.unwrap_or_default()),
+            });
+        };
+        let mut components = self.components.map_or(vec![Component::Main], |list| list.value);
+        components.sort_unstable();
+        components.dedup();
+        let url = |given: Option<Spanned<Url>>, usual| {
+            given.map_or_else(|| default_url(usual), |url| url.value)
+        };
+        Base::Debian(DebianBase {
+            debian,
+            mirror: url(self.mirror, "http://deb.debian.org/debian"),
+            security: url(self.security, "http://deb.debian.org/debian-security"),
+            components,
+            variant: self.variant.map_or_else(Variant::default, |variant| variant.value),
+        })
+    }
+}
+
+const DEFAULT_DISK: Bytes = Bytes::from_gib(2);
+/// Sparse: what is not used costs nothing.
+const DEFAULT_TREE_DISK: Bytes = Bytes::from_gib(8);
+const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
+const DEFAULT_MEMORY: Bytes = Bytes::from_mib(512);
+
+fn default_hostname() -> MachineName {
+    "localhost".parse().expect("it is a host name")
+}
+
+fn default_url(url: &str) -> Url {
+    url.parse().expect("it is an address")
+}

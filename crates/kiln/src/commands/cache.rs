@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The layers of builds.
+
+use kiln_build::workspace::{LayerCache, Sandbox};
+use kiln_guest::run::resolvers;
+
+use crate::context::Context;
+use crate::remains;
+
+/// Opens the cache of layers.
+pub(crate) fn open(ctx: &Context) -> anyhow::Result<LayerCache> {
+    let sandbox =
+        Sandbox { exec: remains::exec(), resolvers: resolvers(), proxies: ctx.env.proxies.clone() };
+    Ok(LayerCache::open(&ctx.sub("cache"), sandbox)?)
+}
+
+/// Opens the cache of layers if there is one.
+pub(crate) fn existing(ctx: &Context) -> anyhow::Result<Option<LayerCache>> {
+    if ctx.sub("cache").is_dir() { open(ctx).map(Some) } else { Ok(None) }
+}
