@@ -22,6 +22,9 @@ _kiln() {
             kiln,bundle)
                 cmd="kiln__subcmd__bundle"
                 ;;
+            kiln,cache)
+                cmd="kiln__subcmd__cache"
+                ;;
             kiln,catalog)
                 cmd="kiln__subcmd__catalog"
                 ;;
@@ -130,6 +133,24 @@ _kiln() {
             kiln__subcmd__bundle__subcmd__help,rm)
                 cmd="kiln__subcmd__bundle__subcmd__help__subcmd__rm"
                 ;;
+            kiln__subcmd__cache,gc)
+                cmd="kiln__subcmd__cache__subcmd__gc"
+                ;;
+            kiln__subcmd__cache,help)
+                cmd="kiln__subcmd__cache__subcmd__help"
+                ;;
+            kiln__subcmd__cache,list)
+                cmd="kiln__subcmd__cache__subcmd__list"
+                ;;
+            kiln__subcmd__cache__subcmd__help,gc)
+                cmd="kiln__subcmd__cache__subcmd__help__subcmd__gc"
+                ;;
+            kiln__subcmd__cache__subcmd__help,help)
+                cmd="kiln__subcmd__cache__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__cache__subcmd__help,list)
+                cmd="kiln__subcmd__cache__subcmd__help__subcmd__list"
+                ;;
             kiln__subcmd__catalog,add)
                 cmd="kiln__subcmd__catalog__subcmd__add"
                 ;;
@@ -177,6 +198,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,bundle)
                 cmd="kiln__subcmd__help__subcmd__bundle"
+                ;;
+            kiln__subcmd__help,cache)
+                cmd="kiln__subcmd__help__subcmd__cache"
                 ;;
             kiln__subcmd__help,catalog)
                 cmd="kiln__subcmd__help__subcmd__catalog"
@@ -255,6 +279,12 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__bundle,rm)
                 cmd="kiln__subcmd__help__subcmd__bundle__subcmd__rm"
+                ;;
+            kiln__subcmd__help__subcmd__cache,gc)
+                cmd="kiln__subcmd__help__subcmd__cache__subcmd__gc"
+                ;;
+            kiln__subcmd__help__subcmd__cache,list)
+                cmd="kiln__subcmd__help__subcmd__cache__subcmd__list"
                 ;;
             kiln__subcmd__help__subcmd__catalog,add)
                 cmd="kiln__subcmd__help__subcmd__catalog__subcmd__add"
@@ -458,7 +488,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp build bundle image catalog doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp build cache bundle image catalog doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -870,6 +900,132 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__rm)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list gc help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache__subcmd__gc)
+            opts="-c -q -v -h -V --keep --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache__subcmd__help)
+            opts="list gc help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache__subcmd__help__subcmd__gc)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__cache__subcmd__list)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1316,7 +1472,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch list info start stop restart rm wait logs console ssh exec cp build bundle image catalog doctor completions man help"
+            opts="launch list info start stop restart rm wait logs console ssh exec cp build cache bundle image catalog doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1442,6 +1598,48 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__bundle__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__cache)
+            opts="list gc"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__cache__subcmd__gc)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__cache__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -79,6 +79,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Exec(args) => commands::exec::run(ctx, &args),
         Verb::Cp(args) => commands::cp::run(ctx, &args),
         Verb::Build(args) => commands::build::run(ctx, &args),
+        Verb::Cache(args) => commands::cache::run(ctx, &args),
         Verb::Bundle(args) => commands::bundle::run(ctx, &args),
         Verb::Image(args) => commands::image::run(ctx, &args),
         Verb::Catalog(args) => commands::catalog::run(ctx, &args),

@@ -14,6 +14,7 @@
 //! **Invariant:** a folder in `layers/` is whole, unless the power failed before it was on the
 //! medium: one that is not known to be there is used until the host starts again, and no longer.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -307,6 +308,33 @@ impl LayerCache {
         }
         all.sort_unstable_by(|a, b| a.digest.hex().cmp(b.digest.hex()));
         Ok(all)
+    }
+
+    /// Removes layers until the rest takes no more than `keep`: those that were not used for the
+    /// longest time first, but none that another one stands on, and none that is used. Returns
+    /// what it removed.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Lock`], [`WorkspaceError::Io`].
+    pub fn collect(&self, keep: Bytes) -> Result<Vec<LayerInfo>, WorkspaceError> {
+        let mut left = self.list()?;
+        left.sort_by_key(|layer| layer.used);
+        let mut removed = Vec::new();
+        let mut stuck = HashSet::new();
+        while left.iter().map(|layer| layer.bytes.0).sum::<u64>() > keep.0 {
+            let below: HashSet<_> = left.iter().filter_map(|layer| layer.parent.clone()).collect();
+            let free = |layer: &LayerInfo| {
+                !below.contains(&layer.digest) && !stuck.contains(&layer.digest)
+            };
+            let Some(at) = left.iter().position(free) else { break };
+            if self.remove(&left[at].digest)? {
+                removed.push(left.remove(at));
+            } else {
+                stuck.insert(left[at].digest.clone());
+            }
+        }
+        Ok(removed)
     }
 
     /// Has all layers be on the medium, so that they outlive a failure of the power.

@@ -80,7 +80,9 @@ impl WorkspaceError {
                 "as root: usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 \
                  {user}"
             )),
-            Self::Space { source: SpaceError::NoSpace { .. } } => Some("free some space".into()),
+            Self::Space { source: SpaceError::NoSpace { .. } } => {
+                Some("free some space: `kiln cache gc` removes layers of builds".into())
+            }
             // Of an overlay below an overlay.
             Self::Space { source: SpaceError::System { source, .. } }
                 if source.kind() == io::ErrorKind::InvalidInput =>

@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 pub(crate) mod bundle;
+pub(crate) mod cache;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod console;
@@ -77,6 +78,8 @@ pub(crate) enum Verb {
     Exec(exec::Exec),
     Cp(cp::Cp),
     Build(build::Build),
+    #[command(subcommand)]
+    Cache(cache::Cache),
     #[command(subcommand)]
     Bundle(bundle::Bundle),
     #[command(subcommand)]

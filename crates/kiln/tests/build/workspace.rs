@@ -241,6 +241,43 @@ fn edits_need_no_program_of_the_tree() {
     assert_eq!(text, "the tree has no user `nobody-such`");
 }
 
+#[test]
+fn what_was_not_used_for_the_longest_time_goes_first() {
+    let Some(lab) = Lab::new() else { return };
+    let cache = lab.cache();
+    let add = |below: &[Layer], digit| {
+        let Ok(Err(claim)) = cache.find_or_claim(&digest(digit), &mut || ()) else { panic!() };
+        let mut workspace = Workspace::open(&cache, below).unwrap();
+        let content = Content(vec![1; 1 << 20]);
+        let owned = Owned::by_root(0o644);
+        workspace.edit(&[Edit::File { path: "/f".into(), content, owned }], 0).unwrap();
+        workspace.keep(claim, &digit.to_string()).unwrap()
+    };
+    let base = base(&lab, &cache);
+    let one = add(std::slice::from_ref(&base), '1');
+    let two = add(&[base.clone(), one.clone()], '2');
+    let three = add(std::slice::from_ref(&base), '3');
+    for (seconds, digit) in [(4, '0'), (1, '1'), (3, '2'), (2, '3')] {
+        let used = lab.path("cache/layers").join(digest(digit).hex()).join("used");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        File::options().write(true).open(used).unwrap().set_modified(time).unwrap();
+    }
+    let names = |keep: u64| -> Vec<String> {
+        let removed = cache.collect(kiln_spec::Bytes(keep)).unwrap();
+        removed.into_iter().map(|layer| layer.name).collect()
+    };
+    assert_eq!(names(u64::MAX), [""; 0]);
+    // All are used.
+    assert_eq!(names(0), [""; 0]);
+    drop((one, two, three));
+    let all: u64 = cache.list().unwrap().iter().map(|layer| layer.bytes.0).sum();
+    // One is the oldest, but two stands on it.
+    assert_eq!(names(all - 1), ["3"]);
+    assert_eq!(names(0), ["2", "1"]);
+    drop(base);
+    assert_eq!(names(0), ["base"]);
+}
+
 /// A stream that fails after a while.
 struct Broken(usize);
 

@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The layers of builds.
+//! `kiln cache`: one file a verb.
+
+mod gc;
+mod list;
 
 use kiln_build::workspace::{LayerCache, Sandbox};
 use kiln_guest::run::resolvers;
 
+use crate::args::cache::Cache;
 use crate::context::Context;
 use crate::remains;
+
+/// Runs a verb; returns the exit code.
+pub(crate) fn run(ctx: &Context, args: &Cache) -> anyhow::Result<u8> {
+    match args {
+        Cache::List(_) => list::run(ctx),
+        Cache::Gc(args) => gc::run(ctx, args),
+    }
+}
 
 /// Opens the cache of layers.
 pub(crate) fn open(ctx: &Context) -> anyhow::Result<LayerCache> {
