@@ -478,7 +478,6 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         | BuildError::NoManager
         | BuildError::NoLocale { .. } => Class::File,
         BuildError::NoStep { .. } => Class::Usage,
-        // What failed is next in the chain, and knows its class.
         BuildError::Bundle(_)
         | BuildError::Workspace(_)
         | BuildError::Step { .. }
@@ -495,9 +494,9 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
 fn of_workspace(error: &WorkspaceError) -> Option<Class> {
     match error {
         WorkspaceError::Failed { .. } => Some(Class::Guest),
-        WorkspaceError::Source { .. } => Some(Class::File),
-        // What Kiln itself did in the tree: the tree is the user's.
-        WorkspaceError::Space { source: SpaceError::Job { .. } } => Some(Class::File),
+        // A job is what Kiln itself did in the tree: the tree is the user's.
+        WorkspaceError::Source { .. }
+        | WorkspaceError::Space { source: SpaceError::Job { .. } } => Some(Class::File),
         WorkspaceError::Space { .. } | WorkspaceError::Scratch(_) => Some(Class::Host),
         _ => None,
     }

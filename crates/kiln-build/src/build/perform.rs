@@ -25,6 +25,10 @@ const AT_ONCE: usize = 16 << 20;
 /// How many bytes lie between two reports.
 const STEP: u64 = 8 << 20;
 
+/// Logs of the build are none of the machine's, and have the time in them.
+const FORGET: &str = "rm -rf /var/log/dpkg.log /var/log/alternatives.log /var/log/apt/* \
+                      /var/log/dnf* /var/cache/ldconfig/aux-cache\n";
+
 /// What steps are carried out with.
 #[derive(Clone, Copy)]
 pub(super) struct Means<'a> {
@@ -152,7 +156,8 @@ fn packages(
 ) -> Result<Option<Task>, WorkspaceError> {
     let Some(word) = workspace.package_manager()? else { return Ok(None) };
     let Some(manager) = Manager::named(&word) else { return Ok(None) };
-    let mut task = Task::shell("packages", &manager.install(names));
+    let lines = format!("{}{FORGET}", manager.install(names));
+    let mut task = Task::shell("packages", &lines);
     task.network = true;
     task.aside = manager.caches().iter().map(|path| (*path).to_owned()).collect();
     Ok(Some(task))

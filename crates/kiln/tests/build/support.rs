@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use kiln_build::workspace::{LayerCache, Sandbox, Task};
-use kiln_host::namespace::Exec;
+use kiln_host::namespace::{Exec, remove_left};
 use kiln_spec::Digest;
 use kiln_testkit::{Files, need_program, run, variable};
 
@@ -83,6 +83,20 @@ impl Lab {
             proxies: vec![(b"https_proxy".to_vec(), b"http://p".to_vec())],
         };
         LayerCache::open(&self.path("cache"), sandbox).unwrap()
+    }
+}
+
+/// What belongs to the guest's ids only they can remove.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let exec = Exec { program: program().into() };
+        for name in ["cache", "home", "other", "busy"] {
+            let (from, to) = (self.path(name), self.path(&format!("gone-{name}")));
+            let moved = fs::create_dir(&to).and_then(|()| fs::rename(&from, to.join("run")));
+            if moved.is_ok() {
+                remove_left(&exec, &to).unwrap();
+            }
+        }
     }
 }
 
