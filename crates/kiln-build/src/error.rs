@@ -13,6 +13,8 @@ use kiln_spec::{Arch, Bytes, yaml};
 
 use crate::base::debian::Finding;
 use crate::bundle::BundleError;
+use crate::element::ElementError;
+use crate::element::dib::run::RunError;
 use crate::stage::Stage;
 use crate::store::StoreError;
 use crate::workspace::WorkspaceError;
@@ -129,6 +131,12 @@ pub enum BuildError {
         /// Their files, in order.
         files: Vec<PathBuf>,
     },
+    /// An element of the recipe cannot be used.
+    #[error("could not use the recipe's elements")]
+    Element(#[source] ElementError),
+    /// diskimage-builder's elements could not be run.
+    #[error("could not build with diskimage-builder's elements")]
+    Dib(#[source] RunError),
     /// The recipe has no such step.
     #[error("the recipe has no step `{name}`")]
     NoStep {
@@ -201,6 +209,7 @@ impl BuildError {
                 Some("`/usr/share/i18n/SUPPORTED` of Debian lists them".into())
             }
             Self::Store(error) => error.hint(),
+            Self::Element(error) | Self::Dib(RunError::Element(error)) => error.hint(),
             Self::Bundle(error) => error.hint(),
             Self::Workspace(error) => error.hint(),
             Self::Step { source, .. } => source.hint(),

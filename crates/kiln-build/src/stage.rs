@@ -31,6 +31,8 @@ pub enum Stage {
     Packages,
     /// Files, users and units are put in place.
     Edit,
+    /// Elements are applied.
+    Elements,
     /// The recipe's commands run.
     Commands,
     /// The tree is written to a partitioned disk, with its boot loaders.
@@ -54,6 +56,7 @@ impl fmt::Display for Stage {
             Self::Unpack => "archive",
             Self::Packages => "packages",
             Self::Edit => "files",
+            Self::Elements => "elements",
             Self::Commands => "commands",
             Self::Disk => "disk",
             Self::Digest => "digest",

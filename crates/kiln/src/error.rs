@@ -6,12 +6,6 @@
 
 use std::fmt;
 
-use kiln_build::BuildError;
-use kiln_build::bundle::BundleError;
-use kiln_build::catalog::CatalogError;
-use kiln_build::catalog::http::HttpError;
-use kiln_build::workspace::WorkspaceError;
-use kiln_disk::assemble::AssembleError;
 use kiln_disk::check::CheckError;
 use kiln_disk::convert::ConvertError;
 use kiln_disk::format::FormatError;
@@ -27,8 +21,9 @@ use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
-use kiln_host::namespace::SpaceError;
 use kiln_host::scratch::ScratchError;
+
+use crate::build_errors::of_builds;
 
 /// Classes of failure. The numbers are public: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,23 +277,10 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if cause.is::<kiln_build::store::StoreError>() || cause.is::<ScratchError>() {
         return (Some(Class::Host), None);
     }
-    if let Some(error) = cause.downcast_ref::<CatalogError>() {
-        return (of_catalog(error), error.hint());
-    }
-    if let Some(error) = cause.downcast_ref::<BuildError>() {
-        return of_build(error);
-    }
-    let boxed = cause.downcast_ref::<Box<WorkspaceError>>().map(AsRef::as_ref);
-    if let Some(error) = boxed.or_else(|| cause.downcast_ref()) {
-        return (of_workspace(error), error.hint());
-    }
-    if let Some(error) = cause.downcast_ref::<BundleError>() {
-        return (of_bundle(error), error.hint());
-    }
     if let Some(error) = cause.downcast_ref::<std::io::Error>() {
         return of_io(error);
     }
-    (None, None)
+    of_builds(cause)
 }
 
 fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
@@ -464,93 +446,6 @@ fn of_seal(error: &SealError) -> Option<Class> {
     match error {
         SealError::Operation { .. } | SealError::Labels(_) => None,
         _ => Some(Class::Usage),
-    }
-}
-
-fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
-    let class = match error {
-        BuildError::NoPackage { .. }
-        | BuildError::Unmet { .. }
-        | BuildError::NoSuite { .. }
-        | BuildError::NoTimezone { .. }
-        | BuildError::Recipe { .. }
-        | BuildError::Cycle { .. }
-        | BuildError::NoManager
-        | BuildError::NoLocale { .. } => Class::File,
-        BuildError::NoStep { .. } => Class::Usage,
-        BuildError::Bundle(_)
-        | BuildError::Workspace(_)
-        | BuildError::Step { .. }
-        | BuildError::Io { .. } => return (None, error.hint()),
-        BuildError::Arch { .. }
-        | BuildError::UnknownHost
-        | BuildError::NoSubids { .. }
-        | BuildError::NoSpace { .. } => Class::Host,
-        _ => Class::Tool,
-    };
-    (Some(class), error.hint())
-}
-
-fn of_workspace(error: &WorkspaceError) -> Option<Class> {
-    match error {
-        WorkspaceError::Failed { .. } => Some(Class::Guest),
-        // A job is what Kiln itself did in the tree: the tree is the user's.
-        WorkspaceError::Source { .. }
-        | WorkspaceError::Space { source: SpaceError::Job { .. } } => Some(Class::File),
-        WorkspaceError::Space { .. } | WorkspaceError::Scratch(_) => Some(Class::Host),
-        _ => None,
-    }
-}
-
-fn of_bundle(error: &BundleError) -> Option<Class> {
-    match error {
-        BundleError::Exists { .. } | BundleError::NotFound { .. } => Some(Class::Object),
-        BundleError::Http { source: HttpError::Status { status: 404 | 410, .. } } => {
-            Some(Class::Object)
-        }
-        BundleError::Http { .. } | BundleError::NoPut { .. } => Some(Class::Tool),
-        BundleError::Name { .. } | BundleError::NoManifest { .. } => Some(Class::File),
-        BundleError::Address { .. } => Some(Class::Usage),
-        BundleError::Stream { .. }
-        | BundleError::Manifest { .. }
-        | BundleError::Later { .. }
-        | BundleError::Digest { .. } => Some(Class::File),
-        BundleError::Assemble { source, .. } => match source {
-            AssembleError::TooSmall { .. }
-            | AssembleError::BadLayout { .. }
-            | AssembleError::Table { .. } => Some(Class::Usage),
-            // What the host said is next in the chain, and knows its class.
-            AssembleError::Image { .. } | AssembleError::Tool { .. } => None,
-            _ => Some(Class::File),
-        },
-        // What the host said is next in the chain, and knows its class.
-        _ => None,
-    }
-}
-
-fn of_catalog(error: &CatalogError) -> Option<Class> {
-    match error {
-        _ if error.is_no_space() => Some(Class::Host),
-        CatalogError::Syntax { .. }
-        | CatalogError::Stream { .. }
-        | CatalogError::NoTrust { .. }
-        | CatalogError::NoChecksum { .. }
-        | CatalogError::Length { .. }
-        | CatalogError::Content { .. }
-        | CatalogError::Changed { .. }
-        | CatalogError::Unpack { .. }
-        | CatalogError::Image { .. }
-        | CatalogError::Unlike { .. }
-        | CatalogError::Address { .. } => Some(Class::File),
-        CatalogError::Signature { source, .. } if source.is_verdict() => Some(Class::File),
-        CatalogError::NoCatalog { .. }
-        | CatalogError::Exists { .. }
-        | CatalogError::NotOurs { .. }
-        | CatalogError::NotFound { .. } => Some(Class::Object),
-        CatalogError::Name { .. } => Some(Class::Usage),
-        CatalogError::Store(_) => Some(Class::Host),
-        // What the host or a tool said is next in the chain, and knows its class.
-        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `error` | classes, exit codes, hints |
 
 mod args;
+mod build_errors;
 mod commands;
 mod context;
 mod error;
@@ -83,6 +84,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Bundle(args) => commands::bundle::run(ctx, &args),
         Verb::Image(args) => commands::image::run(ctx, &args),
         Verb::Catalog(args) => commands::catalog::run(ctx, &args),
+        Verb::Element(args) => commands::element::run(ctx, &args),
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),
         Verb::Completions(args) => commands::completions::run(ctx, &args),
         Verb::Man(args) => commands::man::run(ctx, &args),

@@ -62,7 +62,7 @@ fn layout(plan: &Plan<'_>, output: &Path) -> Layout {
     if let Some(label) = &disk.label {
         layout.label = label.to_string();
     }
-    if let Some(words) = &plan.recipe.kernel_cmdline {
+    if let Some(words) = &plan.kernel_cmdline {
         layout.cmdline = layout.cmdline.and(words);
     }
     layout.arch = Some(plan.arch);

@@ -13,9 +13,13 @@ use kiln_spec::recipe::{Base, Recipe};
 use kiln_spec::{Arch, Bytes};
 
 use super::plan::{Action, Plan, Step};
+use super::sources;
 use crate::BuildError;
 use crate::base::debian::{self, Watch};
 use crate::bundle::BundleFile;
+use crate::element::ElementError;
+use crate::element::dib::run::RunError;
+use crate::element::native::{Family, Given, Source};
 use crate::scratch::Scratch;
 use crate::stage::{Event, Reporter, Stage};
 use crate::workspace::{Edit, Layer, LayerCache, Task, Workspace, WorkspaceError};
@@ -106,6 +110,23 @@ fn carry_out(
             reporter.tell(Event::Stage(Stage::Edit));
             edit(edits, workspace).map_err(failed)
         }
+        Action::Element(source, given) => {
+            reporter.tell(Event::Stage(Stage::Elements));
+            element(source, given, workspace, &mut on_line).map_err(|error| match error {
+                Applied::Element(source) => BuildError::Element(source),
+                Applied::NoManager => BuildError::NoManager,
+                Applied::Workspace(source) => failed(source),
+            })
+        }
+        Action::Dib(runner, phase) => {
+            reporter.tell(Event::Stage(Stage::Elements));
+            runner.run(*phase, workspace, means.temp, &mut on_line).map_err(|error| match error {
+                RunError::Script { source: WorkspaceError::Interrupted, .. } => {
+                    BuildError::Interrupted
+                }
+                error => BuildError::Dib(error),
+            })
+        }
         Action::Command { run, network } => {
             reporter.tell(Event::Stage(Stage::Commands));
             let epoch = ("SOURCE_DATE_EPOCH".to_owned(), debian::EPOCH.to_string());
@@ -146,6 +167,48 @@ fn unpack(file: &BundleFile, workspace: &mut Workspace<'_>) -> Result<(), Unpack
             Ok(()) => Unpacked::Workspace(error),
         }
     })
+}
+
+/// Why an element of Kiln's could not be applied.
+enum Applied {
+    Element(ElementError),
+    NoManager,
+    Workspace(WorkspaceError),
+}
+
+impl From<WorkspaceError> for Applied {
+    fn from(error: WorkspaceError) -> Self {
+        Self::Workspace(error)
+    }
+}
+
+/// Applies an element: packages, files, its script, units.
+fn element(
+    source: &Source,
+    given: &Given,
+    workspace: &mut Workspace<'_>,
+    on_line: &mut dyn FnMut(&str),
+) -> Result<(), Applied> {
+    let mut release = workspace.read("/etc/os-release")?;
+    if release.is_none() {
+        release = workspace.read("/usr/lib/os-release")?;
+    }
+    let release = String::from_utf8_lossy(&release.unwrap_or_default()).into_owned();
+    let family = Family::of_os_release(&release).ok_or_else(|| {
+        Applied::Element(ElementError::NoFamily { element: source.name.to_owned() })
+    })?;
+    let expansion = source.expand(given, family).map_err(Applied::Element)?;
+    if !expansion.packages.is_empty() {
+        let task = packages(&expansion.packages, workspace)?.ok_or(Applied::NoManager)?;
+        workspace.run(&task, on_line)?;
+    }
+    edit(&expansion.edits(), workspace)?;
+    if let Some(script) = expansion.script {
+        let task = Task { env: script.env, ..Task::shell(source.name, script.text) };
+        workspace.run(&task, on_line)?;
+    }
+    edit(&sources::unit_edits(&expansion.units), workspace)?;
+    Ok(())
 }
 
 /// Returns the task that installs packages; `None` if the tree has no package manager that is

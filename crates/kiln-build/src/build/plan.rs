@@ -2,9 +2,10 @@
 //! What is to be built, as a value: steps, each with the digest of all that goes into it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln_host::read;
-use kiln_spec::recipe::{Base, TreeBase};
+use kiln_spec::recipe::{Base, DibBase, ElementName, KernelWords, TreeBase};
 use kiln_spec::{Arch, Digest, Recipe};
 use serde_json::{Value, json};
 
@@ -13,6 +14,9 @@ use crate::BuildError;
 use crate::base::debian;
 use crate::bundle::{BundleFile, Shelf};
 use crate::digest;
+use crate::element::dib::run::{PHASES, Runner};
+use crate::element::dib::{self, Phase};
+use crate::element::native::{self, Family, Given, Source};
 use crate::workspace::Edit;
 
 /// Raised whenever the same plan makes another image or layer: then no older one answers.
@@ -43,6 +47,10 @@ pub(super) enum Action {
     Packages(Vec<String>),
     /// Edits the tree.
     Edit(Vec<Edit>),
+    /// Applies an element of Kiln's.
+    Element(&'static Source, Given),
+    /// Runs a phase of diskimage-builder's elements.
+    Dib(Arc<Runner>, Phase),
     /// Runs lines with the tree's shell.
     Command { run: String, network: bool },
 }
@@ -56,6 +64,8 @@ pub struct Plan<'a> {
     pub steps: Vec<Step>,
     /// The account that one logs in to.
     pub(super) user: Option<String>,
+    /// Words for the kernel: the recipe's, and its elements'.
+    pub(super) kernel_cmdline: Option<KernelWords>,
     /// The digest of all that shapes the image.
     pub digest: Digest,
 }
@@ -93,6 +103,7 @@ impl<'a> Plan<'a> {
         let files = vec![places.recipe.to_owned()];
         let mut steps = Steps { steps: Vec::new(), files, bundles: places.bundles, arch };
         let user = steps.add_recipe(recipe)?;
+        let kernel_cmdline = kernel_cmdline(recipe)?;
         let whole = json!({
             "format": FORMAT,
             "tree": steps.top(),
@@ -101,11 +112,11 @@ impl<'a> Plan<'a> {
             "disk": recipe.disk,
             "user": user,
             "memory": recipe.memory,
-            "kernel_cmdline": recipe.kernel_cmdline,
+            "kernel_cmdline": kernel_cmdline,
             "epoch": debian::EPOCH,
         });
         let digest = digest::of_bytes(whole.to_string().as_bytes());
-        Ok(Self { recipe, arch, steps: steps.steps, user, digest })
+        Ok(Self { recipe, arch, steps: steps.steps, user, kernel_cmdline, digest })
     }
 
     /// What the image's UUIDs are made from.
@@ -114,6 +125,19 @@ impl<'a> Plan<'a> {
         let byte = |n: usize| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16);
         std::array::from_fn(|n| byte(n).expect("a digest has hexadecimal digits"))
     }
+}
+
+/// Returns the kernel's words of a recipe and its elements.
+fn kernel_cmdline(recipe: &Recipe) -> Result<Option<KernelWords>, BuildError> {
+    let mut words = recipe.kernel_cmdline.clone();
+    for used in &recipe.elements {
+        let source = native::find(used.name.as_str()).map_err(BuildError::Element)?;
+        let expansion = source.expand(&used.with, Family::Debian).map_err(BuildError::Element)?;
+        if let Some(more) = expansion.kernel_cmdline {
+            words = Some(words.map_or_else(|| more.clone(), |words| words.and(&more)));
+        }
+    }
+    Ok(words)
 }
 
 impl Steps<'_> {
@@ -162,10 +186,44 @@ impl Steps<'_> {
                 let below = self.add_below(&self.beside(file))?;
                 user = user.or(below);
             }
+            Base::Tree(TreeBase::Dib(dib)) => self.add_dib(recipe, dib)?,
             Base::Tree(_) => {}
         }
         self.add_own(recipe)?;
         Ok(user)
+    }
+
+    fn add_dib(&mut self, recipe: &Recipe, base: &DibBase) -> Result<(), BuildError> {
+        let folders: Vec<_> = base.paths.iter().map(|path| self.beside(path)).collect();
+        let shelf = dib::Shelf::open(&folders).map_err(BuildError::Element)?;
+        let wanted: Vec<_> = base.elements.iter().map(ElementName::as_str).collect();
+        let wanted = dib::with_block_device(&wanted, self.arch);
+        let resolved = dib::resolve(&shelf, &wanted, &[]).map_err(BuildError::Element)?;
+        let variables = base.variables.iter();
+        let variables = variables.map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let name = recipe.name.as_str();
+        let runner = Runner::new(resolved, name, self.arch, variables).map_err(BuildError::Dib)?;
+        let runner = Arc::new(runner);
+        for phase in PHASES {
+            let action = Action::Dib(Arc::clone(&runner), phase);
+            self.add(phase.folder(), &runner.value(phase), action);
+        }
+        Ok(())
+    }
+
+    fn add_elements(&mut self, recipe: &Recipe) -> Result<(), BuildError> {
+        for used in &recipe.elements {
+            let source = native::find(used.name.as_str()).map_err(BuildError::Element)?;
+            // What is wrong with the parameters is told before anything is built.
+            for family in [Family::Debian, Family::Rpm] {
+                source.expand(&used.with, family).map_err(BuildError::Element)?;
+            }
+            let files = [source.yaml, source.script.unwrap_or_default()];
+            let value = json!({ "element": files, "with": used.with });
+            let action = Action::Element(source, used.with.clone());
+            self.add(format!("element {}", used.name), &value, action);
+        }
+        Ok(())
     }
 
     /// Returns the place of a file that the topmost recipe names.
@@ -228,6 +286,7 @@ impl Steps<'_> {
             }
             self.add_edits("system", sources::settings(recipe));
         }
+        self.add_elements(recipe)?;
         let file = self.files.last().cloned().unwrap_or_default();
         let edits = sources::files(recipe, file.parent().unwrap_or(Path::new("")))?;
         self.add_edits("files", edits);

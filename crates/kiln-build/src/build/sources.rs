@@ -14,6 +14,7 @@ use kiln_spec::recipe::{FileEntry, FileSource, Recipe, Units, User, replace};
 
 use crate::BuildError;
 use crate::base::GuestFile;
+use crate::element::native;
 use crate::workspace::{Content, Edit, Owned};
 
 /// The most bytes of one file.
@@ -73,6 +74,19 @@ pub(super) fn units(units: &Units) -> Vec<Edit> {
     let each = all
         .into_iter()
         .flat_map(|(name, units)| units.iter().map(move |unit| operation(name, unit.to_string())));
+    each.collect()
+}
+
+/// Returns the edits that switch an element's units on and off.
+pub(super) fn unit_edits(units: &native::Units) -> Vec<Edit> {
+    let all = [
+        ("enable-unit", &units.enable),
+        ("disable-unit", &units.disable),
+        ("mask-unit", &units.mask),
+    ];
+    let each = all
+        .into_iter()
+        .flat_map(|(name, units)| units.iter().map(move |unit| operation(name, unit.clone())));
     each.collect()
 }
 

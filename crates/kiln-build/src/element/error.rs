@@ -107,6 +107,12 @@ pub enum ElementError {
         /// What is wrong, and where.
         source: serde_json::Error,
     },
+    /// The tree is of a distribution that elements do not know.
+    #[error("the element `{element}` knows the Debian and the RPM family, and the tree is neither")]
+    NoFamily {
+        /// The element.
+        element: String,
+    },
     /// A parameter of an element is missing, unknown or wrong.
     #[error("the element `{element}`: {why}")]
     Parameter {
@@ -133,15 +139,13 @@ impl ElementError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Folder { .. } => {
-                Some("`element_paths` of the recipe names folders that hold elements".into())
+                Some("`paths` of the base names folders that hold elements".into())
             }
             Self::Unknown { near: Some(near), .. } => Some(format!("did you mean `{near}`?")),
             Self::Unknown { near: None, .. } => {
-                Some("`element_paths` of the recipe says where elements are looked for".into())
+                Some("`kiln element list` lists those that kiln knows".into())
             }
-            Self::NoOperatingSystem => Some(
-                "name one that does, like `debian-minimal`, or give the recipe a `base`".into(),
-            ),
+            Self::NoOperatingSystem => Some("name one that does, like `debian-minimal`".into()),
             _ => None,
         }
     }

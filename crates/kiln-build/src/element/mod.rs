@@ -4,8 +4,10 @@
 //! | module | what |
 //! |---|---|
 //! | [`dib`] | diskimage-builder's elements, as they are on disk |
+//! | [`native`] | Kiln's own elements |
 
 pub mod dib;
+pub mod native;
 
 mod error;
 

@@ -8,9 +8,9 @@ use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
 use super::{
-    Base, Command, Component, Debian, DebianBase, Disk, FORMAT, FileEntry, FileMode, FileSource,
-    GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName, Parameters, Recipe,
-    SourcePath, Table, Timezone, TreeBase, Units, Url, User, UserName, Variant,
+    Base, Command, Component, Debian, DebianBase, DibBase, Disk, ElementUse, FORMAT, FileEntry,
+    FileMode, FileSource, GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName,
+    Parameters, Recipe, SourcePath, Table, Timezone, TreeBase, Units, Url, User, UserName, Variant,
 };
 use crate::size::SizeError;
 use crate::{Arch, Bytes, MachineName};
@@ -53,6 +53,8 @@ pub(super) struct RecipeFile {
     #[serde(default)]
     packages: Vec<PackageName>,
     #[serde(default)]
+    elements: Vec<ElementUse>,
+    #[serde(default)]
     disk: DiskFile,
     user: Option<Spanned<UserName>>,
     memory: Option<Spanned<Size>>,
@@ -77,6 +79,7 @@ struct BaseFile {
     tar: Option<String>,
     bundle: Option<String>,
     recipe: Option<String>,
+    dib: Option<DibBase>,
     mirror: Option<Spanned<Url>>,
     security: Option<Spanned<Url>>,
     components: Option<Spanned<Vec<Component>>>,
@@ -183,11 +186,12 @@ impl RecipeFile {
 
     /// Checks that the base is one thing, and has only keys that go with it.
     fn check_base(&self) -> Result<(), Finding> {
-        let BaseFile { debian, tar, bundle, recipe, mirror, security, components, variant } =
+        let BaseFile { debian, tar, bundle, recipe, dib, mirror, security, components, variant } =
             &self.base.value;
-        let kinds = [debian.is_some(), tar.is_some(), bundle.is_some(), recipe.is_some()];
+        let kinds =
+            [debian.is_some(), tar.is_some(), bundle.is_some(), recipe.is_some(), dib.is_some()];
         if kinds.into_iter().filter(|is| *is).count() != 1 {
-            let message = "a base is one of `debian`, `tar`, `bundle` and `recipe`";
+            let message = "a base is one of `debian`, `tar`, `bundle`, `recipe` and `dib`";
             return Err((self.base.referenced, message.into()));
         }
         if debian.is_some() {
@@ -223,6 +227,7 @@ impl RecipeFile {
             base,
             arch: self.arch,
             packages: self.packages,
+            elements: self.elements,
             disk: Disk {
                 size: self.disk.size.map_or(size, |size| size.value.0),
                 esp: self.disk.esp.map_or(DEFAULT_ESP, |esp| esp.value.0),
@@ -262,10 +267,11 @@ impl FileEntryFile {
 impl BaseFile {
     fn into_base(self) -> Base {
         let Some(debian) = self.debian else {
-            return Base::Tree(match (self.tar, self.bundle) {
-                (Some(tar), _) => TreeBase::Tar(tar),
-                (None, Some(bundle)) => TreeBase::Bundle(bundle),
-                (None, None) => TreeBase::Recipe(self.recipe.unwrap_or_default()),
+            return Base::Tree(match (self.tar, self.bundle, self.dib) {
+                (Some(tar), ..) => TreeBase::Tar(tar),
+                (None, Some(bundle), _) => TreeBase::Bundle(bundle),
+                (None, None, Some(dib)) => TreeBase::Dib(dib),
+                (None, None, None) => TreeBase::Recipe(self.recipe.unwrap_or_default()),
             });
         };
         let mut components = self.components.map_or(vec![Component::Main], |list| list.value);

@@ -12,17 +12,19 @@ use serde::{Deserialize, Serialize};
 use crate::yaml::{self, YamlError};
 use crate::{Arch, Bytes, MachineName};
 
+mod elements;
 mod file;
 mod parameters;
 mod parts;
 mod words;
 
+pub use elements::{DibBase, ElementUse};
 use file::RecipeFile;
 pub use parameters::{Parameters, replace};
 pub use parts::{Command, FileEntry, FileSource, Units, User};
 pub use words::{
-    FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName,
-    SourcePath, SshKey, Timezone, UnitName, Url, UserName, WordError,
+    ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale, Owner,
+    PackageName, SourcePath, SshKey, Timezone, UnitName, Url, UserName, VariableName, WordError,
 };
 
 /// Why a recipe cannot be read.
@@ -44,6 +46,9 @@ pub struct Recipe {
     pub arch: Option<Arch>,
     /// Packages besides those that every image has.
     pub packages: Vec<PackageName>,
+    /// Elements of Kiln's, in the order of the recipe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<ElementUse>,
     /// The disk.
     pub disk: Disk,
     /// The account that one logs in to; a Debian's is made by cloud-init.
@@ -95,6 +100,8 @@ pub enum TreeBase {
     Bundle(String),
     /// Another recipe: a file, from this one's folder.
     Recipe(String),
+    /// What diskimage-builder's elements make.
+    Dib(DibBase),
 }
 
 /// A release of Debian, and where its packages are.

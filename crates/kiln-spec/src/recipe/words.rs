@@ -235,6 +235,32 @@ word! {
 }
 
 word! {
+    /// The name of an element: Kiln's, or a folder of diskimage-builder's.
+    ElementName, "element",
+    "at most 128 letters, digits, `.`, `_`, `+` and `-`, and neither `.` nor `-` first",
+    |word| {
+        word.len() <= 128
+            && shaped(
+                word,
+                |c| c.is_ascii_alphanumeric() || "_+".contains(c),
+                |c| c.is_ascii_alphanumeric() || "._+-".contains(c),
+            )
+    }
+}
+
+word! {
+    /// The name of a variable that elements read: `DIB_RELEASE`.
+    VariableName, "variable for elements",
+    "letters, digits and `_`, and `DIB_` first",
+    |word| {
+        word.strip_prefix("DIB_").is_some_and(|rest| {
+            rest.len() <= 124 && !rest.is_empty()
+                && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        })
+    }
+}
+
+word! {
     /// A time zone, by its name in the tz database.
     Timezone, "time zone",
     "it is like `Etc/UTC` or `Europe/Berlin`",

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
 pub(crate) mod doctor;
+pub(crate) mod element;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod info;
@@ -86,6 +87,8 @@ pub(crate) enum Verb {
     Image(image::Image),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    #[command(subcommand)]
+    Element(element::Element),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),

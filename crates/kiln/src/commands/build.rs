@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use kiln_build::build::{self, BuildContext, BuildError, Built, Event, Force, Places, Plan};
+use kiln_build::element::dib::run::RunError;
 use kiln_build::workspace::WorkspaceError;
 use kiln_host::read;
 use kiln_spec::recipe::Recipe;
@@ -71,8 +72,12 @@ fn read_recipe(args: &Build) -> anyhow::Result<Recipe> {
 
 /// A program of the recipe that failed: its last words belong to what is shown.
 fn explained(error: BuildError) -> anyhow::Error {
-    let BuildError::Step { source, .. } = &error else { return error.into() };
-    let WorkspaceError::Failed { tail, .. } = &**source else { return error.into() };
+    let failed = match &error {
+        BuildError::Step { source, .. } => &**source,
+        BuildError::Dib(RunError::Script { source, .. }) => source,
+        _ => return error.into(),
+    };
+    let WorkspaceError::Failed { tail, .. } = failed else { return error.into() };
     let lines: Vec<_> = tail.lines().map(str::to_owned).collect();
     let last = lines[lines.len().saturating_sub(LINES)..].to_vec();
     let hint = "the steps before it are kept: the next build goes on from there";

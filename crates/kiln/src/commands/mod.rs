@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
 pub(crate) mod doctor;
+pub(crate) mod element;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod info;

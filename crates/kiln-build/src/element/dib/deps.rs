@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use kiln_spec::Arch;
+
 use super::find::{Element, Shelf};
 use crate::element::ElementError;
 
@@ -69,6 +71,17 @@ pub fn resolve(shelf: &Shelf, wanted: &[&str], given: &[&str]) -> Result<Resolve
     all.retain(|name, _| !provided.contains_key(name));
     let elements = all.keys().filter_map(|name| shelf.get(name).cloned()).collect();
     Ok(Resolved { elements, provided, circles: circles(&all) })
+}
+
+/// Adds the disk that `vm` has where nothing else is named, as diskimage-builder does.
+#[must_use]
+pub fn with_block_device<'a>(wanted: &[&'a str], arch: Arch) -> Vec<&'a str> {
+    let mut wanted = wanted.to_vec();
+    if wanted.contains(&"vm") && !wanted.iter().any(|name| name.starts_with("block-device-")) {
+        let is_arm = arch == Arch::Arm64;
+        wanted.push(if is_arm { "block-device-efi" } else { "block-device-mbr" });
+    }
+    wanted
 }
 
 /// Reads a file of names, one a line, each once and in order.

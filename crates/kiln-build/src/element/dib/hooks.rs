@@ -129,6 +129,18 @@ impl Hooks {
     }
 }
 
+impl Element {
+    /// Copies the element's folder to `to`, which must not exist: links stay links, permissions
+    /// stay.
+    ///
+    /// # Errors
+    ///
+    /// [`ElementError::Io`] with the file that could not be copied.
+    pub fn copy_to(&self, to: &Path) -> Result<(), ElementError> {
+        copy(self, ".", to, 0)
+    }
+}
+
 /// Copies a file, link or folder of an element.
 fn copy(element: &Element, file: &str, to: &Path, depth: usize) -> Result<(), ElementError> {
     let fail = |source| element.io(file, source);

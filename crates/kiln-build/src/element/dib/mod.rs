@@ -15,6 +15,7 @@
 //! | [`pkg_map`], [`svc_map`] | the distributions' names of packages and services |
 //! | [`source_repository`] | `source-repository-*` |
 //! | [`block_device`] | `block-device-*.yaml` |
+//! | [`run`] | all of it run on a tree |
 //!
 //! **Invariant:** an element's files are foreign: each is bounded, and none leads out of the
 //! element's folder.
@@ -27,9 +28,10 @@ pub mod hooks;
 pub mod package_installs;
 pub mod phase;
 pub mod pkg_map;
+pub mod run;
 pub mod source_repository;
 pub mod svc_map;
 
-pub use deps::{Resolved, resolve};
+pub use deps::{Resolved, resolve, with_block_device};
 pub use find::{Element, Shelf};
 pub use phase::Phase;

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a recipe says of elements: Kiln's own, and diskimage-builder's as a base.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::words::{ElementName, VariableName};
+
+/// An element of Kiln's, with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ElementUse {
+    /// Its name.
+    pub name: ElementName,
+    /// What the recipe gives it.
+    pub with: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ElementFile {
+    name: ElementName,
+    #[serde(default)]
+    with: BTreeMap<String, Value>,
+}
+
+/// A name, or keys with values.
+impl<'de> Deserialize<'de> for ElementUse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = ElementUse;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an element's name, or the keys `name` and `with`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ElementUse, E> {
+                let name = text.parse().map_err(E::custom)?;
+                Ok(ElementUse { name, with: BTreeMap::new() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ElementUse, A::Error> {
+                let ElementFile { name, with } =
+                    Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ElementUse { name, with })
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+/// A tree that diskimage-builder's elements make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DibBase {
+    /// The elements; those that they need come with them.
+    pub elements: Vec<ElementName>,
+    /// The folders that elements are in: of two with one name, that of the earlier counts.
+    /// From the recipe's folder if it is no absolute path.
+    pub paths: Vec<String>,
+    /// Variables that elements read: `DIB_RELEASE` and the like.
+    #[serde(default)]
+    pub variables: BTreeMap<VariableName, String>,
+}
