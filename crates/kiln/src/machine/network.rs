@@ -113,6 +113,21 @@ pub(crate) fn find(conn: &Connection, name: &str, may_start: bool) -> anyhow::Re
     Ok(Attachment::Network { name: name.to_owned() })
 }
 
+/// Refuses a name that another machine's reservation has: libvirt takes each name once. One that
+/// was removed without its reservation leaves it, and somebody may have made it on purpose.
+fn name_is_free(details: &Details, network: &str, wish: &Wish<'_>) -> Result<(), Problem> {
+    let name = wish.machine;
+    let Some(host) = details.hosts.iter().find(|host| host.name.as_deref() == Some(name)) else {
+        return Ok(());
+    };
+    let of = host.mac.map_or_else(String::new, |mac| format!(" of {mac}"));
+    let what = format!("the name `{name}` has the address {}{of} on network `{network}`", host.ip);
+    let hint = format!(
+        "choose another name, or: virsh net-update {network} delete ip-dhcp-host \"<host name='{name}'/>\" --live --config"
+    );
+    Err(Problem::new(Class::Object, what).hint(hint))
+}
+
 /// What is to be reserved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'a> {
@@ -146,6 +161,7 @@ pub(crate) fn reserve(
         if details.range.is_none() {
             return Ok(None);
         }
+        name_is_free(&details, network, wish)?;
         let leased = leases(&network_handle)?;
         let ip = match wish.ip {
             None => pick(&details, &leased, wish.mac, attempt),

@@ -275,6 +275,21 @@ fn taken(lab: &Lab) {
         run(&["virsh", "-c", "qemu:///system", "vol-delete", "--pool", POOL, "kt-taken.qcow2"])
             .success(),
     );
+    // A reservation of a machine that is gone, or somebody's own.
+    let update = |verb: &str, host: &str| {
+        let words = ["net-update", "default", verb, "ip-dhcp-host", host, "--live", "--config"];
+        drop(run(&[&["virsh", "-q", "-c", "qemu:///system"], &words[..]].concat()).success());
+    };
+    update("add", "<host mac='52:54:00:00:00:07' name='kt-taken' ip='192.168.122.7'/>");
+    let out = lab.launch(&image, name, &["--no-wait", "--ip", "auto"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    assert!(
+        out.stderr.contains("the name `kt-taken` has the address 192.168.122.7"),
+        "{}",
+        out.stderr
+    );
+    update("delete", "<host name='kt-taken'/>");
+    assert_nothing_of(lab, name, "a name with an address");
 }
 
 fn foreign(lab: &Lab) {

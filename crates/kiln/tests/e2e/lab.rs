@@ -95,6 +95,7 @@ pub(crate) fn lab() -> &'static Lab {
         virsh(&["pool-start", POOL]);
         // Active already is fine.
         drop(run(&["virsh", "-q", "-c", "qemu:///system", "net-start", "default"]));
+        remove_reservations();
         Lab { folder, home }
     })
 }
@@ -103,6 +104,18 @@ fn remove_pool() {
     // A pool of an earlier run that was killed, or none.
     drop(run(&["virsh", "-q", "-c", "qemu:///system", "pool-destroy", POOL]));
     drop(run(&["virsh", "-q", "-c", "qemu:///system", "pool-undefine", POOL]));
+}
+
+/// Removes the reservations of an earlier run that was killed: libvirt keeps them.
+fn remove_reservations() {
+    let virsh = |args: &[&str]| run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat());
+    let network = virsh(&["net-dumpxml", "default"]).stdout;
+    let names = network.split("name='").filter_map(|rest| rest.split('\'').next());
+    for name in names.filter(|name| name.starts_with(PREFIX)) {
+        let host = format!("<host name='{name}'/>");
+        let update = ["net-update", "default", "delete", "ip-dhcp-host", &host];
+        drop(virsh(&[&update[..], &["--live", "--config"]].concat()));
+    }
 }
 
 impl Lab {
