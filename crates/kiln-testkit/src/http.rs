@@ -8,10 +8,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most of a request's head that is read.
 const HEAD_MOST: u64 = 64 << 10;
@@ -79,6 +79,8 @@ struct Shared {
     folder: PathBuf,
     state: Mutex<State>,
     ended: AtomicBool,
+    /// How many connections are being answered.
+    open: AtomicUsize,
 }
 
 impl Shared {
@@ -109,6 +111,7 @@ impl Server {
             folder: folder.to_owned(),
             state: Mutex::default(),
             ended: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
         });
         let of_thread = Arc::clone(&shared);
         let thread = thread::spawn(move || {
@@ -117,8 +120,12 @@ impl Server {
                     return;
                 }
                 let shared = Arc::clone(&of_thread);
-                // A client that hangs up is the client's affair.
-                thread::spawn(move || stream.and_then(|stream| answer(stream, &shared)).ok());
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    // A client that hangs up is the client's affair.
+                    stream.and_then(|stream| answer(stream, &shared)).ok();
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Self { port, shared, thread: Some(thread) }
@@ -148,6 +155,26 @@ impl Server {
     /// Lets clients store files by `PUT`.
     pub fn allow_put(&self) {
         self.shared.state().put = true;
+    }
+
+    /// Forgets the requests so far, those included that a killed client has sent and that are not
+    /// read yet.
+    ///
+    /// # Panics
+    ///
+    /// If a connection stays open for 30 seconds.
+    pub fn forget(&self) {
+        // Connections are taken in their order: behind this one none is left.
+        if let Ok(mut last) = TcpStream::connect(("127.0.0.1", self.port)) {
+            last.write_all(b"HEAD / HTTP/1.1\r\n\r\n").ok();
+            last.read_to_end(&mut Vec::new()).ok();
+        }
+        let began = Instant::now();
+        while self.shared.open.load(Ordering::SeqCst) > 0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "a client does not hang up");
+            thread::park_timeout(TICK);
+        }
+        drop(self.requests());
     }
 
     /// Returns the requests so far, and forgets them.

@@ -182,7 +182,7 @@ fn a_killed_pull_goes_on_where_it_was_and_two_share_one_download() {
     first.kill().unwrap();
     first.wait().unwrap();
     lab.server.honest();
-    drop(lab.server.requests());
+    lab.server.forget();
     let mut two = [lab.start(), lab.start()];
     for child in &mut two {
         assert!(child.wait().unwrap().success());
