@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Reading a file that the user names: bounded, and never waiting for somebody to open it.
+//! Reading: a file that the user names, bounded and never waiting for somebody to open it; and a
+//! stream, by whole buffers.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -27,6 +28,24 @@ pub fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
+}
+
+/// Reads until `buffer` is full or `from` ends; returns how many bytes.
+///
+/// # Errors
+///
+/// What `from` says; being interrupted is none.
+pub fn full(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match from.read(&mut buffer[len..]) {
+            Ok(0) => break,
+            Ok(more) => len += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
 }
 
 #[cfg(test)]

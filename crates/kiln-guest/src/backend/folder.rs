@@ -13,6 +13,7 @@ use std::os::unix::fs::{
 };
 use std::path::Path;
 
+use kiln_host::read;
 use kiln_spec::Bytes;
 use rustix::fs::{
     AtFlags, CWD, Dev, FileType, Mode, Timespec, Timestamps, XattrFlags, lgetxattr, llistxattr,
@@ -98,12 +99,15 @@ fn maybe(found: io::Result<Metadata>, path: &GuestPath) -> Result<Option<Metadat
     }
 }
 
-fn set_time(path: &GuestPath, mtime: Time) -> Result<(), TreeError> {
-    let times = Timestamps {
+fn times(mtime: Time) -> Timestamps {
+    Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: OMIT },
         last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanos) },
-    };
-    utimensat(CWD, host(path), &times, AtFlags::SYMLINK_NOFOLLOW)
+    }
+}
+
+fn set_time(path: &GuestPath, mtime: Time) -> Result<(), TreeError> {
+    utimensat(CWD, host(path), &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|e| failed("set the time of", path)(e.into()))
 }
 
@@ -122,15 +126,8 @@ fn fill(file: &mut File, from: &mut dyn Read, path: &GuestPath) -> Result<(), Tr
     let mut buffer = vec![0; CHUNK];
     let mut at = 0_u64;
     loop {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match from.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(TreeError::Contents { path: path.clone(), source }),
-            }
-        }
+        let filled = read::full(from, &mut buffer)
+            .map_err(|source| TreeError::Contents { path: path.clone(), source })?;
         if filled == 0 {
             return file.set_len(at).map_err(failed("write", path));
         }
@@ -222,14 +219,8 @@ impl Tree for FolderTree {
             file.set_permissions(Permissions::from_mode(attrs.mode))
                 .map_err(failed("chmod", path))?;
         }
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: OMIT },
-            last_modification: Timespec {
-                tv_sec: attrs.mtime.seconds,
-                tv_nsec: i64::from(attrs.mtime.nanos),
-            },
-        };
-        rustix::fs::futimens(&file, &times).map_err(|e| failed("set the time of", path)(e.into()))
+        rustix::fs::futimens(&file, &times(attrs.mtime))
+            .map_err(|e| failed("set the time of", path)(e.into()))
     }
 
     fn make(&mut self, path: &GuestPath, new: &New, attrs: &Attrs) -> Result<(), TreeError> {

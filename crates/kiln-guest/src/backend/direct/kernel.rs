@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
+use kiln_host::read;
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, StatVfs, Timespec, Timestamps, Uid,
     XattrFlags,
@@ -174,7 +175,7 @@ impl Mounted {
         let mut buffer = vec![0; CHUNK];
         let mut at = 0;
         loop {
-            let len = read_full(contents, &mut buffer).map_err(VolumeError::Contents)?;
+            let len = read::full(contents, &mut buffer).map_err(VolumeError::Contents)?;
             if buffer[..len].iter().any(|byte| *byte != 0) {
                 file.write_all_at(&buffer[..len], at).map_err(io_error)?;
             }
@@ -213,19 +214,6 @@ fn open_at(dir: &OwnedFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, VolumeE
         | ResolveFlags::NO_MAGICLINKS
         | ResolveFlags::NO_XDEV;
     rustix::fs::openat2(dir, OsStr::from_bytes(name), flags, Mode::empty(), within).map_err(error)
-}
-
-fn read_full(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut len = 0;
-    while len < buffer.len() {
-        match from.read(&mut buffer[len..]) {
-            Ok(0) => break,
-            Ok(more) => len += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(len)
 }
 
 impl Volume for Mounted {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Contents of files.
 
-use std::io::{self, Read};
+use std::io::Read;
+
+use kiln_host::read;
 
 use super::super::{FatError, time};
 use super::dir::{self, ARCHIVE, READ_ONLY};
@@ -171,7 +173,7 @@ impl FatFs {
         let mut chunk = vec![0; CHUNK.next_multiple_of(cluster)];
         let (mut size, mut last) = (0_u64, None);
         loop {
-            let len = read_full(data, &mut chunk).map_err(|source| FatError::Data { source })?;
+            let len = read::full(data, &mut chunk).map_err(|source| FatError::Data { source })?;
             if len == 0 {
                 break;
             }
@@ -204,18 +206,4 @@ impl FatFs {
     pub(super) fn check_writable(&self) -> Result<(), FatError> {
         if self.access == Access::Read { Err(FatError::ReadOnly) } else { Ok(()) }
     }
-}
-
-/// Reads until `buf` is full or the data ends; returns how many bytes.
-fn read_full(data: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
-    let mut len = 0;
-    while len < buf.len() {
-        match data.read(&mut buf[len..]) {
-            Ok(0) => break,
-            Ok(read) => len += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(len)
 }
