@@ -40,6 +40,17 @@ impl Lock {
         Ok(Self { _file: file })
     }
 
+    /// Waits until nobody holds the lock at `path` alone, then takes a share in it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Io`].
+    pub fn wait_share(path: &Path) -> Result<Self, LockError> {
+        let file = open(path)?;
+        file.lock_shared().map_err(|source| LockError::Io { path: path.to_owned(), source })?;
+        Ok(Self { _file: file })
+    }
+
     /// Takes a share in the lock at `path` if nobody holds it alone; `None` if somebody does.
     /// Nobody gets it alone while it is shared.
     ///
@@ -97,6 +108,7 @@ mod tests {
         drop(held);
         assert!(Lock::attempt(&path).unwrap().is_some());
         let shares = [Lock::share(&path).unwrap(), Lock::share(&path).unwrap()];
+        let _third = Lock::wait_share(&path).unwrap();
         assert!(shares.iter().all(Option::is_some));
         assert!(Lock::attempt(&path).unwrap().is_none());
     }

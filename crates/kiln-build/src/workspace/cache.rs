@@ -249,7 +249,7 @@ impl LayerCache {
         if place.symlink_metadata().is_err() {
             return Ok(());
         }
-        let scratch = Scratch::begin(&self.work(), "gone-")?;
+        let scratch = Scratch::begin(&self.work(), "gone")?;
         let to = scratch.path().join(RUN);
         fs::rename(&place, &to).map_err(|e| WorkspaceError::io("remove", &place, e))?;
         remove_left(&self.sandbox.exec, scratch.path())?;
@@ -277,13 +277,8 @@ impl LayerCache {
         fs::rename(done, &place).map_err(|e| WorkspaceError::io("make", &place, e))?;
         let Claim { digest, lock } = claim;
         drop(lock);
-        let share = loop {
-            // Nobody makes it now; whoever looks lets go at once.
-            match Lock::share(&self.lock(&digest))? {
-                Some(share) => break share,
-                None => thread::sleep(TICK),
-            }
-        };
+        // Nobody makes it now; whoever looks lets go at once.
+        let share = Lock::wait_share(&self.lock(&digest))?;
         Ok(Layer { digest, _share: Arc::new(share) })
     }
 

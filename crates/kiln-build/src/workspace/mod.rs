@@ -66,7 +66,7 @@ impl<'a> Workspace<'a> {
     ///
     /// [`WorkspaceError::Scratch`], [`WorkspaceError::Io`].
     pub fn open(cache: &'a LayerCache, layers: &[Layer]) -> Result<Self, WorkspaceError> {
-        let scratch = Scratch::begin(&cache.work(), "build-")?;
+        let scratch = Scratch::begin(&cache.work(), "build")?;
         // The guest's ids go through it and cannot list it.
         fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711))
             .map_err(|source| WorkspaceError::io("prepare", scratch.path(), source))?;
