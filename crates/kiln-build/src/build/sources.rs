@@ -66,27 +66,19 @@ pub(super) fn users(users: &[User]) -> Vec<Edit> {
 
 /// Returns the edits that switch units.
 pub(super) fn units(units: &Units) -> Vec<Edit> {
-    let all = [
-        ("enable-unit", &units.enable),
-        ("disable-unit", &units.disable),
-        ("mask-unit", &units.mask),
-    ];
-    let each = all
-        .into_iter()
-        .flat_map(|(name, units)| units.iter().map(move |unit| operation(name, unit.to_string())));
-    each.collect()
+    switched([&units.enable, &units.disable, &units.mask])
 }
 
 /// Returns the edits that switch an element's units on and off.
 pub(super) fn unit_edits(units: &native::Units) -> Vec<Edit> {
-    let all = [
-        ("enable-unit", &units.enable),
-        ("disable-unit", &units.disable),
-        ("mask-unit", &units.mask),
-    ];
-    let each = all
+    switched([&units.enable, &units.disable, &units.mask])
+}
+
+fn switched<T: ToString>(units: [&[T]; 3]) -> Vec<Edit> {
+    let each = ["enable-unit", "disable-unit", "mask-unit"]
         .into_iter()
-        .flat_map(|(name, units)| units.iter().map(move |unit| operation(name, unit.clone())));
+        .zip(units)
+        .flat_map(|(name, units)| units.iter().map(move |unit| operation(name, unit.to_string())));
     each.collect()
 }
 
