@@ -14,12 +14,14 @@
 //! | [`mod@beside`] | files on their way to a name, and what killed processes left of theirs |
 //! | [`copy`] | copies that share or skip blocks |
 //! | [`mod@scratch`] | folders for work under way, and what killed processes left of theirs |
-//! | [`read`] | files that the user names, bounded |
+//! | [`read`] | files that the user names, bounded; streams by whole buffers |
+//! | [`causes`] | an error with its causes |
 //! | [`signal`] | Ctrl-C as a value that waits can see |
 //!
 //! **Invariant:** this is the only crate that starts a process.
 
 pub mod beside;
+pub mod causes;
 pub mod cmd;
 pub mod copy;
 pub mod image_lock;

@@ -70,6 +70,12 @@ pub(crate) struct Env {
 }
 
 impl Env {
+    /// Returns the folder of the user's settings, by the XDG Base Directory Specification.
+    pub(crate) fn config_home(&self) -> Option<PathBuf> {
+        let usual = || self.home.as_ref().map(|home| home.join(".config"));
+        self.xdg_config_home.clone().or_else(usual)
+    }
+
     /// Reads the environment.
     pub(crate) fn read() -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -16,6 +16,7 @@ use kiln_guest::transfer::tar_out_without;
 use kiln_guest::tree::{
     Attrs, Change, GuestPath, Kind, New, Time, Tree, TreeError, inherited, make_dirs,
 };
+use kiln_host::causes::in_line;
 use kiln_host::namespace::Job;
 use serde::{Deserialize, Serialize};
 
@@ -122,19 +123,8 @@ impl Owned {
     }
 }
 
-/// Returns an error with its causes, outermost first.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 fn parsed<'a, T: Deserialize<'a>>(request: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(request).map_err(|error| told(&error))
+    serde_json::from_slice(request).map_err(|error| in_line(&error))
 }
 
 #[derive(Deserialize)]
@@ -146,11 +136,11 @@ fn unpack(request: &[u8], data: Option<File>) -> Result<Vec<u8>, String> {
     let Unpack { dir } = parsed(request)?;
     let from = data.ok_or("there is nothing to unpack")?;
     let mut tree = FolderTree::default();
-    let dir = GuestPath::new(dir).map_err(|e| told(&e))?;
+    let dir = GuestPath::new(dir).map_err(|e| in_line(&e))?;
     let attrs = Attrs { mode: 0o755, ..Attrs::default() };
-    make_dirs(&mut tree, &dir, &attrs).map_err(|e| told(&e))?;
+    make_dirs(&mut tree, &dir, &attrs).map_err(|e| in_line(&e))?;
     let from = BufReader::with_capacity(BUFFER, from);
-    ops::tar_in::unpack(&mut tree, from, &dir, &attrs).map_err(|e| told(&e))?;
+    ops::tar_in::unpack(&mut tree, from, &dir, &attrs).map_err(|e| in_line(&e))?;
     Ok(Vec::new())
 }
 
@@ -166,8 +156,8 @@ fn tar(request: &[u8], data: Option<File>) -> Result<Vec<u8>, String> {
     let mut tree = FolderTree { latest: Some(Time { seconds, nanos: 0 }) };
     let mut to = BufWriter::with_capacity(BUFFER, to);
     let skip = |path: &[u8]| MOUNTED.iter().any(|folder| path.starts_with(folder));
-    tar_out_without(&mut tree, &GuestPath::root(), &skip, &mut to).map_err(|e| told(&e))?;
-    to.flush().map_err(|e| told(&e))?;
+    tar_out_without(&mut tree, &GuestPath::root(), &skip, &mut to).map_err(|e| in_line(&e))?;
+    to.flush().map_err(|e| in_line(&e))?;
     Ok(Vec::new())
 }
 
@@ -179,13 +169,13 @@ struct Read {
 /// Answers with one byte and the contents, or with nothing if there is no such file.
 fn read(request: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
     let Read { path } = parsed(request)?;
-    let path = GuestPath::new(path).map_err(|e| told(&e))?;
+    let path = GuestPath::new(path).map_err(|e| in_line(&e))?;
     let mut tree = FolderTree::default();
-    match tree.stat(&path).map_err(|e| told(&e))? {
+    match tree.stat(&path).map_err(|e| in_line(&e))? {
         None => Ok(Vec::new()),
         Some(_) => {
             let mut answer = vec![1];
-            answer.extend(tree.read(&path, MOST_READ).map_err(|e| told(&e))?);
+            answer.extend(tree.read(&path, MOST_READ).map_err(|e| in_line(&e))?);
             Ok(answer)
         }
     }
@@ -194,8 +184,8 @@ fn read(request: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
 /// Answers with the word for the tree's package manager, or with nothing.
 fn manager(_: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
     let mut tree = FolderTree::default();
-    let known = Known::of(&mut tree).map_err(|e| told(&e))?;
-    let manager = Manager::of(&mut tree, &known).map_err(|e| told(&e))?;
+    let known = Known::of(&mut tree).map_err(|e| in_line(&e))?;
+    let manager = Manager::of(&mut tree, &known).map_err(|e| in_line(&e))?;
     Ok(manager.map_or("", Manager::word).into())
 }
 
@@ -213,23 +203,24 @@ fn edit(request: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
         match edit {
             Edit::Operation { name, argument } => operation(&mut tree, name, argument, now)?,
             Edit::File { path, content, owned } => {
-                let path = GuestPath::new(path).map_err(|e| told(&e))?;
+                let path = GuestPath::new(path).map_err(|e| in_line(&e))?;
                 let attrs = attrs(&mut tree, owned, now)?;
-                file(&mut tree, &path, &content.0, &attrs).map_err(|e| told(&e))?;
+                file(&mut tree, &path, &content.0, &attrs).map_err(|e| in_line(&e))?;
             }
             Edit::Folder { path, owned } => {
-                let path = GuestPath::new(path).map_err(|e| told(&e))?;
+                let path = GuestPath::new(path).map_err(|e| in_line(&e))?;
                 let attrs = attrs(&mut tree, owned, now)?;
-                folder(&mut tree, &path, &attrs).map_err(|e| told(&e))?;
+                folder(&mut tree, &path, &attrs).map_err(|e| in_line(&e))?;
             }
             Edit::Link { path, target } => {
-                let path = GuestPath::new(path).map_err(|e| told(&e))?;
-                link(&mut tree, &path, target, now).map_err(|e| told(&e))?;
+                let path = GuestPath::new(path).map_err(|e| in_line(&e))?;
+                link(&mut tree, &path, target, now).map_err(|e| in_line(&e))?;
             }
             Edit::Remove { path } => {
-                let path = GuestPath::new(path).map_err(|e| told(&e))?;
-                if tree.lstat(&path).map_err(|e| told(&e))?.is_some() {
-                    kiln_guest::tree::walk::remove_all(&mut tree, &path).map_err(|e| told(&e))?;
+                let path = GuestPath::new(path).map_err(|e| in_line(&e))?;
+                if tree.lstat(&path).map_err(|e| in_line(&e))?.is_some() {
+                    kiln_guest::tree::walk::remove_all(&mut tree, &path)
+                        .map_err(|e| in_line(&e))?;
                 }
             }
         }
@@ -240,7 +231,7 @@ fn edit(request: &[u8], _: Option<File>) -> Result<Vec<u8>, String> {
 fn operation(tree: &mut FolderTree, name: &str, argument: &str, now: Time) -> Result<(), String> {
     let mut plan = Plan::default();
     let argument = (!argument.is_empty()).then_some(argument);
-    plan.add(name, argument).map_err(|e| told(&e))?;
+    plan.add(name, argument).map_err(|e| in_line(&e))?;
     let context = EditContext {
         tree,
         now,
@@ -251,7 +242,7 @@ fn operation(tree: &mut FolderTree, name: &str, argument: &str, now: Time) -> Re
         network: Network::None,
         progress: &mut |_| (),
     };
-    ops::customize(&plan, context).map(drop).map_err(|e| told(&e))
+    ops::customize(&plan, context).map(drop).map_err(|e| in_line(&e))
 }
 
 /// Returns the attributes, with names of users and groups looked up in the tree.
@@ -260,7 +251,7 @@ fn attrs(tree: &mut FolderTree, owned: &Owned, now: Time) -> Result<Attrs, Strin
         Ok(uid) => uid,
         Err(_) => {
             accounts::user(tree, &owned.owner)
-                .map_err(|e| told(&e))?
+                .map_err(|e| in_line(&e))?
                 .ok_or_else(|| format!("the tree has no user `{}`", owned.owner))?
                 .uid
         }
@@ -268,7 +259,7 @@ fn attrs(tree: &mut FolderTree, owned: &Owned, now: Time) -> Result<Attrs, Strin
     let gid = match owned.group.parse() {
         Ok(gid) => gid,
         Err(_) => accounts::group(tree, &owned.group)
-            .map_err(|e| told(&e))?
+            .map_err(|e| in_line(&e))?
             .ok_or_else(|| format!("the tree has no group `{}`", owned.group))?,
     };
     Ok(Attrs { mode: owned.mode, uid, gid, mtime: now })

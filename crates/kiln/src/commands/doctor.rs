@@ -241,9 +241,7 @@ fn core_files(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Core).maximum;
     let (true, Some(limit)) = (session, limit) else { return Ok(Vec::new()) };
     let need = "core files";
-    let env = &on.ctx.env;
-    let folder = env.xdg_config_home.clone().or_else(|| Some(env.home.as_ref()?.join(".config")));
-    let folder = folder.unwrap_or_default().join("libvirt");
+    let folder = on.ctx.env.config_home().unwrap_or_default().join("libvirt");
     let text = std::fs::read_to_string(folder.join("qemu.conf")).unwrap_or_default();
     if text.lines().any(|line| line.trim_start().starts_with("max_core")) {
         return Ok(vec![ok(need, "libvirt is told not to lift the limit")]);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use kiln_build::catalog::http::{Http, HttpOptions};
 use kiln_build::catalog::openpgp::OpenPgp;
 use kiln_build::catalog::{self, CatalogError, Check, Entry, Reader, Source, Sources, Trust};
+use kiln_host::causes::in_line;
 use kiln_spec::Arch;
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ impl Tools {
 pub(crate) fn sources(ctx: &Context) -> Sources {
     let all = Sources::read(&ctx.sub("catalogs"), &folders(ctx));
     for problem in &all.problems {
-        ctx.ui.warn(format!("a catalog is passed over: {}", chain(problem)));
+        ctx.ui.warn(format!("a catalog is passed over: {}", in_line(problem)));
     }
     all
 }
@@ -63,8 +64,7 @@ pub(crate) fn sources(ctx: &Context) -> Sources {
 /// configured with `/etc`.
 fn folders(ctx: &Context) -> Vec<PathBuf> {
     let env = &ctx.env;
-    let own = env.xdg_config_home.clone();
-    let own = own.or_else(|| env.home.as_ref().map(|home| home.join(".config")));
+    let own = env.config_home();
     let list = |value: &Option<OsString>, default: &str| -> Vec<PathBuf> {
         let value = value.clone().unwrap_or_else(|| default.into());
         std::env::split_paths(&value).filter(|path| path.is_absolute()).collect()
@@ -73,17 +73,6 @@ fn folders(ctx: &Context) -> Vec<PathBuf> {
     let xdg = list(&env.xdg_config_dirs, "/etc/xdg");
     let all = own.into_iter().chain(system).chain(xdg);
     all.map(|folder| folder.join("virt-builder/repos.d")).collect()
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The processor that is meant: the one that was asked for, else this host's.
@@ -131,7 +120,7 @@ pub(crate) fn offered(ctx: &Context, reader: &Reader<'_>, source: &Source) -> Op
             Some(entries)
         }
         Err(error) => {
-            ctx.ui.warn(format!("passed over: {}", chain(&error)));
+            ctx.ui.warn(format!("passed over: {}", in_line(&error)));
             if let (CatalogError::NoTrust { .. }, Some(hint)) = (&error, error.hint()) {
                 ctx.ui.detail(format!("hint: {hint}"));
             }

@@ -3,6 +3,7 @@
 
 use kiln_build::catalog::{Entry, Reader, Sources, find, pull};
 use kiln_build::store::Image;
+use kiln_host::causes::in_line;
 use kiln_spec::image::Made;
 use serde_json::{Value, json};
 
@@ -90,7 +91,7 @@ impl Asked<'_> {
         let now = match pull::checksum(&self.reader, source, entry) {
             Ok(now) => now.to_string(),
             Err(error) => {
-                self.ctx.ui.warn(format!("`{name}`: {}", read::chain(&error)));
+                self.ctx.ui.warn(format!("`{name}`: {}", in_line(&error)));
                 return None;
             }
         };
