@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use kiln_testkit::{Output, need_program, run};
 
@@ -65,6 +66,17 @@ impl Cluster {
         self.lab.kiln(&[&["image", verb, &self.name(image)], args].concat())
     }
 
+    /// Changes the image, which nobody has open; waits until the cluster knows that, since it forgets
+    /// a client that went without a word only after half a minute.
+    fn change(&self, args: &[&str]) -> Output {
+        let began = Instant::now();
+        while !self.rbd(&["status", "--format", "json", "vms/web"]).stdout.contains(NOBODY) {
+            assert!(began.elapsed() < FORGOTTEN, "somebody has the image open");
+            std::thread::yield_now();
+        }
+        self.image("customize", "web", args).success()
+    }
+
     fn hostname(&self, image: &str) -> String {
         self.image("cat", image, &["/etc/hostname"]).success().stdout
     }
@@ -79,6 +91,11 @@ impl Cluster {
         fs::read(out).expect("the image")
     }
 }
+
+/// What `rbd status` says when nobody has an image open.
+const NOBODY: &str = r#""watchers":[]"#;
+/// More than a cluster waits for a client.
+const FORGOTTEN: Duration = Duration::from_secs(90);
 
 /// One cluster for all, since it takes seconds to start.
 #[test]
@@ -104,8 +121,8 @@ fn looked_into(cluster: &Cluster) {
 
 fn changed(cluster: &Cluster) {
     drop(cluster.rbd(&["snap", "create", "vms/web@before"]).success());
-    let out = cluster.image("customize", "web", &["--hostname", "new", "--mkdir", "/srv/made"]);
-    assert_eq!(out.success().stderr, "", "nothing to warn of");
+    let out = cluster.change(&["--hostname", "new", "--mkdir", "/srv/made"]);
+    assert_eq!(out.stderr, "", "nothing to warn of");
     assert_eq!(cluster.hostname("web"), "new\n");
     assert_eq!(cluster.hostname("web@before"), "bookworm\n");
     let raw = cluster.lab.path("exported");
@@ -160,7 +177,7 @@ fn in_use(cluster: &Cluster) {
     let out = cluster.image("customize", "web", &["--hostname", "none"]);
     assert!(out.code == 4 && out.stderr.contains("is in use by"), "{out:?}");
     drop(nbd);
-    drop(cluster.image("customize", "web", &["--hostname", "newer"]).success());
+    drop(cluster.change(&["--hostname", "newer"]));
     assert_eq!(cluster.hostname("web"), "newer\n");
 }
 
@@ -194,12 +211,11 @@ impl Drop for Nbd {
 /// What a kill leaves of a change is finished by the next command, or was never begun.
 fn interrupted(cluster: &Cluster) {
     let redo = PathBuf::from(cluster.lab.path("home/redo"));
-    let out = cluster.image("customize", "web", &["--hostname", "last"]);
-    drop(out.success());
+    drop(cluster.change(&["--hostname", "last"]));
     // A journal without an end has changed nothing.
     fs::write(redo.join(journal(cluster)), b"KILNREDO").expect("written");
     assert_eq!(cluster.hostname("web"), "last\n");
-    drop(cluster.image("customize", "web", &["--hostname", "end"]).success());
+    drop(cluster.change(&["--hostname", "end"]));
     assert_eq!(cluster.hostname("web"), "end\n");
     assert_eq!(fs::read_dir(redo).expect("the folder").count(), 0);
 }
