@@ -13,7 +13,6 @@ use kiln_spec::{Arch, Bytes};
 
 use super::plan::Plan;
 use crate::BuildError;
-use crate::base::debian;
 use crate::stage::{Event, Reporter, Stage};
 use crate::workspace::Workspace;
 
@@ -29,7 +28,7 @@ pub(super) fn make(
 ) -> Result<Assembled, BuildError> {
     let layout = layout(plan, disk);
     let mut told = 0;
-    let assembled = workspace.tar(debian::EPOCH, |tar| {
+    let assembled = workspace.tar(plan.epoch, |tar| {
         assemble::assemble(&layout, tar, host, &mut |progress| {
             if let Progress::Tree { bytes, .. } = progress
                 && bytes >= told + STEP
@@ -51,7 +50,7 @@ pub(super) fn make(
 
 fn layout(plan: &Plan<'_>, output: &Path) -> Layout {
     let disk = &plan.recipe.disk;
-    let mut layout = Layout::new(output.to_owned(), disk.size, plan.seed(), debian::EPOCH);
+    let mut layout = Layout::new(output.to_owned(), disk.size, plan.seed(), plan.epoch);
     layout.format = OutputFormat::Qcow2;
     layout.esp = disk.esp;
     layout.swap = disk.swap;

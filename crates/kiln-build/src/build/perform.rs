@@ -91,7 +91,7 @@ fn carry_out(
     };
     let mut on_line = |line: &str| reporter.tell(Event::Note(line.to_owned()));
     match &step.action {
-        Action::Debian(recipe) => make_debian(recipe, arch, workspace, means),
+        Action::Debian(recipe) => make_debian(recipe, (arch, step.epoch), workspace, means),
         Action::Archive(file) => {
             reporter.tell(Event::Stage(Stage::Unpack));
             unpack(file, workspace).map_err(|error| match error {
@@ -108,14 +108,16 @@ fn carry_out(
         }
         Action::Edit(edits) => {
             reporter.tell(Event::Stage(Stage::Edit));
-            edit(edits, workspace).map_err(failed)
+            edit(edits, step.epoch, workspace).map_err(failed)
         }
         Action::Element(source, given) => {
             reporter.tell(Event::Stage(Stage::Elements));
-            element(source, given, workspace, &mut on_line).map_err(|error| match error {
-                Applied::Element(source) => BuildError::Element(source),
-                Applied::NoManager => BuildError::NoManager,
-                Applied::Workspace(source) => failed(source),
+            element(source, given, (workspace, step.epoch), &mut on_line).map_err(|error| {
+                match error {
+                    Applied::Element(source) => BuildError::Element(source),
+                    Applied::NoManager => BuildError::NoManager,
+                    Applied::Workspace(source) => failed(source),
+                }
             })
         }
         Action::Dib(runner, phase) => {
@@ -129,14 +131,14 @@ fn carry_out(
         }
         Action::Command { run, network } => {
             reporter.tell(Event::Stage(Stage::Commands));
-            let epoch = ("SOURCE_DATE_EPOCH".to_owned(), debian::EPOCH.to_string());
+            let epoch = ("SOURCE_DATE_EPOCH".to_owned(), step.epoch.to_string());
             let task = Task { network: *network, env: vec![epoch], ..Task::shell(&step.name, run) };
             workspace.run(&task, &mut on_line).map_err(failed)
         }
     }
 }
 
-fn edit(edits: &[Edit], workspace: &mut Workspace<'_>) -> Result<(), WorkspaceError> {
+fn edit(edits: &[Edit], epoch: u64, workspace: &mut Workspace<'_>) -> Result<(), WorkspaceError> {
     let mut rest = edits;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -147,7 +149,7 @@ fn edit(edits: &[Edit], workspace: &mut Workspace<'_>) -> Result<(), WorkspaceEr
             bytes > AT_ONCE
         });
         let (now, later) = rest.split_at(count.unwrap_or(rest.len()).max(1));
-        workspace.edit(now, debian::EPOCH)?;
+        workspace.edit(now, epoch)?;
         rest = later;
     }
     Ok(())
@@ -186,7 +188,7 @@ impl From<WorkspaceError> for Applied {
 fn element(
     source: &Source,
     given: &Given,
-    workspace: &mut Workspace<'_>,
+    (workspace, epoch): (&mut Workspace<'_>, u64),
     on_line: &mut dyn FnMut(&str),
 ) -> Result<(), Applied> {
     let mut release = workspace.read("/etc/os-release")?;
@@ -202,12 +204,12 @@ fn element(
         let task = packages(&expansion.packages, workspace)?.ok_or(Applied::NoManager)?;
         workspace.run(&task, on_line)?;
     }
-    edit(&expansion.edits(), workspace)?;
+    edit(&expansion.edits(), epoch, workspace)?;
     if let Some(script) = expansion.script {
         let task = Task { env: script.env, ..Task::shell(source.name, script.text) };
         workspace.run(&task, on_line)?;
     }
-    edit(&sources::unit_edits(&expansion.units), workspace)?;
+    edit(&sources::unit_edits(&expansion.units), epoch, workspace)?;
     Ok(())
 }
 
@@ -229,7 +231,7 @@ fn packages(
 /// Has mmdebstrap make a tree, which goes straight into the layer.
 fn make_debian(
     recipe: &Recipe,
-    arch: Arch,
+    made_for: (Arch, u64),
     workspace: &mut Workspace<'_>,
     means: &Means<'_>,
 ) -> Result<(), BuildError> {
@@ -239,7 +241,7 @@ fn make_debian(
         let path = scratch.path().join(name);
         fs::write(&path, text).map_err(|e| BuildError::io("write", path, e))?;
     }
-    let tree = debian::tree(recipe, arch, scratch.path());
+    let tree = debian::tree(recipe, made_for, scratch.path());
     let cmd = mmdebstrap::tar(&tree, scratch.path());
     reporter.tell(Event::Note(cmd.to_string()));
     let (unpacked, ended, watch) = thread::scope(|scope| {

@@ -33,6 +33,8 @@ pub struct Step {
     pub name: String,
     /// The digest of all that goes into it, and into the steps before.
     pub digest: Digest,
+    /// No file that it makes is newer, in seconds since 1970.
+    pub(super) epoch: u64,
     pub(super) action: Action,
 }
 
@@ -66,6 +68,8 @@ pub struct Plan<'a> {
     pub(super) user: Option<String>,
     /// Words for the kernel: the recipe's, and its elements'.
     pub(super) kernel_cmdline: Option<KernelWords>,
+    /// No file of the image is newer, in seconds since 1970.
+    pub(super) epoch: u64,
     /// The digest of all that shapes the image.
     pub digest: Digest,
 }
@@ -86,6 +90,7 @@ struct Steps<'a> {
     files: Vec<PathBuf>,
     bundles: &'a Path,
     arch: Arch,
+    epoch: u64,
 }
 
 impl<'a> Plan<'a> {
@@ -101,7 +106,8 @@ impl<'a> Plan<'a> {
             return Err(BuildError::Arch { wanted: arch, host });
         }
         let files = vec![places.recipe.to_owned()];
-        let mut steps = Steps { steps: Vec::new(), files, bundles: places.bundles, arch };
+        let (bundles, epoch) = (places.bundles, debian::EPOCH);
+        let mut steps = Steps { steps: Vec::new(), files, bundles, arch, epoch };
         let user = steps.add_recipe(recipe)?;
         let kernel_cmdline = kernel_cmdline(recipe)?;
         let whole = json!({
@@ -113,10 +119,11 @@ impl<'a> Plan<'a> {
             "user": user,
             "memory": recipe.memory,
             "kernel_cmdline": kernel_cmdline,
-            "epoch": debian::EPOCH,
+            "epoch": steps.epoch,
         });
         let digest = digest::of_bytes(whole.to_string().as_bytes());
-        Ok(Self { recipe, arch, steps: steps.steps, user, kernel_cmdline, digest })
+        let (epoch, steps) = (steps.epoch, steps.steps);
+        Ok(Self { recipe, arch, steps, user, kernel_cmdline, epoch, digest })
     }
 
     /// What the image's UUIDs are made from.
@@ -153,10 +160,10 @@ impl Steps<'_> {
             "below": self.top(),
             "arch": self.arch,
             "step": value,
-            "epoch": debian::EPOCH,
+            "epoch": self.epoch,
         });
         let digest = digest::of_bytes(whole.to_string().as_bytes());
-        self.steps.push(Step { name, digest, action });
+        self.steps.push(Step { name, digest, epoch: self.epoch, action });
     }
 
     fn add_edits(&mut self, name: &str, edits: Vec<Edit>) {
@@ -165,9 +172,14 @@ impl Steps<'_> {
         }
     }
 
-    /// Adds the steps of a recipe; returns its user.
+    /// Adds the steps of a recipe; returns its user. Its time is that of all steps from here on.
     fn add_recipe(&mut self, recipe: &Recipe) -> Result<Option<String>, BuildError> {
         let mut user = recipe.user.as_ref().map(ToString::to_string);
+        if let Base::Tree(TreeBase::Recipe(file)) = &recipe.base {
+            let below = self.add_below(&self.beside(file))?;
+            user = user.or(below);
+        }
+        self.epoch = recipe.epoch().unwrap_or(self.epoch);
         match &recipe.base {
             Base::Debian(_) => self.add_debian(recipe),
             Base::Tree(TreeBase::Tar(file)) => {
@@ -181,10 +193,6 @@ impl Steps<'_> {
                     Shelf::open(self.bundles).and_then(|shelf| shelf.find(name))
                 };
                 self.add_archive(found.map_err(BuildError::Bundle)?)?;
-            }
-            Base::Tree(TreeBase::Recipe(file)) => {
-                let below = self.add_below(&self.beside(file))?;
-                user = user.or(below);
             }
             Base::Tree(TreeBase::Dib(dib)) => self.add_dib(recipe, dib)?,
             Base::Tree(_) => {}
@@ -233,7 +241,7 @@ impl Steps<'_> {
     }
 
     fn add_debian(&mut self, recipe: &Recipe) {
-        let tree = debian::tree(recipe, self.arch, Path::new(""));
+        let tree = debian::tree(recipe, (self.arch, self.epoch), Path::new(""));
         let value = json!({
             "suite": tree.suite,
             "variant": tree.variant,
@@ -352,6 +360,7 @@ mod tests {
             "commands: [{run: a, network: true}]\n",
             "units: {enable: [a]}\n",
             "units: {mask: [a]}\n",
+            "source_date_epoch: 5\n",
         ];
         let mut digests: Vec<_> = others.iter().map(|more| digest_of(more)).collect();
         digests.sort_unstable();

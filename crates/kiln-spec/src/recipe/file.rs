@@ -10,7 +10,8 @@ use serde_saphyr::Spanned;
 use super::{
     Base, Command, Component, Debian, DebianBase, DibBase, Disk, ElementUse, FORMAT, FileEntry,
     FileMode, FileSource, GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName,
-    Parameters, Recipe, SourcePath, Table, Timezone, TreeBase, Units, Url, User, UserName, Variant,
+    Parameters, Recipe, Snapshot, SourcePath, Table, Timezone, TreeBase, Units, Url, User,
+    UserName, Variant,
 };
 use crate::size::SizeError;
 use crate::{Arch, Bytes, MachineName};
@@ -19,6 +20,8 @@ use crate::{Arch, Bytes, MachineName};
 const LEAST_DISK: Bytes = Bytes::from_gib(1);
 /// The least EFI system partition: FAT32 needs 65,525 clusters (of 512 bytes).
 const LEAST_ESP: Bytes = Bytes::from_mib(34);
+/// The latest time that all file systems of an image can hold.
+const LATEST: u64 = 0xffff_ffff;
 /// The least memory that a kernel with its initramfs starts in.
 const LEAST_MEMORY: Bytes = Bytes::from_mib(256);
 
@@ -64,6 +67,7 @@ pub(super) struct RecipeFile {
     locale: Option<Spanned<Locale>>,
     timezone: Option<Timezone>,
     kernel_cmdline: Option<KernelWords>,
+    source_date_epoch: Option<Spanned<u64>>,
     #[serde(default)]
     users: Vec<Spanned<User>>,
     #[serde(default)]
@@ -84,6 +88,7 @@ struct BaseFile {
     security: Option<Spanned<Url>>,
     components: Option<Spanned<Vec<Component>>>,
     variant: Option<Spanned<Variant>>,
+    snapshot: Option<Spanned<Snapshot>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +154,12 @@ impl RecipeFile {
                 ));
             }
         }
+        if let Some(epoch) = &self.source_date_epoch
+            && epoch.value > LATEST
+        {
+            let message = "a time of files is at most 4294967295, in the year 2106".to_owned();
+            return Err((epoch.referenced, message));
+        }
         self.check_base()?;
         let mut seen = BTreeSet::new();
         for file in &self.files {
@@ -186,8 +197,8 @@ impl RecipeFile {
 
     /// Checks that the base is one thing, and has only keys that go with it.
     fn check_base(&self) -> Result<(), Finding> {
-        let BaseFile { debian, tar, bundle, recipe, dib, mirror, security, components, variant } =
-            &self.base.value;
+        let base = &self.base.value;
+        let BaseFile { debian, tar, bundle, recipe, dib, components, .. } = base;
         let kinds =
             [debian.is_some(), tar.is_some(), bundle.is_some(), recipe.is_some(), dib.is_some()];
         if kinds.into_iter().filter(|is| *is).count() != 1 {
@@ -203,10 +214,11 @@ impl RecipeFile {
             };
         }
         let places = [
-            ("mirror", mirror.as_ref().map(|key| key.referenced)),
-            ("security", security.as_ref().map(|key| key.referenced)),
+            ("mirror", base.mirror.as_ref().map(|key| key.referenced)),
+            ("security", base.security.as_ref().map(|key| key.referenced)),
             ("components", components.as_ref().map(|key| key.referenced)),
-            ("variant", variant.as_ref().map(|key| key.referenced)),
+            ("variant", base.variant.as_ref().map(|key| key.referenced)),
+            ("snapshot", base.snapshot.as_ref().map(|key| key.referenced)),
             ("locale", self.locale.as_ref().map(|key| key.referenced)),
         ];
         if let (Some(_), Some(user)) = (recipe, &self.user) {
@@ -242,6 +254,7 @@ impl RecipeFile {
             locale: self.locale.map(|key| key.value).or_else(|| is_debian.then(Locale::default)),
             timezone: self.timezone.or_else(|| is_debian.then(Timezone::default)),
             kernel_cmdline: self.kernel_cmdline,
+            source_date_epoch: self.source_date_epoch.map(|epoch| epoch.value),
             users: self.users.into_iter().map(|user| user.value).collect(),
             commands: self.commands.into_iter().map(|command| command.value).collect(),
             units: self.units,
@@ -277,19 +290,27 @@ impl BaseFile {
         let mut components = self.components.map_or(vec![Component::Main], |list| list.value);
         components.sort_unstable();
         components.dedup();
-        let url = |given: Option<Spanned<Url>>, usual| {
-            given.map_or_else(|| default_url(usual), |url| url.value)
+        let snapshot = self.snapshot.map(|snapshot| snapshot.value);
+        let url = |given: Option<Spanned<Url>>, archive: &str| match (given, &snapshot) {
+            (Some(url), _) => url.value,
+            (None, Some(at)) => default_url(&format!("{SNAPSHOTS}/{archive}/{at}")),
+            (None, None) => default_url(&format!("{MIRROR}/{archive}")),
         };
         Base::Debian(DebianBase {
             debian,
-            mirror: url(self.mirror, "http://deb.debian.org/debian"),
-            security: url(self.security, "http://deb.debian.org/debian-security"),
+            mirror: url(self.mirror, "debian"),
+            security: url(self.security, "debian-security"),
+            snapshot: snapshot.clone(),
             components,
             variant: self.variant.map_or_else(Variant::default, |variant| variant.value),
         })
     }
 }
 
+/// Debian's mirrors.
+const MIRROR: &str = "http://deb.debian.org";
+/// What Debian's mirrors were at any time.
+const SNAPSHOTS: &str = "http://snapshot.debian.org/archive";
 const DEFAULT_DISK: Bytes = Bytes::from_gib(2);
 /// Sparse: what is not used costs nothing.
 const DEFAULT_TREE_DISK: Bytes = Bytes::from_gib(8);

@@ -16,12 +16,14 @@ mod elements;
 mod file;
 mod parameters;
 mod parts;
+mod snapshot;
 mod words;
 
 pub use elements::{DibBase, ElementUse};
 use file::RecipeFile;
 pub use parameters::{Parameters, replace};
 pub use parts::{Command, FileEntry, FileSource, Units, User};
+pub use snapshot::Snapshot;
 pub use words::{
     ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale, Owner,
     PackageName, SourcePath, SshKey, Timezone, UnitName, Url, UserName, VariableName, WordError,
@@ -65,6 +67,9 @@ pub struct Recipe {
     pub timezone: Option<Timezone>,
     /// Words added to the kernel's command line.
     pub kernel_cmdline: Option<KernelWords>,
+    /// No file is newer than this, in seconds since 1970; see [`Recipe::epoch`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_date_epoch: Option<u64>,
     /// Accounts, made after the files are there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
@@ -117,6 +122,9 @@ pub struct DebianBase {
     pub components: Vec<Component>,
     /// Which packages come without being asked for.
     pub variant: Variant,
+    /// The moment whose packages they are; `None` for those of today.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A release of Debian that Kiln builds.
@@ -255,6 +263,17 @@ impl Recipe {
             return Err(yaml::error_at(text, file, at, message));
         }
         Ok(Self { parameters, ..read.into_recipe() })
+    }
+
+    /// Returns the time that no file is newer than, in seconds since 1970: what the recipe says, or
+    /// the time of the snapshot of its base.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u64> {
+        let snapshot = match &self.base {
+            Base::Debian(base) => base.snapshot.as_ref().map(Snapshot::seconds),
+            Base::Tree(_) => None,
+        };
+        self.source_date_epoch.or(snapshot)
     }
 
     /// Returns the recipe as JSON, with every default filled in: the same text for all ways to

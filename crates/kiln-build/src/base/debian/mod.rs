@@ -12,7 +12,7 @@ use std::path::Path;
 
 use kiln_host::tools::mmdebstrap::Tree;
 use kiln_spec::Arch;
-use kiln_spec::recipe::{Base, Component, Debian, DebianBase, Locale, Recipe, Variant};
+use kiln_spec::recipe::{Base, Component, Debian, DebianBase, Locale, Recipe, Url, Variant};
 
 use super::GuestFile;
 
@@ -20,8 +20,8 @@ mod watch;
 
 pub use watch::{Finding, Watch};
 
-/// Files of an image are never newer than this: 2025-01-01. Same recipe, same packages, same
-/// times.
+/// Files of an image are never newer than this, if nobody says another time: 2025-01-01. Same
+/// recipe, same packages, same times.
 pub const EPOCH: u64 = 1_735_689_600;
 
 /// A script of a build: the name of its file, and its text.
@@ -84,9 +84,10 @@ const fn packages_of(arch: Arch) -> &'static [&'static str] {
 /// Where Debian keeps the keys of its archive, on the host and in the image.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Returns the tree of packages that `recipe` asks for. [`SCRIPTS`] lie in the folder `scripts`.
+/// Returns the tree of packages that `recipe` asks for, with no file newer than `epoch`.
+/// [`SCRIPTS`] lie in the folder `scripts`.
 #[must_use]
-pub fn tree(recipe: &Recipe, arch: Arch, scripts: &Path) -> Tree {
+pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), scripts: &Path) -> Tree {
     let base = base_of(recipe);
     let locale = locale(recipe);
     let timezone = recipe.timezone.as_ref().map_or("Etc/UTC", |zone| zone.as_str());
@@ -108,7 +109,7 @@ pub fn tree(recipe: &Recipe, arch: Arch, scripts: &Path) -> Tree {
         suite: base.map_or(Debian::Bookworm, |base| base.debian).codename().to_owned(),
         variant: base.map_or(Variant::default(), |base| base.variant).as_str().to_owned(),
         packages,
-        sources: base.map(sources).unwrap_or_default(),
+        sources: base.map(fetched_from).unwrap_or_default(),
         apt: vec!["Acquire::Languages \"none\"".into()],
         dpkg,
         checks: vec![scripts.join(PREPARE.0)],
@@ -120,7 +121,7 @@ pub fn tree(recipe: &Recipe, arch: Arch, scripts: &Path) -> Tree {
             ("KILN_TIMEZONE".into(), timezone.to_owned()),
             ("KILN_LOCALE".into(), locale.to_owned()),
         ],
-        epoch: EPOCH,
+        epoch,
     }
 }
 
@@ -135,16 +136,34 @@ fn locale(recipe: &Recipe) -> &str {
     recipe.locale.as_ref().map_or("C.UTF-8", Locale::as_str)
 }
 
+/// Returns where the packages of an image come from: lines of sources.list(5).
+fn fetched_from(base: &DebianBase) -> Vec<String> {
+    // What a mirror said was valid for a week.
+    let option = if base.snapshot.is_some() { " check-valid-until=no" } else { "" };
+    sources(base, option, [base.mirror.as_str(), base.security.as_str()])
+}
+
+/// Returns where a machine gets its packages from: where they are today, not what they were then.
+fn updated_from(base: &DebianBase) -> Vec<String> {
+    let today = |url: &'static str, given: &'_ Url| {
+        let snapshot = given.as_str().starts_with("http://snapshot.debian.org/");
+        if snapshot { url.to_owned() } else { given.to_string() }
+    };
+    let mirror = today("http://deb.debian.org/debian", &base.mirror);
+    let security = today("http://deb.debian.org/debian-security", &base.security);
+    sources(base, "", [&mirror, &security])
+}
+
 /// The lines of sources.list(5): release, updates, security.
-fn sources(base: &DebianBase) -> Vec<String> {
+fn sources(base: &DebianBase, option: &str, [mirror, security]: [&str; 2]) -> Vec<String> {
     let suite = base.debian.codename();
     let components: Vec<_> = base.components.iter().map(|c: &Component| c.as_str()).collect();
     let components = components.join(" ");
-    let (mirror, security) = (&base.mirror, &base.security);
+    let signed = format!("[signed-by={KEYRING}{option}]");
     vec![
-        format!("deb [signed-by={KEYRING}] {mirror} {suite} {components}"),
-        format!("deb [signed-by={KEYRING}] {mirror} {suite}-updates {components}"),
-        format!("deb [signed-by={KEYRING}] {security} {suite}-security {components}"),
+        format!("deb {signed} {mirror} {suite} {components}"),
+        format!("deb {signed} {mirror} {suite}-updates {components}"),
+        format!("deb {signed} {security} {suite}-security {components}"),
     ]
 }
 
@@ -153,7 +172,7 @@ fn sources(base: &DebianBase) -> Vec<String> {
 pub fn files(recipe: &Recipe) -> Vec<GuestFile> {
     let file = |path: &str, content: String| GuestFile { path: path.into(), mode: 0o644, content };
     let hostname = recipe.hostname.as_ref().map_or("localhost", |name| name.as_str());
-    let sources = base_of(recipe).map(sources).unwrap_or_default();
+    let sources = base_of(recipe).map(updated_from).unwrap_or_default();
     vec![
         file("/etc/hostname", format!("{hostname}\n")),
         file("/etc/hosts", HOSTS.into()),
@@ -208,7 +227,7 @@ mod tests {
     use super::*;
 
     fn tree(recipe: &Recipe, arch: Arch) -> Tree {
-        super::tree(recipe, arch, Path::new("/t"))
+        super::tree(recipe, (arch, EPOCH), Path::new("/t"))
     }
 
     fn recipe(more: &str) -> Recipe {
@@ -239,6 +258,31 @@ mod tests {
                  http://deb.debian.org/debian-security bookworm-security main",
             ]
         );
+    }
+
+    #[test]
+    fn a_snapshot_is_fetched_from_and_a_machine_is_updated_from_today() {
+        let text = "kiln: 1\nname: d\nbase: {debian: bookworm, snapshot: 20250301T000000Z}\n";
+        let recipe = Recipe::parse(text, "r").unwrap();
+        assert_eq!(recipe.epoch(), Some(1_740_787_200));
+        let lines = tree(&recipe, Arch::Amd64).sources;
+        assert_eq!(
+            lines[2],
+            "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no] \
+             http://snapshot.debian.org/archive/debian-security/20250301T000000Z bookworm-security \
+             main"
+        );
+        let list = files(&recipe).into_iter().find(|file| file.path.ends_with("sources.list"));
+        let list = list.unwrap().content;
+        assert!(list.contains("gpg] http://deb.debian.org/debian bookworm main\n"), "{list}");
+        assert!(!list.contains("snapshot"), "{list}");
+        let own = text.replace("Z}", "Z, mirror: 'http://m/debian'}\nsource_date_epoch: 7");
+        let own = Recipe::parse(&own, "r").unwrap();
+        assert_eq!(own.epoch(), Some(7));
+        assert!(
+            tree(&own, Arch::Amd64).sources[0].contains("check-valid-until=no] http://m/debian ")
+        );
+        assert!(files(&own)[2].content.contains("gpg] http://m/debian bookworm main\n"));
     }
 
     #[test]
