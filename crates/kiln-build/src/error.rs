@@ -9,7 +9,7 @@ use kiln_host::CmdError;
 use kiln_host::lock::LockError;
 use kiln_host::namespace::SpaceError;
 use kiln_spec::recipe::RecipeError;
-use kiln_spec::{Arch, Bytes, yaml};
+use kiln_spec::{Arch, Bytes, Digest, yaml};
 
 use crate::base::debian::Finding;
 use crate::bundle::BundleError;
@@ -148,6 +148,38 @@ pub enum BuildError {
     /// The tree has no package manager that is known.
     #[error("the base has no package manager that kiln knows")]
     NoManager,
+    /// What the mirrors have is not what the recipe's lock says.
+    #[error("{}{}", drifted(package, drift), and_more(*more))]
+    Locked {
+        /// A package.
+        package: String,
+        /// How it differs.
+        drift: Drift,
+        /// How many others differ, too.
+        more: usize,
+    },
+    /// An archive is not the one of the recipe's lock.
+    #[error("`{}` has the digest {found}, and is locked to {locked}", path.display())]
+    LockedArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Its digest in the lock.
+        locked: Digest,
+        /// Its digest.
+        found: Digest,
+    },
+    /// The lock is not one of this recipe as it is now.
+    #[error("the lock does not fit the recipe: {why}")]
+    StaleLock {
+        /// Why not.
+        why: String,
+    },
+    /// What a step takes cannot be locked.
+    #[error("{what} cannot be locked")]
+    Unlockable {
+        /// What.
+        what: String,
+    },
     /// A program of the host failed.
     #[error("stage `{stage}` failed")]
     Tool {
@@ -180,7 +212,64 @@ pub enum BuildError {
     Interrupted,
 }
 
+/// How a package differs from a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// The mirror has another version.
+    Version {
+        /// The version of the lock.
+        locked: String,
+        /// The mirror's.
+        found: String,
+    },
+    /// It is not there any more.
+    Gone {
+        /// The version of the lock.
+        locked: String,
+    },
+    /// The lock does not have it.
+    New {
+        /// Its version.
+        found: String,
+    },
+    /// The version is the same, and the file another.
+    Content {
+        /// The version.
+        version: String,
+    },
+}
+
+fn drifted(package: &str, drift: &Drift) -> String {
+    match drift {
+        Drift::Version { locked, found } => {
+            format!("`{package}` is locked to {locked}, and the mirror has {found}")
+        }
+        Drift::Gone { locked } => {
+            format!("`{package}` is locked to {locked}, and the mirror does not have it")
+        }
+        Drift::New { found } => format!("`{package}` {found} is not in the lock"),
+        Drift::Content { version } => {
+            format!("the mirror's `{package}` {version} is not the file that was locked")
+        }
+    }
+}
+
+fn and_more(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(", and {more} more differ") }
+}
+
 impl BuildError {
+    /// Makes an error of all differences from a lock, if there are any.
+    pub(crate) fn of_drift(mut found: Vec<(String, Drift)>) -> Result<(), Self> {
+        // A dependency that came along says less than what has changed.
+        found.sort_by_key(|(_, drift)| matches!(drift, Drift::New { .. } | Drift::Gone { .. }));
+        let more = found.len().saturating_sub(1);
+        match found.into_iter().next() {
+            Some((package, drift)) => Err(Self::Locked { package, drift, more }),
+            None => Ok(()),
+        }
+    }
+
     /// Returns what the user can do about it, if that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -208,6 +297,10 @@ impl BuildError {
             Self::NoLocale { .. } => {
                 Some("`/usr/share/i18n/SUPPORTED` of Debian lists them".into())
             }
+            Self::Locked { .. } | Self::LockedArchive { .. } | Self::StaleLock { .. } => Some(
+                "`kiln build --lock` builds from what is there today, and writes the lock anew"
+                    .into(),
+            ),
             Self::Store(error) => error.hint(),
             Self::Element(error) | Self::Dib(RunError::Element(error)) => error.hint(),
             Self::Bundle(error) => error.hint(),
@@ -251,6 +344,10 @@ impl BuildError {
             Finding::Untrusted(what) => Self::Untrusted { what },
             Finding::NoTimezone(name) => Self::NoTimezone { name },
             Finding::NoLocale(name) => Self::NoLocale { name },
+            Finding::Locked(all) => {
+                let none = || Self::Unmet { what: "the lock".into() };
+                Self::of_drift(all).err().unwrap_or_else(none)
+            }
             Finding::NoSpace => {
                 Self::NoSpace { folder: PathBuf::new(), stage, free: Bytes(0), need: Bytes(0) }
             }

@@ -39,12 +39,13 @@ fn fail(text: &str, user: &str, is_root: bool) -> (BuildError, Vec<Stage>) {
         kiln_version: "test",
         temp: Some(&temp),
         force: Force::Nothing,
+        renew_lock: false,
     };
     let stages = Mutex::new(Vec::new());
     let recipe = Recipe::parse(text, "r").unwrap();
     let places = Places { recipe: Path::new("r.yaml"), bundles: dir.path() };
-    let plan = Plan::of(&recipe, places).unwrap();
-    let error = build(&plan, &ctx, &|event| {
+    let mut plan = Plan::of(&recipe, places).unwrap();
+    let error = build(&mut plan, &ctx, &|event| {
         if let Event::Stage(stage) = event {
             stages.lock().unwrap().push(stage);
         }

@@ -7,6 +7,7 @@
 pub mod arch;
 pub mod bundle;
 pub mod image;
+pub mod lock;
 pub mod name;
 pub mod recipe;
 pub mod size;
@@ -15,6 +16,7 @@ pub mod yaml;
 
 pub use arch::Arch;
 pub use image::{Digest, Manifest};
+pub use lock::Lock;
 pub use name::MachineName;
 pub use recipe::Recipe;
 pub use size::Bytes;

@@ -49,6 +49,10 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         | BuildError::Recipe { .. }
         | BuildError::Cycle { .. }
         | BuildError::NoManager
+        | BuildError::Locked { .. }
+        | BuildError::LockedArchive { .. }
+        | BuildError::StaleLock { .. }
+        | BuildError::Unlockable { .. }
         | BuildError::NoLocale { .. } => Class::File,
         BuildError::Element(_) | BuildError::Dib(RunError::Element(_) | RunError::Disk { .. }) => {
             Class::File

@@ -18,9 +18,9 @@ use std::time::{Duration, SystemTime};
 use kiln_disk::assemble::Assembled;
 use kiln_host::tools::mmdebstrap;
 use kiln_host::{CmdError, Host, signal};
-use kiln_spec::Bytes;
 use kiln_spec::image::{self, DiskFormat, Made, Manifest};
 use kiln_spec::recipe::Base;
+use kiln_spec::{Bytes, Lock};
 
 use crate::bundle::user_of;
 use crate::digest;
@@ -28,8 +28,10 @@ use crate::stage::Reporter;
 use crate::store::{Image, Store, StoreError, Work};
 use crate::workspace::{LayerCache, Workspace};
 
+mod debian;
 mod disk;
 mod host;
+mod lock;
 mod perform;
 mod plan;
 mod sources;
@@ -67,6 +69,8 @@ pub struct BuildContext<'a> {
     pub temp: Option<&'a Path>,
     /// Build even if the store has the image.
     pub force: Force,
+    /// Take what the mirrors have today, and tell what that was: [`Built::lock`].
+    pub renew_lock: bool,
 }
 
 /// What is done again although it was done before.
@@ -90,6 +94,8 @@ pub struct Built {
     pub cached: bool,
     /// How long each stage took, in order; empty if it was in the store.
     pub stages: Vec<(Stage, Duration)>,
+    /// What it was built from, if that was to be found out.
+    pub lock: Option<Lock>,
 }
 
 /// Builds the image of `plan`, or finds it in the store. `progress` is told how it goes, from
@@ -105,12 +111,12 @@ pub struct Built {
 ///
 /// See [`BuildError`].
 pub fn build(
-    plan: &Plan<'_>,
+    plan: &mut Plan<'_>,
     ctx: &BuildContext<'_>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Built, BuildError> {
     let from = first_step(plan, &ctx.force)?;
-    let fresh = ctx.force == Force::Nothing;
+    let fresh = ctx.force == Force::Nothing && !ctx.renew_lock;
     if fresh && let Some(built) = from_store(plan, ctx)? {
         return Ok(built);
     }
@@ -121,17 +127,24 @@ pub fn build(
         reporter.tell(Event::Stage(Stage::Waiting));
     })?;
     // Whoever was waited for has built it.
-    if waited && let Some(mut built) = from_store(plan, ctx)? {
+    if waited
+        && !ctx.renew_lock
+        && let Some(mut built) = from_store(plan, ctx)?
+    {
         built.stages = reporter.end();
         return Ok(built);
     }
     let temp = ctx.temp.unwrap_or(Path::new(DEFAULT_TEMP));
     let whole = perform::layers(plan, ctx.cache, plan.steps.len().min(from))?.is_some();
+    let whole = whole && !ctx.renew_lock;
     let space = host::check(ctx, temp, plan, whole)?;
-    let means = Means { host: ctx.host, cache: ctx.cache, temp, reporter: &reporter, from };
+    let renew_lock = ctx.renew_lock;
+    let (host, cache, reporter) = (ctx.host, ctx.cache, &reporter);
+    let means = Means { host, cache, temp, reporter, from, renew_lock };
     let image =
         make(plan, ctx, &means).map_err(|error| space.explain(error, reporter.current()))?;
-    Ok(Built { image, cached: false, stages: reporter.end() })
+    let lock = renew_lock.then(|| plan.taken());
+    Ok(Built { image, cached: false, stages: reporter.end(), lock })
 }
 
 /// Returns the number of the first step that is carried out in any case.
@@ -156,10 +169,14 @@ fn from_store(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<Option<Built>, 
         ctx.store.name(&image, name)?;
         image = ctx.store.find(name.as_str())?;
     }
-    Ok(Some(Built { image, cached: true, stages: Vec::new() }))
+    Ok(Some(Built { image, cached: true, stages: Vec::new(), lock: None }))
 }
 
-fn make(plan: &Plan<'_>, ctx: &BuildContext<'_>, means: &Means<'_>) -> Result<Image, BuildError> {
+fn make(
+    plan: &mut Plan<'_>,
+    ctx: &BuildContext<'_>,
+    means: &Means<'_>,
+) -> Result<Image, BuildError> {
     let reporter = means.reporter;
     let mut workspace = perform::perform(plan, means)?;
     begin(reporter, Stage::Disk)?;

@@ -1,33 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The steps of a plan, each carried out once: its layer is found, or made.
 
-use std::fs;
-use std::sync::mpsc::channel;
-use std::thread;
-
 use kiln_guest::system::packages::Manager;
 use kiln_host::Host;
-use kiln_host::run::OnLine;
-use kiln_host::tools::mmdebstrap;
-use kiln_spec::recipe::{Base, Recipe};
-use kiln_spec::{Arch, Bytes};
+use kiln_spec::Arch;
 
 use super::plan::{Action, Plan, Step};
-use super::sources;
+use super::{debian, lock, sources};
 use crate::BuildError;
-use crate::base::debian::{self, Watch};
 use crate::bundle::BundleFile;
 use crate::element::ElementError;
 use crate::element::dib::run::RunError;
 use crate::element::native::{Family, Given, Source};
-use crate::scratch::Scratch;
 use crate::stage::{Event, Reporter, Stage};
 use crate::workspace::{Edit, Layer, LayerCache, Task, Workspace, WorkspaceError};
 
 /// Bytes of contents that edits hand over at once.
 const AT_ONCE: usize = 16 << 20;
-/// How many bytes lie between two reports.
-const STEP: u64 = 8 << 20;
 
 /// Logs of the build are none of the machine's, and have the time in them.
 const FORGET: &str = "rm -rf /var/log/dpkg.log /var/log/alternatives.log /var/log/apt/* \
@@ -43,17 +32,38 @@ pub(super) struct Means<'a> {
     pub(super) reporter: &'a Reporter<'a>,
     /// The first step that is carried out even if its layer is there.
     pub(super) from: usize,
+    /// Whether packages are taken as the mirrors have them today, and noted.
+    pub(super) renew_lock: bool,
 }
 
 /// Carries out the steps that have no layers yet, and returns the tree.
-pub(super) fn perform<'a>(plan: &Plan<'_>, means: &Means<'a>) -> Result<Workspace<'a>, BuildError> {
+pub(super) fn perform<'a>(
+    plan: &mut Plan<'_>,
+    means: &Means<'a>,
+) -> Result<Workspace<'a>, BuildError> {
     let mut workspace = Workspace::open(means.cache, &[])?;
-    for (n, step) in plan.steps.iter().enumerate() {
+    for n in 0..plan.steps.len() {
+        let mut waiting = || means.reporter.tell(Event::Stage(Stage::Waiting));
+        if means.renew_lock && plan.steps[n].archive().is_some() {
+            plan.lock_step(n, lock::Packages::new());
+        } else if means.renew_lock && plan.steps[n].installs() {
+            let step = &plan.steps[n];
+            means.reporter.tell(Event::Step(step.name.clone()));
+            let taken = carry_out(step, plan, &mut workspace, means)?;
+            plan.lock_step(n, taken);
+            // Which layer it is, is known only now.
+            let step = &plan.steps[n];
+            match means.cache.find_or_claim(&step.digest, &mut waiting)? {
+                Ok(layer) => workspace.push(layer)?,
+                Err(claim) => drop(workspace.keep(claim, &step.name)?),
+            }
+            continue;
+        }
+        let step = &plan.steps[n];
         if n >= means.from {
             // One that somebody else uses, or makes just now, is as good.
             means.cache.remove(&step.digest)?;
         }
-        let mut waiting = || means.reporter.tell(Event::Stage(Stage::Waiting));
         match means.cache.find_or_claim(&step.digest, &mut waiting)? {
             Ok(layer) => {
                 means.reporter.tell(Event::Note(format!("step `{}`: from its layer", step.name)));
@@ -61,7 +71,10 @@ pub(super) fn perform<'a>(plan: &Plan<'_>, means: &Means<'a>) -> Result<Workspac
             }
             Err(claim) => {
                 means.reporter.tell(Event::Step(step.name.clone()));
-                carry_out(step, plan.arch, &mut workspace, means)?;
+                let taken = carry_out(step, plan, &mut workspace, means)?;
+                if plan.is_locked && step.installs() {
+                    step.check(&taken)?;
+                }
                 workspace.keep(claim, &step.name)?;
             }
         }
@@ -78,9 +91,29 @@ pub(super) fn layers(
     plan.steps[..count].iter().map(|step| cache.find(&step.digest)).collect()
 }
 
+/// Carries out a step. Returns the packages that it installed, if a lock wants to know.
 fn carry_out(
     step: &Step,
-    arch: Arch,
+    plan: &Plan<'_>,
+    workspace: &mut Workspace<'_>,
+    means: &Means<'_>,
+) -> Result<lock::Packages, BuildError> {
+    let mut told = lock::Told::default();
+    if !(plan.is_locked || means.renew_lock) || !step.installs() {
+        act(step, (plan.arch, None), workspace, means)?;
+        return Ok(lock::Packages::new());
+    }
+    let before = lock::status(workspace, plan.arch)?;
+    act(step, (plan.arch, Some(&mut told)), workspace, means)?;
+    let after = lock::status(workspace, plan.arch)?;
+    told.installed(&before, after)
+        .map_err(|package| BuildError::Unlockable { what: format!("the package `{package}`") })
+}
+
+/// Does what a step says. `told` hears what apt tells of packages.
+fn act(
+    step: &Step,
+    (arch, mut told): (Arch, Option<&mut lock::Told>),
     workspace: &mut Workspace<'_>,
     means: &Means<'_>,
 ) -> Result<(), BuildError> {
@@ -89,9 +122,14 @@ fn carry_out(
         WorkspaceError::Interrupted => BuildError::Interrupted,
         source => BuildError::Step { step: step.name.clone(), source: Box::new(source) },
     };
-    let mut on_line = |line: &str| reporter.tell(Event::Note(line.to_owned()));
+    let watch = told.is_some().then_some(step);
+    let mut on_line = |line: &str| {
+        if !told.as_mut().is_some_and(|told| told.line(line)) {
+            reporter.tell(Event::Note(line.to_owned()));
+        }
+    };
     match &step.action {
-        Action::Debian(recipe) => make_debian(recipe, (arch, step.epoch), workspace, means),
+        Action::Debian(recipe) => debian::make(recipe, (step, arch), (workspace, means), told),
         Action::Archive(file) => {
             reporter.tell(Event::Stage(Stage::Unpack));
             unpack(file, workspace).map_err(|error| match error {
@@ -101,9 +139,7 @@ fn carry_out(
         }
         Action::Packages(names) => {
             reporter.tell(Event::Stage(Stage::Packages));
-            let Some(task) = packages(names, workspace).map_err(failed)? else {
-                return Err(BuildError::NoManager);
-            };
+            let task = packages(names, watch, workspace).map_err(|error| error.of(&failed))?;
             workspace.run(&task, &mut on_line).map_err(failed)
         }
         Action::Edit(edits) => {
@@ -112,13 +148,8 @@ fn carry_out(
         }
         Action::Element(source, given) => {
             reporter.tell(Event::Stage(Stage::Elements));
-            element(source, given, (workspace, step.epoch), &mut on_line).map_err(|error| {
-                match error {
-                    Applied::Element(source) => BuildError::Element(source),
-                    Applied::NoManager => BuildError::NoManager,
-                    Applied::Workspace(source) => failed(source),
-                }
-            })
+            element((source, given), (step, watch), workspace, &mut on_line)
+                .map_err(|error| error.of(&failed))
         }
         Action::Dib(runner, phase) => {
             reporter.tell(Event::Stage(Stage::Elements));
@@ -171,11 +202,23 @@ fn unpack(file: &BundleFile, workspace: &mut Workspace<'_>) -> Result<(), Unpack
     })
 }
 
-/// Why an element of Kiln's could not be applied.
+/// Why an element of Kiln's could not be applied, or packages not be installed.
 enum Applied {
     Element(ElementError),
     NoManager,
+    Unlockable(String),
     Workspace(WorkspaceError),
+}
+
+impl Applied {
+    fn of(self, failed: &dyn Fn(WorkspaceError) -> BuildError) -> BuildError {
+        match self {
+            Self::Element(source) => BuildError::Element(source),
+            Self::NoManager => BuildError::NoManager,
+            Self::Unlockable(what) => BuildError::Unlockable { what },
+            Self::Workspace(source) => failed(source),
+        }
+    }
 }
 
 impl From<WorkspaceError> for Applied {
@@ -186,9 +229,9 @@ impl From<WorkspaceError> for Applied {
 
 /// Applies an element: packages, files, its script, units.
 fn element(
-    source: &Source,
-    given: &Given,
-    (workspace, epoch): (&mut Workspace<'_>, u64),
+    (source, given): (&Source, &Given),
+    (step, watch): (&Step, Option<&Step>),
+    workspace: &mut Workspace<'_>,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<(), Applied> {
     let mut release = workspace.read("/etc/os-release")?;
@@ -201,101 +244,36 @@ fn element(
     })?;
     let expansion = source.expand(given, family).map_err(Applied::Element)?;
     if !expansion.packages.is_empty() {
-        let task = packages(&expansion.packages, workspace)?.ok_or(Applied::NoManager)?;
+        let task = packages(&expansion.packages, watch, workspace)?;
         workspace.run(&task, on_line)?;
     }
-    edit(&expansion.edits(), epoch, workspace)?;
+    edit(&expansion.edits(), step.epoch, workspace)?;
     if let Some(script) = expansion.script {
         let task = Task { env: script.env, ..Task::shell(source.name, script.text) };
         workspace.run(&task, on_line)?;
     }
-    edit(&sources::unit_edits(&expansion.units), epoch, workspace)?;
+    edit(&sources::unit_edits(&expansion.units), step.epoch, workspace)?;
     Ok(())
 }
 
-/// Returns the task that installs packages; `None` if the tree has no package manager that is
-/// known.
+/// Returns the task that installs packages. It tells what it takes if `watch` is a step, and takes
+/// what is locked for that.
 fn packages(
     names: &[String],
+    watch: Option<&Step>,
     workspace: &mut Workspace<'_>,
-) -> Result<Option<Task>, WorkspaceError> {
-    let Some(word) = workspace.package_manager()? else { return Ok(None) };
-    let Some(manager) = Manager::named(&word) else { return Ok(None) };
-    let lines = format!("{}{FORGET}", manager.install(names));
-    let mut task = Task::shell("packages", &lines);
+) -> Result<Task, Applied> {
+    let word = workspace.package_manager()?.unwrap_or_default();
+    let manager = Manager::named(&word).ok_or(Applied::NoManager)?;
+    let mut task = Task::shell("packages", &manager.install(names));
+    if let Some(step) = watch {
+        if manager != Manager::Apt {
+            return Err(Applied::Unlockable(format!("the package manager `{word}`")));
+        }
+        lock::watched(&mut task, step.lock.as_ref());
+    }
+    task.script.iter_mut().for_each(|script| script.extend_from_slice(FORGET.as_bytes()));
     task.network = true;
     task.aside = manager.caches().iter().map(|path| (*path).to_owned()).collect();
-    Ok(Some(task))
-}
-
-/// Has mmdebstrap make a tree, which goes straight into the layer.
-fn make_debian(
-    recipe: &Recipe,
-    made_for: (Arch, u64),
-    workspace: &mut Workspace<'_>,
-    means: &Means<'_>,
-) -> Result<(), BuildError> {
-    let Means { host, reporter, .. } = *means;
-    let scratch = Scratch::begin(means.temp, host)?;
-    for (name, text) in debian::SCRIPTS {
-        let path = scratch.path().join(name);
-        fs::write(&path, text).map_err(|e| BuildError::io("write", path, e))?;
-    }
-    let tree = debian::tree(recipe, made_for, scratch.path());
-    let cmd = mmdebstrap::tar(&tree, scratch.path());
-    reporter.tell(Event::Note(cmd.to_string()));
-    let (unpacked, ended, watch) = thread::scope(|scope| {
-        let (to_watch, lines) = channel::<String>();
-        let watching = scope.spawn(move || {
-            let mut watch = Watch::default();
-            for line in lines {
-                watch.line(&line).into_iter().for_each(|event| reporter.tell(event));
-                reporter.tell(Event::Note(line));
-            }
-            watch
-        });
-        // Nobody listens when the build is being given up.
-        let on_line: OnLine = Box::new(move |line| to_watch.send(line.to_owned()).unwrap_or(()));
-        let (unpacked, ended) = match host.pipe(&cmd, on_line) {
-            Err(error) => (None, Err(error)),
-            Ok(pipe) => {
-                let mut counted = Counted { from: pipe, done: 0, told: 0, reporter };
-                let unpacked = workspace.unpack(&mut counted, "/");
-                // The tool knows why a stream breaks off, if it failed.
-                (Some(unpacked), counted.from.finish())
-            }
-        };
-        let watch = watching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (unpacked, ended, watch)
-    });
-    if let Err(source) = ended {
-        let suite = match &recipe.base {
-            Base::Debian(base) => base.debian.codename(),
-            Base::Tree(_) => "debian",
-        };
-        let (stage, cause) = (reporter.current(), watch.cause_of_failure());
-        return Err(BuildError::of_packages(source, stage, cause, suite));
-    }
-    unpacked.unwrap_or(Ok(())).map_err(BuildError::from)
-}
-
-/// A stream of which it is told how much has come.
-struct Counted<'a, R> {
-    from: R,
-    done: u64,
-    told: u64,
-    reporter: &'a Reporter<'a>,
-}
-
-impl<R: std::io::Read> std::io::Read for Counted<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.from.read(buf)?;
-        self.done += u64::try_from(n).unwrap_or(0);
-        if self.done >= self.told + STEP {
-            self.told = self.done;
-            let done = Bytes(self.done);
-            self.reporter.tell(Event::Bytes { stage: Stage::Unpack, done, of: None });
-        }
-        Ok(n)
-    }
+    Ok(task)
 }

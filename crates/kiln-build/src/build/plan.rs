@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_host::read;
+use kiln_spec::lock::LockedStep;
 use kiln_spec::recipe::{Base, DibBase, ElementName, KernelWords, TreeBase};
 use kiln_spec::{Arch, Digest, Recipe};
 use serde_json::{Value, json};
@@ -35,7 +36,32 @@ pub struct Step {
     pub digest: Digest,
     /// No file that it makes is newer, in seconds since 1970.
     pub(super) epoch: u64,
+    /// All that goes into it.
+    value: Value,
+    /// What it is to take from elsewhere.
+    pub(super) lock: Option<LockedStep>,
     pub(super) action: Action,
+}
+
+impl Step {
+    fn digest_on(&self, below: Option<&Digest>, arch: Arch) -> Digest {
+        let mut whole = json!({
+            "format": FORMAT,
+            "below": below,
+            "arch": arch,
+            "step": self.value,
+            "epoch": self.epoch,
+        });
+        if let Some(lock) = &self.lock {
+            whole["lock"] = json!(lock);
+        }
+        digest::of_bytes(whole.to_string().as_bytes())
+    }
+
+    /// Returns the digest of the archive that it unpacks.
+    pub(super) fn archive(&self) -> Option<Digest> {
+        self.value.get("archive")?.as_str()?.parse().ok()
+    }
 }
 
 /// What a step does.
@@ -70,6 +96,10 @@ pub struct Plan<'a> {
     pub(super) kernel_cmdline: Option<KernelWords>,
     /// No file of the image is newer, in seconds since 1970.
     pub(super) epoch: u64,
+    /// Whether it has a lock.
+    pub(super) is_locked: bool,
+    /// All that shapes the image, without the steps.
+    whole: Value,
     /// The digest of all that shapes the image.
     pub digest: Digest,
 }
@@ -112,7 +142,6 @@ impl<'a> Plan<'a> {
         let kernel_cmdline = kernel_cmdline(recipe)?;
         let whole = json!({
             "format": FORMAT,
-            "tree": steps.top(),
             "name": recipe.name,
             "arch": arch,
             "disk": recipe.disk,
@@ -121,9 +150,24 @@ impl<'a> Plan<'a> {
             "kernel_cmdline": kernel_cmdline,
             "epoch": steps.epoch,
         });
-        let digest = digest::of_bytes(whole.to_string().as_bytes());
-        let (epoch, steps) = (steps.epoch, steps.steps);
-        Ok(Self { recipe, arch, steps, user, kernel_cmdline, epoch, digest })
+        let digest = digest::of_bytes(&[]);
+        let (epoch, steps, is_locked) = (steps.epoch, steps.steps, false);
+        let mut plan =
+            Self { recipe, arch, steps, user, kernel_cmdline, epoch, is_locked, whole, digest };
+        plan.chain();
+        Ok(plan)
+    }
+
+    /// Computes the digests anew, each from all that is before it.
+    pub(super) fn chain(&mut self) {
+        let mut below: Option<Digest> = None;
+        for step in &mut self.steps {
+            step.digest = step.digest_on(below.as_ref(), self.arch);
+            below = Some(step.digest.clone());
+        }
+        let mut whole = self.whole.clone();
+        whole["tree"] = json!(below);
+        self.digest = digest::of_bytes(whole.to_string().as_bytes());
     }
 
     /// What the image's UUIDs are made from.
@@ -148,22 +192,12 @@ fn kernel_cmdline(recipe: &Recipe) -> Result<Option<KernelWords>, BuildError> {
 }
 
 impl Steps<'_> {
-    fn top(&self) -> Option<&Digest> {
-        self.steps.last().map(|step| &step.digest)
-    }
-
     /// Adds a step; `value` is all that goes into it.
     fn add(&mut self, name: impl Into<String>, value: &Value, action: Action) {
         let name = name.into();
-        let whole = json!({
-            "format": FORMAT,
-            "below": self.top(),
-            "arch": self.arch,
-            "step": value,
-            "epoch": self.epoch,
-        });
-        let digest = digest::of_bytes(whole.to_string().as_bytes());
-        self.steps.push(Step { name, digest, epoch: self.epoch, action });
+        let (epoch, value) = (self.epoch, value.clone());
+        let digest = digest::of_bytes(&[]);
+        self.steps.push(Step { name, digest, epoch, value, lock: None, action });
     }
 
     fn add_edits(&mut self, name: &str, edits: Vec<Edit>) {

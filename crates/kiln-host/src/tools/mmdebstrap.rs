@@ -31,6 +31,9 @@ pub struct Tree {
     pub apt: Vec<String>,
     /// Settings of dpkg, which stay in the tree: options of dpkg(1) without `--`.
     pub dpkg: Vec<String>,
+    /// Files of scripts for `sh`, each run before apt looks at anything, with the tree's path as
+    /// `$1`.
+    pub setups: Vec<PathBuf>,
     /// Files of scripts for `sh`, each run when the essential packages are unpacked and none is
     /// installed, with the tree's path as `$1`; one that fails ends it all.
     pub checks: Vec<PathBuf>,
@@ -53,6 +56,7 @@ pub fn tar(tree: &Tree, temp: &Path) -> Cmd {
         .arg(format!("--include={}", tree.packages.join(",")))
         .args(tree.apt.iter().map(|line| format!("--aptopt={line}")))
         .args(tree.dpkg.iter().map(|option| format!("--dpkgopt={option}")))
+        .args(tree.setups.iter().map(|script| format!("--setup-hook={}", hook(script))))
         .args(tree.checks.iter().map(|script| format!("--extract-hook={}", hook(script))))
         .args(tree.scripts.iter().map(|script| format!("--customize-hook={}", hook(script))))
         .args([&tree.suite, "-"])
@@ -104,6 +108,7 @@ mod tests {
             sources: vec!["deb http://m/ bookworm main".into()],
             apt: vec!["Acquire::Languages \"none\"".into()],
             dpkg: vec!["path-exclude=/usr/share/man/*".into()],
+            setups: Vec::new(),
             checks: vec!["/t/a b".into()],
             scripts: vec!["/t/c".into()],
             env: vec![("INITRD".into(), "No".into())],

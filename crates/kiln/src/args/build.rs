@@ -15,6 +15,7 @@ use clap::Args;
   kiln build debian-12.yaml
   kiln build web.yaml -p suite=trixie
   kiln build web.yaml --from files
+  kiln build debian-12.yaml --lock
   kiln build debian-12.yaml --rebuild --json")]
 pub(crate) struct Build {
     /// The recipe
@@ -28,6 +29,10 @@ pub(crate) struct Build {
     /// Carry out this step again, and those after it; `--dry-run` lists them
     #[arg(long, value_name = "STEP")]
     pub(crate) from: Option<String>,
+    /// Build from what the mirrors have today, and write the versions and digests of all packages
+    /// and archives to `RECIPE.lock`, which later builds keep to
+    #[arg(long, conflicts_with_all = ["rebuild", "from", "dry_run"])]
+    pub(crate) lock: bool,
     /// Print what would be built, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

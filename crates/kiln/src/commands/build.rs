@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln build`.
 
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kiln_build::build::{self, BuildContext, BuildError, Built, Event, Force, Places, Plan};
 use kiln_build::element::dib::run::RunError;
 use kiln_build::workspace::WorkspaceError;
 use kiln_host::read;
+use kiln_spec::Lock;
 use kiln_spec::recipe::Recipe;
 use serde_json::json;
 
@@ -27,7 +32,13 @@ const WIDTH: usize = 80;
 pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     let recipe = read_recipe(args)?;
     let bundles = ctx.sub("bundles");
-    let plan = Plan::of(&recipe, Places { recipe: &args.recipe, bundles: &bundles })?;
+    let mut plan = Plan::of(&recipe, Places { recipe: &args.recipe, bundles: &bundles })?;
+    let lock = lock_file(&args.recipe);
+    if !args.lock
+        && let Some(lock) = read_lock(&lock)?
+    {
+        plan.lock(&lock)?;
+    }
     if args.dry_run {
         return dry_run(ctx, &recipe, &plan);
     }
@@ -49,11 +60,56 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
             (None, true) => Force::All,
             (None, false) => Force::Nothing,
         },
+        renew_lock: args.lock,
     };
-    let built = build::build(&plan, &context, &|event| show(ctx, &task, &event));
+    let built = build::build(&mut plan, &context, &|event| show(ctx, &task, &event));
     drop(task);
-    report(ctx, args, &built.map_err(explained)?);
+    let built = built.map_err(explained)?;
+    if let Some(taken) = &built.lock {
+        write_lock(&lock, taken)?;
+        ctx.ui.say(format!("wrote `{}`", lock.display()));
+    }
+    report(ctx, args, &built);
     Ok(0)
+}
+
+/// Returns where the lock of a recipe is.
+fn lock_file(recipe: &Path) -> PathBuf {
+    let mut name = recipe.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+fn read_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
+    let shown = path.display().to_string();
+    let what = format!("could not read the lock `{shown}`");
+    let bytes = match read::bounded(path, RECIPE_MOST) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unreadable(&what, source).into()),
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|source| Problem::new(Class::File, what).because(source))?;
+    let lock = Lock::parse(&text, &shown).map_err(|error| {
+        Problem::new(Class::File, format!("`{shown}` is no lock"))
+            .because(error)
+            .hint("`kiln build --lock` writes it anew")
+    })?;
+    Ok(Some(lock))
+}
+
+/// Writes the lock in place of an older one, in one piece.
+fn write_lock(path: &Path, lock: &Lock) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let written = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .and_then(|mut file| {
+            file.write_all(lock.to_text().as_bytes())?;
+            file.persist(path).map_err(|error| error.error)
+        });
+    let what = format!("could not write the lock `{}`", path.display());
+    written.map(drop).map_err(|source| Problem::new(Class::Host, what).because(source).into())
 }
 
 fn read_recipe(args: &Build) -> anyhow::Result<Recipe> {

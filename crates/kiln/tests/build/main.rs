@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test is to panic")]
 
 mod elements;
+mod locks;
 mod recipes;
 mod support;
 mod unprivileged;

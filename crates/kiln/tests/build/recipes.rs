@@ -33,13 +33,13 @@ commands:
 units: {enable: [app], mask: [other]}
 ";
 
-struct Home<'a> {
-    lab: &'a Lab,
-    home: &'static str,
+pub(crate) struct Home<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) home: &'static str,
 }
 
 impl Home<'_> {
-    fn kiln(&self, args: &[&str]) -> Output {
+    pub(crate) fn kiln(&self, args: &[&str]) -> Output {
         let program = program();
         let all = [&[program.as_str()], args].concat();
         run_with(&all, &[("KILN_HOME", &self.lab.text(self.home))])
@@ -65,7 +65,7 @@ impl Home<'_> {
         cached.map(|step| step["step"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn cat(&self, path: &str) -> String {
+    pub(crate) fn cat(&self, path: &str) -> String {
         self.kiln(&["image", "cat", "small", path]).success().stdout
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn files() -> Files {
     for name in [
         "sh", "cat", "ls", "id", "mkdir", "rm", "mv", "ln", "mknod", "mount", "sleep", "chown",
         "chmod", "dd", "test", "find", "grep", "touch", "cp", "env", "wc", "ip", "kill", "wget",
-        "echo", "true", "false", "date", "unshare", "hostname", "seq", "head", "nc",
+        "echo", "true", "false", "date", "unshare", "hostname", "seq", "head", "nc", "sed",
     ] {
         files = files.link(&format!("usr/bin/{name}"), "busybox");
     }

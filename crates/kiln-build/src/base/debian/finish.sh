@@ -3,7 +3,13 @@
 set -eu
 root=$1
 
-rm -f "$root/etc/dpkg/dpkg.cfg.d/kiln-build"
+rm -f "$root/etc/dpkg/dpkg.cfg.d/kiln-build" "$root/etc/apt/preferences.d/kiln-lock"
+
+# For the recipe's lock, while apt's lists are still there.
+if test -n "${KILN_TELL-}"; then
+  chroot "$root" apt-cache show -- $(chroot "$root" dpkg-query -W -f '${Package}=${Version} ') |
+    sed -nE 's/^(Package|Version|SHA256): /KILN: \1 /p' >&2
+fi
 
 # Identity is never copied: each machine makes its own keys.
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed "$root"/var/lib/systemd/credential.secret

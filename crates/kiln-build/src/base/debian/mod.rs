@@ -29,10 +29,12 @@ pub type Script = (&'static str, &'static str);
 
 /// Looks whether all packages exist, before any is installed.
 const PREPARE: Script = ("prepare.sh", include_str!("prepare.sh"));
+/// Has apt take the versions of a lock.
+const LOCK: Script = ("lock.sh", include_str!("lock.sh"));
 /// Makes a tree of packages an image.
 const FINISH: Script = ("finish.sh", include_str!("finish.sh"));
 /// The scripts that [`tree`] wants to find in its folder.
-pub const SCRIPTS: &[Script] = &[PREPARE, FINISH];
+pub const SCRIPTS: &[Script] = &[PREPARE, FINISH, LOCK];
 
 /// Packages of every image, whatever its architecture.
 const PACKAGES: &[&str] = &[
@@ -112,6 +114,7 @@ pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), scripts: &Path) -> Tree
         sources: base.map(fetched_from).unwrap_or_default(),
         apt: vec!["Acquire::Languages \"none\"".into()],
         dpkg,
+        setups: Vec::new(),
         checks: vec![scripts.join(PREPARE.0)],
         scripts: vec![scripts.join(FINISH.0)],
         env: vec![
@@ -122,6 +125,15 @@ pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), scripts: &Path) -> Tree
             ("KILN_LOCALE".into(), locale.to_owned()),
         ],
         epoch,
+    }
+}
+
+/// Has a tree take the versions of a lock. `files` in the folder of [`SCRIPTS`] are preferences of
+/// apt, and lines of name, version and digest, sorted.
+pub fn lock(tree: &mut Tree, scripts: &Path, files: [&str; 2]) {
+    tree.setups.push(scripts.join(LOCK.0));
+    for (name, file) in ["KILN_PINS", "KILN_LOCKED"].into_iter().zip(files) {
+        tree.env.push((name.into(), scripts.join(file).display().to_string()));
     }
 }
 

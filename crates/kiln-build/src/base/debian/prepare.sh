@@ -20,3 +20,18 @@ for wanted in $KILN_PACKAGES; do
   fi
 done
 test -z "$missing"
+
+# What is locked must be there, each file the same one: that is known before anything is installed.
+if test -n "${KILN_LOCKED-}"; then
+  export LC_ALL=C
+  show() {
+    APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-cache show -- "$@" 2>/dev/null |
+      awk '$1 == "Package:" { p = $2 } $1 == "Version:" { v = $2 } $1 == "SHA256:" { print p, v, $2 }'
+  }
+  gone=$(show $(cut -d ' ' -f 1,2 --output-delimiter== "$KILN_LOCKED") | sort -u | comm -13 - "$KILN_LOCKED")
+  if test -n "$gone"; then
+    printf '%s\n' "$gone" | sed 's/^/KILN: gone /' >&2
+    show $(printf '%s\n' "$gone" | cut -d ' ' -f 1) | sed 's/^/KILN: there /' >&2 || true
+    exit 1
+  fi
+fi

@@ -7,6 +7,7 @@
 
 use kiln_spec::{Bytes, yaml};
 
+use crate::error::Drift;
 use crate::stage::{Event, Stage};
 
 /// Reads lines, one after the other.
@@ -21,6 +22,9 @@ pub struct Watch {
     findings: Vec<Finding>,
     missing: Vec<String>,
     known: Vec<String>,
+    /// Packages of the lock that the mirror has not, with versions; and the versions that it has.
+    gone: Vec<(String, String)>,
+    there: Vec<(String, String)>,
 }
 
 /// A cause of failure that a line told.
@@ -45,6 +49,8 @@ pub enum Finding {
     },
     /// The mirror's signature is missing or not trusted: apt's words.
     Untrusted(String),
+    /// What is locked is not on the mirror.
+    Locked(Vec<(String, Drift)>),
     /// The file system that the tree is made on is full.
     NoSpace,
     /// There is no such time zone.
@@ -84,6 +90,19 @@ impl Watch {
             };
             let missing = self.missing.iter().map(|name| (name.clone(), near(name))).collect();
             return Some(Finding::NoPackage(missing));
+        }
+        if !self.gone.is_empty() {
+            let drift = |(name, locked): &(String, String)| {
+                let locked = locked.clone();
+                let found = self.there.iter().rfind(|(known, _)| known == name);
+                let drift = match found.map(|(_, version)| version.clone()) {
+                    None => Drift::Gone { locked },
+                    Some(version) if version == locked => Drift::Content { version },
+                    Some(found) => Drift::Version { locked, found },
+                };
+                (name.clone(), drift)
+            };
+            return Some(Finding::Locked(self.gone.iter().map(drift).collect()));
         }
         let full = self.findings.iter().find(|f| **f == Finding::NoSpace);
         full.or(self.findings.first()).cloned()
@@ -133,7 +152,13 @@ impl Watch {
 
     fn cause(&mut self, line: &str) {
         if let Some(told) = line.strip_prefix("KILN: ") {
+            let pair = |rest: &str| {
+                let mut words = rest.split(' ').map(str::to_owned);
+                (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+            };
             match told.split_once(' ') {
+                Some(("gone", rest)) => self.gone.push(pair(rest)),
+                Some(("there", rest)) => self.there.push(pair(rest)),
                 Some(("no-package", name)) => self.missing.push(name.to_owned()),
                 Some(("package", name)) => self.known.push(name.to_owned()),
                 Some(("no-timezone", name)) => self.findings.push(Finding::NoTimezone(name.into())),
@@ -207,6 +232,7 @@ fn fetched(line: &str) -> Option<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BuildError;
 
     fn watched(text: &str) -> (Watch, Vec<Event>) {
         let mut watch = Watch::default();
@@ -286,6 +312,29 @@ I: creating tarball...
                 ("zzzz".into(), None)
             ]))
         );
+    }
+
+    #[test]
+    fn what_is_locked_and_not_there_is_named_with_what_is() {
+        let (watch, _) = watched(
+            "KILN: gone bash 5.1 aa\nKILN: gone vim 9 aa\nKILN: gone x 1 aa\n\
+             KILN: there bash 5.2 bb\nKILN: there vim 9 bb\nE: setup failed\n",
+        );
+        let Some(Finding::Locked(all)) = watch.cause_of_failure() else { panic!("{watch:?}") };
+        let told: Vec<_> = [0, 1, 2]
+            .iter()
+            .map(|n| BuildError::of_drift(vec![all[*n].clone()]).unwrap_err().to_string())
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "`bash` is locked to 5.1, and the mirror has 5.2",
+                "the mirror's `vim` 9 is not the file that was locked",
+                "`x` is locked to 1, and the mirror does not have it",
+            ]
+        );
+        let error = BuildError::of_drift(all).unwrap_err().to_string();
+        assert_eq!(error, "`bash` is locked to 5.1, and the mirror has 5.2, and 2 more differ");
     }
 
     /// Recorded with apt 2.6.1 and mmdebstrap 1.5.5.
