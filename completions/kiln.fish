@@ -196,6 +196,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand cp" -l no-color -d 'Never use 
 complete -c kiln -n "__fish_kiln_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand cp" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s p -l parameter -d 'Give a parameter of the recipe a value' -r
+complete -c kiln -n "__fish_kiln_using_subcommand build" -s o -l output -d 'The folder for the recipe\'s `outputs`; the current one if nobody says' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l from -d 'Carry out this step again, and those after it; `--dry-run` lists them' -r
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l rebuild -d 'Carry out all steps again, even if the store has the image'

@@ -32,6 +32,7 @@ fn manifest(name: &str, bytes: &[u8], recipe: &str) -> Manifest {
         recipe_digest: Some(digest::of_bytes(recipe.as_bytes())),
         created: "2026-11-21T00:00:00Z".into(),
         made: Made::Recipe { packages: 1 },
+        properties: BTreeMap::new(),
         tools: BTreeMap::new(),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a tool may take when its caller names no deadline: five minutes.
@@ -35,6 +36,8 @@ pub enum Tool {
     QemuImg,
     /// `qemu-storage-daemon`: images in formats that are not read in process.
     QemuStorageDaemon,
+    /// `sqfstar`: a squashfs file system from a tar archive.
+    Sqfstar,
     /// `rbd`: images of a Ceph cluster, and who uses them.
     Rbd,
     /// `tar`: a running host's files, or a folder's, as an archive.
@@ -83,6 +86,7 @@ impl Tool {
         Self::FsckFat,
         Self::Resize2fs,
         Self::GrubMkimage,
+        Self::Sqfstar,
         Self::Gpgv,
         Self::Gpg,
         Self::SensibleEditor,
@@ -104,6 +108,7 @@ impl Tool {
             Self::GrubMkimage => "grub-mkimage",
             Self::QemuImg => "qemu-img",
             Self::QemuStorageDaemon => "qemu-storage-daemon",
+            Self::Sqfstar => "sqfstar",
             Self::Rbd => "rbd",
             Self::Tar => "tar",
             Self::Ssh => "ssh",
@@ -130,6 +135,7 @@ impl Tool {
             Self::FsckFat => "dosfstools",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
+            Self::Sqfstar => "squashfs-tools",
             Self::Rbd => "ceph-common",
             Self::Tar => "tar",
             Self::Ssh | Self::Scp | Self::SshKeygen | Self::SshAdd => "openssh-client",
@@ -151,6 +157,7 @@ impl Tool {
             Self::Guestfish => "images with XFS, btrfs, LVM, LUKS",
             Self::QemuImg => "images",
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",
+            Self::Sqfstar => "outputs of kiln build as squashfs",
             Self::Rbd => "images of a Ceph cluster",
             Self::E2fsck | Self::FsckFat => "kiln image check",
             Self::Resize2fs => "kiln image resize",
@@ -193,6 +200,7 @@ pub struct Cmd {
     envs: Vec<(OsString, OsString)>,
     ok: Vec<i32>,
     deadline: Option<Duration>,
+    input: Option<PathBuf>,
 }
 
 impl Cmd {
@@ -206,6 +214,7 @@ impl Cmd {
             envs: Vec::new(),
             ok: vec![0],
             deadline: Some(DEFAULT_DEADLINE),
+            input: None,
         }
     }
 
@@ -250,6 +259,17 @@ impl Cmd {
         self
     }
 
+    /// Has the run read a file at its standard input.
+    #[must_use]
+    pub fn input(mut self, file: impl Into<PathBuf>) -> Self {
+        self.input = Some(file.into());
+        self
+    }
+
+    pub(crate) fn reads(&self) -> Option<&Path> {
+        self.input.as_deref()
+    }
+
     /// Returns which tool is run.
     #[must_use]
     pub fn tool(&self) -> Tool {
@@ -283,6 +303,9 @@ impl fmt::Display for Cmd {
                 Arg::Plain(s) => write!(f, " {}", quote(&s.to_string_lossy()))?,
                 Arg::Secret(_) => f.write_str(" ***")?,
             }
+        }
+        if let Some(input) = &self.input {
+            write!(f, " < {}", quote(&input.to_string_lossy()))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! `PR_SET_PDEATHSIG` follows the *thread* that started the child (prctl(2)), so one thread that
 //! lives as long as the program starts them all.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -139,7 +140,13 @@ impl Host for RealHost {
     fn run_with(&self, cmd: &Cmd, stdin: &[u8]) -> Result<Output, CmdError> {
         let mut command = command(cmd)?;
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.stdin(if stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdin(match cmd.reads() {
+            Some(file) => File::open(file)
+                .map_err(|source| CmdError::Start { cmd: cmd.to_string(), source })?
+                .into(),
+            None if stdin.is_empty() => Stdio::null(),
+            None => Stdio::piped(),
+        });
         let mut child = start(cmd, command)?;
         let feed = child.stdin.take().map(|mut to| {
             let bytes = stdin.to_vec();

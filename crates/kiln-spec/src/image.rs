@@ -136,6 +136,9 @@ pub struct Manifest {
     pub created: String,
     /// How it was made.
     pub made: Made,
+    /// What a cloud is to know of it: properties of OpenStack's image service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
     /// The programs that made it, each with its version.
     pub tools: BTreeMap<String, String>,
 }
@@ -280,6 +283,7 @@ mod tests {
             recipe_digest: Some(digest('b')),
             created: "2026-11-21T02:44:23Z".into(),
             made: Made::Recipe { packages: 228 },
+            properties: BTreeMap::new(),
             tools: BTreeMap::from([("kiln".into(), "0.1.0".into())]),
         }
     }

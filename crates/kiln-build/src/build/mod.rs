@@ -20,7 +20,7 @@ use kiln_host::tools::mmdebstrap;
 use kiln_host::{CmdError, Host, signal};
 use kiln_spec::image::{self, DiskFormat, Made, Manifest};
 use kiln_spec::recipe::Base;
-use kiln_spec::{Bytes, Lock};
+use kiln_spec::{Bytes, Lock, Recipe};
 
 use crate::bundle::user_of;
 use crate::digest;
@@ -268,8 +268,14 @@ fn manifest(
         recipe_digest: Some(plan.digest.clone()),
         created: kiln_spec::time::rfc3339(ctx.now),
         made: Made::Recipe { packages },
+        properties: properties(plan.recipe),
         tools: tools(plan, ctx)?,
     })
+}
+
+fn properties(recipe: &Recipe) -> BTreeMap<String, String> {
+    let all = recipe.properties.iter();
+    all.map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 fn tools(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<BTreeMap<String, String>, BuildError> {

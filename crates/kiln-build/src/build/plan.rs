@@ -140,7 +140,7 @@ impl<'a> Plan<'a> {
         let mut steps = Steps { steps: Vec::new(), files, bundles, arch, epoch };
         let user = steps.add_recipe(recipe)?;
         let kernel_cmdline = kernel_cmdline(recipe)?;
-        let whole = json!({
+        let mut whole = json!({
             "format": FORMAT,
             "name": recipe.name,
             "arch": arch,
@@ -150,12 +150,21 @@ impl<'a> Plan<'a> {
             "kernel_cmdline": kernel_cmdline,
             "epoch": steps.epoch,
         });
+        if !recipe.properties.is_empty() {
+            whole["properties"] = json!(recipe.properties);
+        }
         let digest = digest::of_bytes(&[]);
         let (epoch, steps, is_locked) = (steps.epoch, steps.steps, false);
         let mut plan =
             Self { recipe, arch, steps, user, kernel_cmdline, epoch, is_locked, whole, digest };
         plan.chain();
         Ok(plan)
+    }
+
+    /// Returns the time that no file of the image is newer than, in seconds since 1970.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Computes the digests anew, each from all that is before it.
@@ -395,6 +404,7 @@ mod tests {
             "units: {enable: [a]}\n",
             "units: {mask: [a]}\n",
             "source_date_epoch: 5\n",
+            "properties: {os_type: linux}\n",
         ];
         let mut digests: Vec<_> = others.iter().map(|more| digest_of(more)).collect();
         digests.sort_unstable();

@@ -172,6 +172,7 @@ impl Assembly<'_> {
             recipe_digest: Some(plan),
             created: kiln_spec::time::rfc3339(self.now),
             made: Made::Bundle { digest: key },
+            properties: BTreeMap::new(),
             tools: BTreeMap::from([("kiln".to_owned(), self.kiln_version.to_owned())]),
         };
         let added = store.add(&work, &disk, &manifest)?;

@@ -11,4 +11,5 @@ pub mod qemu_img;
 pub mod qemu_storage_daemon;
 pub mod rbd;
 pub mod resize2fs;
+pub mod sqfstar;
 pub mod tar;

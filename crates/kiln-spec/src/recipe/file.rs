@@ -9,9 +9,9 @@ use serde_saphyr::Spanned;
 
 use super::{
     Base, Command, Component, Debian, DebianBase, DibBase, Disk, ElementUse, FORMAT, FileEntry,
-    FileMode, FileSource, GuestPath, ImageName, KernelWords, Label, Locale, Owner, PackageName,
-    Parameters, Recipe, Snapshot, SourcePath, Table, Timezone, TreeBase, Units, Url, User,
-    UserName, Variant,
+    FileMode, FileSource, GuestPath, ImageName, KernelWords, Label, Locale, Output, Owner,
+    PackageName, Parameters, Properties, Recipe, Snapshot, SourcePath, Table, Timezone, TreeBase,
+    Units, Url, User, UserName, Variant,
 };
 use crate::size::SizeError;
 use crate::{Arch, Bytes, MachineName};
@@ -74,6 +74,10 @@ pub(super) struct RecipeFile {
     commands: Vec<Spanned<Command>>,
     #[serde(default)]
     units: Units,
+    #[serde(default)]
+    outputs: Vec<Spanned<Output>>,
+    #[serde(default)]
+    properties: Properties,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,6 +193,13 @@ impl RecipeFile {
                 return Err((user.referenced, format!("the user `{name}` is there twice")));
             }
         }
+        let mut outputs = BTreeSet::new();
+        for output in &self.outputs {
+            if !outputs.insert(output.value) {
+                let message = format!("the output `{}` is there twice", output.value.as_str());
+                return Err((output.referenced, message));
+            }
+        }
         match self.commands.iter().find(|command| command.value.run.trim().is_empty()) {
             Some(empty) => Err((empty.referenced, "there is nothing to run".into())),
             None => Ok(()),
@@ -258,6 +269,8 @@ impl RecipeFile {
             users: self.users.into_iter().map(|user| user.value).collect(),
             commands: self.commands.into_iter().map(|command| command.value).collect(),
             units: self.units,
+            outputs: self.outputs.into_iter().map(|output| output.value).collect(),
+            properties: self.properties,
             parameters: Parameters::new(),
         }
     }

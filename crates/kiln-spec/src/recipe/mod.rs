@@ -14,6 +14,7 @@ use crate::{Arch, Bytes, MachineName};
 
 mod elements;
 mod file;
+mod output;
 mod parameters;
 mod parts;
 mod snapshot;
@@ -21,12 +22,14 @@ mod words;
 
 pub use elements::{DibBase, ElementUse};
 use file::RecipeFile;
+pub use output::{Output, Properties};
 pub use parameters::{Parameters, replace};
 pub use parts::{Command, FileEntry, FileSource, Units, User};
 pub use snapshot::Snapshot;
 pub use words::{
     ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale, Owner,
-    PackageName, SourcePath, SshKey, Timezone, UnitName, Url, UserName, VariableName, WordError,
+    PackageName, PropertyName, PropertyValue, SourcePath, SshKey, Timezone, UnitName, Url,
+    UserName, VariableName, WordError,
 };
 
 /// Why a recipe cannot be read.
@@ -79,6 +82,12 @@ pub struct Recipe {
     /// Units that are switched on or off, last of all.
     #[serde(skip_serializing_if = "Units::is_empty")]
     pub units: Units,
+    /// Files that are made besides the image in the store.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Output>,
+    /// What a cloud is to know of the image.
+    #[serde(skip_serializing_if = "Properties::is_empty")]
+    pub properties: Properties,
     /// The values of the parameters, for templates: all else has them already.
     #[serde(skip)]
     pub parameters: Parameters,

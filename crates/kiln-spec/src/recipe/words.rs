@@ -214,6 +214,24 @@ word! {
 }
 
 word! {
+    /// The name of a property of an image, as OpenStack's image service has them:
+    /// `hw_disk_bus`.
+    PropertyName, "name of a property",
+    "at most 255 letters, digits, `_`, `-`, `.` and `:`, and a letter first",
+    |word| {
+        word.len() <= 255
+            && shaped(word, |c| c.is_ascii_alphabetic(), |c| c.is_ascii_alphanumeric() || "_-.:".contains(c))
+    }
+}
+
+word! {
+    /// The value of a property.
+    PropertyValue, "value of a property",
+    "it is at most 4096 bytes without control characters",
+    |word| word.len() <= 4096 && !word.chars().any(char::is_control)
+}
+
+word! {
     /// The label of a file system.
     Label, "label",
     "it is 1 to 16 printable ASCII characters",

@@ -16,6 +16,7 @@ use clap::Args;
   kiln build web.yaml -p suite=trixie
   kiln build web.yaml --from files
   kiln build debian-12.yaml --lock
+  kiln build debian-12.yaml -o /srv/images
   kiln build debian-12.yaml --rebuild --json")]
 pub(crate) struct Build {
     /// The recipe
@@ -23,6 +24,9 @@ pub(crate) struct Build {
     /// Give a parameter of the recipe a value
     #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) parameters: Vec<(String, String)>,
+    /// The folder for the recipe's `outputs`; the current one if nobody says
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
     /// Carry out all steps again, even if the store has the image
     #[arg(long, conflicts_with = "from")]
     pub(crate) rebuild: bool,

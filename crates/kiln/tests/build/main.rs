@@ -5,6 +5,7 @@
 
 mod elements;
 mod locks;
+mod outputs;
 mod recipes;
 mod support;
 mod unprivileged;

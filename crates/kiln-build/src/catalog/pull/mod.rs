@@ -419,6 +419,7 @@ impl Job<'_> {
                 checksum: self.checksum.to_string(),
                 proven: entry.proven_by(),
             },
+            properties: BTreeMap::new(),
             tools,
         })
     }

@@ -28,7 +28,7 @@ mod stored;
 mod tar_in;
 mod tar_out;
 
-pub(crate) use open::guest_reading;
+pub(crate) use open::{guest_reading, readers};
 
 use kiln_build::store;
 use serde_json::json;

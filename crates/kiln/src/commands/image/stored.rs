@@ -180,6 +180,7 @@ impl NewImage {
             recipe_digest: None,
             created: self.created.clone(),
             made: Made::Edited { from: before.map(|manifest| manifest.digest.clone()), packages },
+            properties: std::collections::BTreeMap::new(),
             tools: [("kiln".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
         })
     }

@@ -21,6 +21,8 @@ use crate::context::{Context, now};
 use crate::error::{Class, Problem, unreadable};
 use crate::ui::{Task, waterfall};
 
+mod outputs;
+
 /// The most that is read of a recipe.
 const RECIPE_MOST: u64 = 4 << 20;
 /// How many lines are shown of what a program wrote that failed.
@@ -69,7 +71,9 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
         write_lock(&lock, taken)?;
         ctx.ui.say(format!("wrote `{}`", lock.display()));
     }
-    report(ctx, args, &built);
+    let folder = args.output.as_deref().unwrap_or(Path::new("."));
+    let files = outputs::make(ctx, &recipe, (&built.image, plan.epoch()), folder)?;
+    report(ctx, args, &built, &files);
     Ok(0)
 }
 
@@ -168,7 +172,7 @@ fn dry_run(ctx: &Context, recipe: &Recipe, plan: &Plan<'_>) -> anyhow::Result<u8
     Ok(0)
 }
 
-fn report(ctx: &Context, args: &Build, built: &Built) {
+fn report(ctx: &Context, args: &Build, built: &Built, files: &[PathBuf]) {
     let manifest = &built.image.manifest;
     let mut at = Duration::ZERO;
     let mut phases = Vec::new();
@@ -186,6 +190,7 @@ fn report(ctx: &Context, args: &Build, built: &Built) {
             "path": built.image.path,
             "cached": built.cached,
             "stages": stages,
+            "outputs": files,
         }));
         return;
     }
@@ -201,5 +206,6 @@ fn report(ctx: &Context, args: &Build, built: &Built) {
         "image `{}` {how}: {}, {} on disk, kernel {}",
         manifest.name, manifest.os.pretty_name, manifest.file_size, manifest.kernel
     ));
+    files.iter().for_each(|file| ctx.ui.say(format!("wrote `{}`", file.display())));
     ctx.ui.out(&manifest.name);
 }
