@@ -540,7 +540,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__build)
-            opts="-p -o -c -q -v -h -V --parameter --output --rebuild --from --lock --dry-run --timings --connect --json --quiet --verbose --no-color --help --version"
+            opts="-p -o -c -q -v -h -V --parameter --output --rebuild --from --lock --shell --dry-run --timings --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

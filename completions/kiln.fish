@@ -201,6 +201,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand build" -l from -d 'Carry out t
 complete -c kiln -n "__fish_kiln_using_subcommand build" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l rebuild -d 'Carry out all steps again, even if the store has the image'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l lock -d 'Build from what the mirrors have today, and write the versions and digests of all packages and archives to `RECIPE.lock`, which later builds keep to'
+complete -c kiln -n "__fish_kiln_using_subcommand build" -l shell -d 'Open a shell on the tree of the step that failed, as that step left it'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l dry-run -d 'Print what would be built, and do nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l timings -d 'Show how long each stage took'
 complete -c kiln -n "__fish_kiln_using_subcommand build" -l json -d 'Print the result as one JSON object'

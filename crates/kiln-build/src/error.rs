@@ -145,6 +145,12 @@ pub enum BuildError {
         /// Those that it has.
         steps: Vec<String>,
     },
+    /// No step that failed left its tree.
+    #[error("{}", nothing_kept(step.as_deref()))]
+    NothingKept {
+        /// The step that has no layer; `None` if all have.
+        step: Option<String>,
+    },
     /// The tree has no package manager that is known.
     #[error("the base has no package manager that kiln knows")]
     NoManager,
@@ -254,6 +260,13 @@ fn drifted(package: &str, drift: &Drift) -> String {
     }
 }
 
+fn nothing_kept(step: Option<&str>) -> String {
+    match step {
+        None => "no step of the recipe failed: there is no tree to look into".to_owned(),
+        Some(step) => format!("the step `{step}` left no tree to look into"),
+    }
+}
+
 fn and_more(more: usize) -> String {
     if more == 0 { String::new() } else { format!(", and {more} more differ") }
 }
@@ -301,6 +314,9 @@ impl BuildError {
                 "`kiln build --lock` builds from what is there today, and writes the lock anew"
                     .into(),
             ),
+            Self::NothingKept { step: Some(_) } => {
+                Some("a build that fails in one of its programs leaves one: build it first".into())
+            }
             Self::Store(error) => error.hint(),
             Self::Element(error) | Self::Dib(RunError::Element(error)) => error.hint(),
             Self::Bundle(error) => error.hint(),

@@ -59,6 +59,7 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         }
         BuildError::Dib(_) => return (None, error.hint()),
         BuildError::NoStep { .. } => Class::Usage,
+        BuildError::NothingKept { .. } => Class::Object,
         // What failed is next in the chain, and knows its class.
         BuildError::Bundle(_)
         | BuildError::Workspace(_)

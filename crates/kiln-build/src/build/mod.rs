@@ -34,12 +34,14 @@ mod host;
 mod lock;
 mod perform;
 mod plan;
+mod shell;
 mod sources;
 
 pub use crate::error::BuildError;
 pub use crate::stage::{Event, Stage};
 use perform::Means;
 pub use plan::{Places, Plan, Step};
+pub use shell::Kept;
 
 /// Where trees of packages are made when nobody says another place: on disk, and everybody can
 /// get there.

@@ -6,7 +6,7 @@ use kiln_host::Host;
 use kiln_spec::Arch;
 
 use super::plan::{Action, Plan, Step};
-use super::{debian, lock, sources};
+use super::{debian, lock, shell, sources};
 use crate::BuildError;
 use crate::bundle::BundleFile;
 use crate::element::ElementError;
@@ -71,7 +71,10 @@ pub(super) fn perform<'a>(
             }
             Err(claim) => {
                 means.reporter.tell(Event::Step(step.name.clone()));
-                let taken = carry_out(step, plan, &mut workspace, means)?;
+                let taken = carry_out(step, plan, &mut workspace, means).inspect_err(|error| {
+                    shell::keep(error, step, means.cache, &mut workspace).ok();
+                })?;
+                shell::forget(step, means.cache)?;
                 if plan.is_locked && step.installs() {
                     step.check(&taken)?;
                 }

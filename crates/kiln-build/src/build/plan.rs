@@ -58,6 +58,15 @@ impl Step {
         digest::of_bytes(whole.to_string().as_bytes())
     }
 
+    /// Returns whether its programs have the network.
+    pub(super) fn has_network(&self) -> bool {
+        match &self.action {
+            Action::Packages(_) | Action::Dib(..) => true,
+            Action::Command { network, .. } => *network,
+            _ => false,
+        }
+    }
+
     /// Returns the digest of the archive that it unpacks.
     pub(super) fn archive(&self) -> Option<Digest> {
         self.value.get("archive")?.as_str()?.parse().ok()

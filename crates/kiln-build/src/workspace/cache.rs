@@ -168,6 +168,11 @@ impl LayerCache {
         self.about(digest).is_some_and(|about| about.boot == self.boot || synced())
     }
 
+    /// Returns whether there is a folder of this digest, perhaps of a layer that is not whole.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.place(digest).symlink_metadata().is_ok()
+    }
+
     /// Finds the layer with this digest.
     ///
     /// # Errors

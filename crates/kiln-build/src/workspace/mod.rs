@@ -88,7 +88,7 @@ impl<'a> Workspace<'a> {
         task: &Task,
         on_line: &mut dyn FnMut(&str),
     ) -> Result<(), WorkspaceError> {
-        self.program(task, View::Inside, on_line)
+        self.program(task, View::Inside, None, on_line)
     }
 
     /// Runs a program of the host, as the tree's root, with the tree at `/kiln/tree`: for steps
@@ -103,13 +103,28 @@ impl<'a> Workspace<'a> {
         task: &Task,
         on_line: &mut dyn FnMut(&str),
     ) -> Result<(), WorkspaceError> {
-        self.program(task, View::Outside, on_line)
+        self.program(task, View::Outside, None, on_line)
+    }
+
+    /// Runs a program of the tree as [`Workspace::run`] does, with `terminal` as its standard
+    /// input, open for reading and writing. Returns its exit status.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Space`] if it cannot be run.
+    pub fn interact(&mut self, task: &Task, terminal: OwnedFd) -> Result<i32, WorkspaceError> {
+        match self.program(task, View::Inside, Some(terminal), &mut |_| ()) {
+            Ok(()) => Ok(0),
+            Err(WorkspaceError::Failed { code, .. }) => Ok(code),
+            Err(error) => Err(error),
+        }
     }
 
     fn program(
         &mut self,
         task: &Task,
         view: View,
+        terminal: Option<OwnedFd>,
         on_line: &mut dyn FnMut(&str),
     ) -> Result<(), WorkspaceError> {
         let binds = self.binds(task)?;
@@ -127,11 +142,11 @@ impl<'a> Workspace<'a> {
             aside: task.aside.iter().map(|path| path.clone().into()).collect(),
             file: task.script.is_some(),
             cwd: task.cwd.clone().into(),
-            data: !task.stdin.is_empty(),
+            data: terminal.is_some() || !task.stdin.is_empty(),
             ..self.setup(layers)?
         };
-        let (data, feed) = if task.stdin.is_empty() {
-            (None, None)
+        let (data, feed) = if terminal.is_some() || task.stdin.is_empty() {
+            (terminal, None)
         } else {
             let (from, to) = io::pipe().map_err(WorkspaceError::system("make a pipe"))?;
             (Some(OwnedFd::from(from)), Some(to))

@@ -15,6 +15,7 @@ use clap::Args;
   kiln build debian-12.yaml
   kiln build web.yaml -p suite=trixie
   kiln build web.yaml --from files
+  kiln build web.yaml --shell
   kiln build debian-12.yaml --lock
   kiln build debian-12.yaml -o /srv/images
   kiln build debian-12.yaml --rebuild --json")]
@@ -37,6 +38,11 @@ pub(crate) struct Build {
     /// and archives to `RECIPE.lock`, which later builds keep to
     #[arg(long, conflicts_with_all = ["rebuild", "from", "dry_run"])]
     pub(crate) lock: bool,
+    /// Open a shell on the tree of the step that failed, as that step left it
+    ///
+    /// It runs as the tree's root, in namespaces as the step did. The tree is gone afterwards.
+    #[arg(long, conflicts_with_all = ["rebuild", "from", "dry_run", "lock", "output", "timings"])]
+    pub(crate) shell: bool,
     /// Print what would be built, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

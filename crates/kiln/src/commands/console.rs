@@ -26,12 +26,12 @@ const LEAVE: u8 = 0x1d;
 const TICK: Duration = Duration::from_millis(100);
 
 /// The terminal in raw mode; put back when dropped, also after a panic.
-struct RawTerminal {
+pub(crate) struct RawTerminal {
     before: Termios,
 }
 
 impl RawTerminal {
-    fn enter() -> io::Result<Self> {
+    pub(crate) fn enter() -> io::Result<Self> {
         let before = termios::tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();

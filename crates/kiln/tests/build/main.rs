@@ -7,6 +7,7 @@ mod elements;
 mod locks;
 mod outputs;
 mod recipes;
+mod shell;
 mod support;
 mod unprivileged;
 mod workspace;

@@ -198,7 +198,7 @@ fn two_builds_in_two_folders_make_the_same_bytes() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program under test is stopped")]
-fn kiln(lab: &Lab, home: &str, args: &[&str]) -> Command {
+pub(crate) fn kiln(lab: &Lab, home: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command
         .args(args)

@@ -39,6 +39,7 @@ pub(crate) fn files() -> Files {
         "sh", "cat", "ls", "id", "mkdir", "rm", "mv", "ln", "mknod", "mount", "sleep", "chown",
         "chmod", "dd", "test", "find", "grep", "touch", "cp", "env", "wc", "ip", "kill", "wget",
         "echo", "true", "false", "date", "unshare", "hostname", "seq", "head", "nc", "sed",
+        "setsid",
     ] {
         files = files.link(&format!("usr/bin/{name}"), "busybox");
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kiln_build::build::{self, BuildContext, BuildError, Built, Event, Force, Places, Plan};
+use kiln_build::build::{self, BuildContext, BuildError, Built, Event, Force, Kept, Places, Plan};
 use kiln_build::element::dib::run::RunError;
 use kiln_build::workspace::WorkspaceError;
 use kiln_host::read;
@@ -22,6 +22,7 @@ use crate::error::{Class, Problem, unreadable};
 use crate::ui::{Task, waterfall};
 
 mod outputs;
+mod shell;
 
 /// The most that is read of a recipe.
 const RECIPE_MOST: u64 = 4 << 20;
@@ -45,6 +46,9 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
         return dry_run(ctx, &recipe, &plan);
     }
     let cache = cache::open(ctx)?;
+    if args.shell {
+        return shell::run(ctx, Kept::find(&plan, &cache)?);
+    }
     let store = ctx.store()?;
     let user = ctx.env.user.clone().unwrap_or_default();
     let task = ctx.ui.task(recipe.name.as_str());
@@ -140,7 +144,8 @@ fn explained(error: BuildError) -> anyhow::Error {
     let WorkspaceError::Failed { tail, .. } = failed else { return error.into() };
     let lines: Vec<_> = tail.lines().map(str::to_owned).collect();
     let last = lines[lines.len().saturating_sub(LINES)..].to_vec();
-    let hint = "the steps before it are kept: the next build goes on from there";
+    let hint = "the steps before it are kept: the next build goes on from there. `--shell` looks \
+                into the tree as the step left it";
     Problem::new(Class::Guest, "the build failed").excerpt(last).hint(hint).because(error).into()
 }
 
