@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use kiln_disk::assemble::{
-    self, AssembleError, Assembled, Layout, NewTable, OutputFormat, Progress,
+    self, AssembleError, Assembled, Holds, Layout, NewTable, OutputFormat, Part, Progress, Volume,
+    VolumeKind,
 };
 use kiln_host::{CmdError, Host};
 use kiln_spec::image::Firmware;
-use kiln_spec::recipe::{Base, Table};
+use kiln_spec::recipe::{Base, DiskFirmware, FileSystem, Partition, Table};
 use kiln_spec::{Arch, Bytes};
 
 use super::plan::Plan;
@@ -26,7 +27,7 @@ pub(super) fn make(
     disk: &Path,
     (host, reporter): (&dyn Host, &Reporter<'_>),
 ) -> Result<Assembled, BuildError> {
-    let layout = layout(plan, disk);
+    let layout = layout(plan, disk)?;
     let mut told = 0;
     let assembled = workspace.tar(plan.epoch, |tar| {
         assemble::assemble(&layout, tar, host, &mut |progress| {
@@ -48,9 +49,10 @@ pub(super) fn make(
     }
 }
 
-fn layout(plan: &Plan<'_>, output: &Path) -> Layout {
+/// Returns the layout, as the recipe says it, or diskimage-builder's elements if it does not.
+fn layout(plan: &Plan<'_>, output: &Path) -> Result<Layout, BuildError> {
     let disk = &plan.recipe.disk;
-    let mut layout = Layout::new(output.to_owned(), disk.size, plan.seed(), plan.epoch);
+    let mut layout = Layout::new(output.to_owned(), plan.disk_size(), plan.seed(), plan.epoch);
     layout.format = OutputFormat::Qcow2;
     layout.esp = disk.esp;
     layout.swap = disk.swap;
@@ -58,9 +60,6 @@ fn layout(plan: &Plan<'_>, output: &Path) -> Layout {
         Table::Gpt => NewTable::Gpt,
         Table::Mbr => NewTable::Mbr,
     };
-    if let Some(label) = &disk.label {
-        layout.label = label.to_string();
-    }
     if let Some(words) = &plan.kernel_cmdline {
         layout.cmdline = layout.cmdline.and(words);
     }
@@ -69,6 +68,87 @@ fn layout(plan: &Plan<'_>, output: &Path) -> Layout {
         layout.firmware = vec![Firmware::Uefi];
     }
     // Whoever made a tree knows which loaders it has.
-    layout.any_firmware = matches!(plan.recipe.base, Base::Tree(_));
-    layout
+    layout.any_firmware = matches!(plan.recipe.base, Base::Tree(_)) && disk.firmware.is_none();
+    match disk.firmware {
+        Some(DiskFirmware::Bios) => layout.firmware = vec![Firmware::Bios],
+        Some(DiskFirmware::Uefi) => layout.firmware = vec![Firmware::Uefi],
+        Some(DiskFirmware::Both) => layout.firmware = vec![Firmware::Bios, Firmware::Uefi],
+        None => {}
+    }
+    if let Some(wanted) = plan.block_device.as_ref().filter(|_| !disk.layout_given) {
+        layout.table = wanted.table;
+        let parts = wanted.parts(layout.size);
+        layout.partitions =
+            Some(parts.map_err(|what| BuildError::Disk(AssembleError::BadLayout { what }))?);
+        layout.label = wanted.label.clone().unwrap_or(layout.label);
+        if !layout.parts().iter().any(|part| part.holds == Holds::Esp) {
+            layout.firmware.retain(|firmware| *firmware != Firmware::Uefi);
+        }
+    } else if !disk.partitions.is_empty() {
+        layout.partitions = Some(parts(&layout, &disk.partitions));
+    }
+    if let Some(label) = &disk.label {
+        layout.label = label.to_string();
+    }
+    Ok(layout)
+}
+
+/// Returns the usual partitions, with a recipe's own between them: what takes the rest of the disk
+/// comes last.
+fn parts(usual: &Layout, wanted: &[Partition]) -> Vec<Part> {
+    let mut parts = usual.parts();
+    let mut root = parts.pop().expect("the root is there, and the last");
+    let mut last = None;
+    for partition in wanted {
+        let Partition { mount, size, filesystem, label, options } = partition;
+        if mount == "/" {
+            root.size = *size;
+            continue;
+        }
+        let volume = Volume {
+            mount: mount.clone(),
+            kind: match filesystem {
+                FileSystem::Ext4 => VolumeKind::Ext4,
+                FileSystem::Vfat => VolumeKind::Vfat,
+            },
+            label: label.as_ref().map(ToString::to_string),
+            options: options.as_ref().map(ToString::to_string),
+        };
+        let name = mount.trim_start_matches('/').replace('/', "-");
+        let part = Part { name, size: *size, holds: Holds::Volume(volume) };
+        if size.is_some() { parts.push(part) } else { last = Some(part) }
+    }
+    parts.push(root);
+    parts.extend(last);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_the_rest_comes_last() {
+        let usual = Layout::new("x".into(), Bytes::from_gib(4), [1; 16], 1);
+        let names = |yaml: &str| {
+            let text = format!(
+                "kiln: 1\nname: d\nbase: {{debian: bookworm}}\ndisk: {{partitions: {yaml}}}\n"
+            );
+            let recipe = kiln_spec::Recipe::parse(&text, "r").unwrap_or_else(|e| panic!("{e}"));
+            let parts = parts(&usual, &recipe.disk.partitions);
+            let one = |part: &Part| {
+                let size = part.size.map_or("rest".into(), |size| (size.0 >> 20).to_string());
+                format!("{} {size}", part.name)
+            };
+            parts.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            names("[{mount: /var/log, size: 64MiB}, {mount: /boot, size: 256MiB}]"),
+            "bios-boot 1, esp 64, var-log 64, boot 256, root rest"
+        );
+        assert_eq!(
+            names("[{mount: /srv, grow: true}, {mount: /, size: 1GiB}, {mount: /b, size: 64MiB}]"),
+            "bios-boot 1, esp 64, b 64, root 1024, srv rest"
+        );
+    }
 }

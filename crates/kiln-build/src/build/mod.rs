@@ -263,7 +263,7 @@ fn manifest(
         firmware: assembled.firmware.clone(),
         user: plan.user.clone().unwrap_or_else(|| user_of(&assembled.os.id).to_owned()),
         min_memory: plan.recipe.memory,
-        virtual_size: plan.recipe.disk.size,
+        virtual_size: plan.disk_size(),
         file_size: Bytes(file_size),
         disk_format: DiskFormat::Qcow2,
         digest,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kiln_host::read;
 use kiln_spec::lock::LockedStep;
 use kiln_spec::recipe::{Base, DibBase, ElementName, KernelWords, TreeBase};
-use kiln_spec::{Arch, Digest, Recipe};
+use kiln_spec::{Arch, Bytes, Digest, Recipe};
 use serde_json::{Value, json};
 
 use super::sources;
@@ -16,7 +16,7 @@ use crate::base::debian;
 use crate::bundle::{BundleFile, Shelf};
 use crate::digest;
 use crate::element::dib::run::{PHASES, Runner};
-use crate::element::dib::{self, Phase};
+use crate::element::dib::{self, Phase, block_device};
 use crate::element::native::{self, Family, Given, Source};
 use crate::workspace::Edit;
 
@@ -109,6 +109,8 @@ pub struct Plan<'a> {
     pub(super) is_locked: bool,
     /// All that shapes the image, without the steps.
     whole: Value,
+    /// The disk that diskimage-builder's elements ask for.
+    pub(super) block_device: Option<block_device::Disk>,
     /// The digest of all that shapes the image.
     pub digest: Digest,
 }
@@ -130,6 +132,7 @@ struct Steps<'a> {
     bundles: &'a Path,
     arch: Arch,
     epoch: u64,
+    block_device: Option<block_device::Disk>,
 }
 
 impl<'a> Plan<'a> {
@@ -146,7 +149,8 @@ impl<'a> Plan<'a> {
         }
         let files = vec![places.recipe.to_owned()];
         let (bundles, epoch) = (places.bundles, debian::EPOCH);
-        let mut steps = Steps { steps: Vec::new(), files, bundles, arch, epoch };
+        let (steps, block_device) = (Vec::new(), None);
+        let mut steps = Steps { steps, files, bundles, arch, epoch, block_device };
         let user = steps.add_recipe(recipe)?;
         let kernel_cmdline = kernel_cmdline(recipe)?;
         let mut whole = json!({
@@ -154,6 +158,7 @@ impl<'a> Plan<'a> {
             "name": recipe.name,
             "arch": arch,
             "disk": recipe.disk,
+            "block_device": steps.block_device.as_ref().map(|disk| format!("{disk:?}")),
             "user": user,
             "memory": recipe.memory,
             "kernel_cmdline": kernel_cmdline,
@@ -163,9 +168,19 @@ impl<'a> Plan<'a> {
             whole["properties"] = json!(recipe.properties);
         }
         let digest = digest::of_bytes(&[]);
-        let (epoch, steps, is_locked) = (steps.epoch, steps.steps, false);
-        let mut plan =
-            Self { recipe, arch, steps, user, kernel_cmdline, epoch, is_locked, whole, digest };
+        let Steps { steps, epoch, block_device, .. } = steps;
+        let mut plan = Self {
+            recipe,
+            arch,
+            steps,
+            user,
+            kernel_cmdline,
+            block_device,
+            epoch,
+            is_locked: false,
+            whole,
+            digest,
+        };
         plan.chain();
         Ok(plan)
     }
@@ -186,6 +201,13 @@ impl<'a> Plan<'a> {
         let mut whole = self.whole.clone();
         whole["tree"] = json!(below);
         self.digest = digest::of_bytes(whole.to_string().as_bytes());
+    }
+
+    /// Returns how large the disk is.
+    pub(super) fn disk_size(&self) -> Bytes {
+        let own = &self.recipe.disk;
+        let wanted = self.block_device.as_ref().and_then(|disk| disk.size);
+        if own.size_given { own.size } else { wanted.unwrap_or(own.size) }
     }
 
     /// What the image's UUIDs are made from.
@@ -259,6 +281,10 @@ impl Steps<'_> {
         let wanted: Vec<_> = base.elements.iter().map(ElementName::as_str).collect();
         let wanted = dib::with_block_device(&wanted, self.arch);
         let resolved = dib::resolve(&shelf, &wanted, &[]).map_err(BuildError::Element)?;
+        // Of a recipe below another, the disk does not count.
+        if self.files.len() == 1 && !recipe.disk.layout_given {
+            self.block_device = self.block_device(base, &resolved)?;
+        }
         let variables = base.variables.iter();
         let variables = variables.map(|(name, value)| (name.to_string(), value.clone())).collect();
         let name = recipe.name.as_str();
@@ -269,6 +295,41 @@ impl Steps<'_> {
             self.add(phase.folder(), &runner.value(phase), action);
         }
         Ok(())
+    }
+
+    /// Returns the disk that elements or `DIB_BLOCK_DEVICE_CONFIG` ask for.
+    fn block_device(
+        &self,
+        base: &DibBase,
+        resolved: &dib::Resolved,
+    ) -> Result<Option<block_device::Disk>, BuildError> {
+        const VARIABLE: &str = "DIB_BLOCK_DEVICE_CONFIG";
+        let given = base.variables.iter().find(|(name, _)| name.as_str() == VARIABLE);
+        let given = given.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+        let (element, file, text) = if let Some(value) = given {
+            let text = match value.strip_prefix("file://") {
+                None => value.to_owned(),
+                Some(path) => {
+                    let path = self.beside(path);
+                    let failed = |source| BuildError::io("read", &path, source);
+                    let bytes = read::bounded(&path, MOST_RECIPE).map_err(failed)?;
+                    String::from_utf8(bytes).map_err(|error| {
+                        failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+                    })?
+                }
+            };
+            let variables = dib::Element { name: "variables".to_owned(), path: PathBuf::new() };
+            (variables, VARIABLE.to_owned(), text)
+        } else {
+            let arch = if self.arch == Arch::Arm64 { "arm64" } else { "amd64" };
+            match block_device::find(resolved, arch).map_err(BuildError::Element)? {
+                Some(found) => found,
+                None => return Ok(None),
+            }
+        };
+        let nodes = block_device::graph(&element, &file, &text).map_err(BuildError::Element)?;
+        let disk = block_device::Disk::of(&element, &file, &nodes);
+        disk.map(Some).map_err(BuildError::Element)
     }
 
     fn add_elements(&mut self, recipe: &Recipe) -> Result<(), BuildError> {

@@ -2,6 +2,7 @@
 //! The files that Kiln writes into a tree so that it boots: few, short, the same every time.
 
 use super::inspect::Found;
+use super::layout::VolumeKind;
 use super::plan::Plan;
 use super::{AssembleError, ExtraFile, Layout};
 use crate::fs::ext::{ExtError, ExtFs, Kind};
@@ -125,6 +126,15 @@ fn fstab(facts: &Facts<'_>, kept: &[String]) -> String {
         "# Written by kiln. See fstab(5).\nUUID={} / ext4 errors=remount-ro 0 1\n",
         plan.root_uuid
     );
+    for placed in &plan.volumes {
+        let (kind, pass) = match placed.volume.kind {
+            VolumeKind::Ext4 => ("ext4", 2),
+            VolumeKind::Vfat => ("vfat", 2),
+        };
+        let options = placed.volume.options.as_deref().unwrap_or("defaults");
+        let (uuid, mount) = (placed.uuid(), &placed.volume.mount);
+        text += &format!("UUID={uuid} {mount} {kind} {options} 0 {pass}\n");
+    }
     if plan.esp.is_some() {
         text += &format!("UUID={esp_uuid} /boot/efi vfat umask=0077,nofail 0 2\n");
     }
@@ -159,8 +169,10 @@ fn grub_cfg(layout: &Layout, facts: &Facts<'_>) -> String {
     let Facts { plan, found, .. } = facts;
     let kernel = &found.kernel;
     let root = root_word(facts);
-    let initrd =
-        kernel.initrd.as_ref().map(|name| format!("\tinitrd /boot/{name}\n")).unwrap_or_default();
+    // As GRUB sees the file system that has them.
+    let boot = if plan.boot().is_some() { "" } else { "/boot" };
+    let initrd = kernel.initrd.as_ref();
+    let initrd = initrd.map(|name| format!("\tinitrd {boot}/{name}\n")).unwrap_or_default();
     let name = &found.os.pretty_name;
     let title: String = name.chars().filter(|&c| c != '\'').collect();
     format!(
@@ -177,16 +189,16 @@ fn grub_cfg(layout: &Layout, facts: &Facts<'_>) -> String {
          \tset timeout=0\n\
          fi\n\
          set default=0\n\
-         search --no-floppy --fs-uuid --set=root {root_uuid}\n\
+         search --no-floppy --fs-uuid --set=root {boot_uuid}\n\
          menuentry '{title}' {{\n\
-         \tlinux /boot/vmlinuz-{version} {root} ro {cmdline}\n\
+         \tlinux {boot}/vmlinuz-{version} {root} ro {cmdline}\n\
          {initrd}\
          }}\n\
          menuentry '{title}, recovery' {{\n\
-         \tlinux /boot/vmlinuz-{version} {root} ro single {cmdline}\n\
+         \tlinux {boot}/vmlinuz-{version} {root} ro single {cmdline}\n\
          {initrd}\
          }}\n",
-        root_uuid = plan.root_uuid,
+        boot_uuid = plan.boot_uuid(),
         version = kernel.version,
         cmdline = layout.cmdline,
     )

@@ -76,6 +76,30 @@ pub enum AssembleError {
         /// A size that is enough.
         need: Bytes,
     },
+    /// What the tree has at a mount point does not fit its partition.
+    #[error("what the tree has for `{mount}` does not fit its partition of {size}")]
+    VolumeFull {
+        /// Where the partition is mounted.
+        mount: String,
+        /// Its size.
+        size: Bytes,
+    },
+    /// The tree has something at a mount point that FAT cannot hold.
+    #[error("`{}` is a {kind}, and its partition is to be FAT, which has none", shown(path))]
+    NotForFat {
+        /// Its path.
+        path: Vec<u8>,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A FAT file system could not be written.
+    #[error("could not write the file system for `{mount}`")]
+    Fat {
+        /// Where it is mounted.
+        mount: String,
+        /// Why.
+        source: FatError,
+    },
     /// The stream is far longer than any tree for its disk: a bomb.
     #[error(
         "the tar stream has more than {most} at `{}`, which no tree for a disk of {size} has",

@@ -7,15 +7,17 @@ use kiln_spec::image::Firmware;
 use kiln_spec::recipe::KernelWords;
 use kiln_spec::{Arch, Bytes};
 
-use super::AssembleError;
+use super::{AssembleError, partitions};
 
 /// The kernel's messages go to the screen and to the first serial line; what comes last is
 /// `/dev/console`.
 pub const DEFAULT_CMDLINE: &str = "console=tty0 console=ttyS0,115200n8";
 /// Size of the EFI system partition: signed GRUB and shim take 6 MiB.
 pub const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
+/// Size of the BIOS boot partition: GRUB's core image takes 50 to 120 KiB.
+pub const BIOS_BOOT: Bytes = Bytes::from_mib(1);
 /// The longest label of an ext4 file system.
-const MOST_LABEL: usize = 16;
+pub(super) const MOST_LABEL: usize = 16;
 /// The longest host name: hostname(7).
 const MOST_HOSTNAME: usize = 64;
 
@@ -39,6 +41,54 @@ pub enum NewTable {
     Gpt,
     /// The old kind, for disks of up to 2 TiB.
     Mbr,
+}
+
+/// The file system of a partition beside the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeKind {
+    /// ext4.
+    Ext4,
+    /// FAT: files and folders only, without owners and permissions.
+    Vfat,
+}
+
+/// A file system beside the root's, with what the tree has at its mount point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Where it is mounted: `/var`.
+    pub mount: String,
+    /// What it is.
+    pub kind: VolumeKind,
+    /// Its label: at most 16 bytes, of FAT 11.
+    pub label: Option<String>,
+    /// How it is mounted, for fstab(5); `None` for `defaults`.
+    pub options: Option<String>,
+}
+
+/// What a partition holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// GRUB's core image, on a disk with a GPT that boots by BIOS.
+    BiosBoot,
+    /// The EFI system partition.
+    Esp,
+    /// Swap space.
+    Swap,
+    /// The root file system.
+    Root,
+    /// Another file system.
+    Volume(Volume),
+}
+
+/// A partition that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name in a GPT: at most 36 characters, no other partition's.
+    pub name: String,
+    /// Its size; `None`, for the last one only, for all that is left.
+    pub size: Option<Bytes>,
+    /// What it holds.
+    pub holds: Holds,
 }
 
 /// The format of the image.
@@ -70,6 +120,9 @@ pub struct Layout {
     pub time: u64,
     /// Label of the root file system, at most 16 bytes.
     pub label: String,
+    /// The partitions, in their order; `None` for the usual ones: a BIOS boot partition, an EFI
+    /// system partition, swap space, and the root last.
+    pub partitions: Option<Vec<Part>>,
     /// Size of the EFI system partition.
     pub esp: Bytes,
     /// Size of a swap partition, if there is to be one.
@@ -108,6 +161,7 @@ impl Layout {
             seed,
             time,
             label: "root".to_owned(),
+            partitions: None,
             esp: DEFAULT_ESP,
             swap: None,
             files: Vec::new(),
@@ -120,9 +174,26 @@ impl Layout {
         }
     }
 
-    /// Returns whether the disk gets an EFI system partition.
-    pub(super) fn has_esp(&self) -> bool {
-        self.table == NewTable::Gpt || self.firmware.contains(&Firmware::Uefi)
+    /// Returns the partitions, in their order.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        if let Some(parts) = &self.partitions {
+            return parts.clone();
+        }
+        let part = |name: &str, size, holds| Part { name: name.to_owned(), size, holds };
+        let gpt = self.table == NewTable::Gpt;
+        let esp = gpt || self.firmware.contains(&Firmware::Uefi);
+        let mut parts = Vec::new();
+        if gpt {
+            parts.push(part("bios-boot", Some(BIOS_BOOT), Holds::BiosBoot));
+        }
+        if esp {
+            parts.push(part("esp", Some(self.esp), Holds::Esp));
+        }
+        parts.extend(self.swap.map(|size| part("swap", Some(size), Holds::Swap)));
+        // The root comes last, so that it can grow with the disk.
+        parts.push(part("root", None, Holds::Root));
+        parts
     }
 
     pub(super) fn check(&self) -> Result<(), AssembleError> {
@@ -145,6 +216,7 @@ impl Layout {
                 return bad(format!("`{}` is no host name", name.escape_debug()));
             }
         }
+        partitions::check(self).or_else(bad)?;
         for file in &self.files {
             let mut names = file.path.split('/').filter(|n| !n.is_empty()).peekable();
             if names.peek().is_none() || names.any(|n| n == "." || n == ".." || n.contains('\0')) {

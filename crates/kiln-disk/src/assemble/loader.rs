@@ -39,6 +39,8 @@ impl Loaders {
         for &firmware in &layout.firmware {
             let made = match firmware {
                 Firmware::Bios if facts.found.arch == Arch::Arm64 => Ok(false),
+                Firmware::Bios if facts.plan.bios.is_none() => Ok(false),
+                Firmware::Uefi if facts.plan.esp.is_none() => Ok(false),
                 Firmware::Bios => loaders.add_bios(fs, facts, host, work),
                 Firmware::Uefi => loaders.add_efi(fs, facts, host, work),
             };
@@ -67,7 +69,7 @@ impl Loaders {
         work: &Path,
     ) -> Result<bool, BootError> {
         let Some(modules) = Modules::read(fs, grub_bios::PLATFORM)? else { return Ok(false) };
-        let root = facts.plan.root_uuid.to_string();
+        let root = facts.plan.boot_uuid();
         self.bios = Some(grub_bios::make(&modules, &home(facts, &root), host, work)?);
         self.modules.push(modules);
         Ok(true)
@@ -84,7 +86,7 @@ impl Loaders {
             Arch::Amd64 => grub_efi::X86_64,
             Arch::Arm64 => grub_efi::ARM64,
         };
-        let root = facts.plan.root_uuid.to_string();
+        let root = facts.plan.boot_uuid();
         let home = home(facts, &root);
         let found = (facts.found.os.id.as_str(), facts.found.vendors.as_slice());
         self.efi = grub_efi::signed(fs, names, &home, found)?;
@@ -120,10 +122,10 @@ impl Loaders {
         fat: &mut FatImage,
         plan: &Plan,
     ) -> Result<bool, AssembleError> {
-        if let Some(image) = &self.bios {
+        if let (Some(image), Some(place)) = (&self.bios, plan.bios) {
             let firmware = Firmware::Bios;
             let boot = |source| AssembleError::Boot { firmware, source };
-            image.install(disk, plan.bios).map_err(boot)?;
+            image.install(disk, place).map_err(boot)?;
         }
         let Some(place) = plan.esp else { return Ok(false) };
         let esp = |source| AssembleError::Esp { source };
@@ -144,7 +146,12 @@ impl Loaders {
 }
 
 fn home<'a>(facts: &'a Facts<'_>, root_uuid: &'a str) -> Home<'a> {
-    Home { root_uuid, partition: &facts.plan.grub_root, folder: facts.found.grub }
+    let folder = facts.found.grub;
+    let folder = match facts.plan.boot() {
+        Some(_) => folder.strip_prefix("/boot").unwrap_or(folder),
+        None => folder,
+    };
+    Home { root_uuid, partition: &facts.plan.grub_root, folder }
 }
 
 fn no_grub(firmware: Firmware, arch: Arch) -> AssembleError {

@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `layout` | what is wanted |
+//! | `partitions` | what a list of partitions may ask for |
 //! | `plan` | the partitions and UUIDs that follow from it |
 //! | `output` | the image while it is made |
 //! | `tree` | the stream into the file system |
@@ -11,6 +12,7 @@
 //! | `config` | the few files that Kiln writes into the tree |
 //! | `identity` | what makes a machine that one, removed |
 //! | `esp` | what the tree has in `/boot/efi` |
+//! | `spread` | the tree over several partitions |
 //! | `loader` | boot loaders |
 //!
 //! **Invariant:** the same layout and the same stream give the same bytes.
@@ -23,7 +25,9 @@ mod inspect;
 mod layout;
 mod loader;
 mod output;
+mod partitions;
 mod plan;
+mod spread;
 mod tree;
 
 use std::io::Read;
@@ -34,13 +38,16 @@ use kiln_spec::image::{Firmware, Os};
 
 pub use self::error::AssembleError;
 pub use self::inspect::{arch_of_program, newest_kernel};
-pub use self::layout::{DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Layout, NewTable, OutputFormat};
+pub use self::layout::{
+    BIOS_BOOT, DEFAULT_CMDLINE, DEFAULT_ESP, ExtraFile, Holds, Layout, NewTable, OutputFormat,
+    Part, Volume, VolumeKind,
+};
 use self::loader::Loaders;
 use self::output::Output;
 use self::plan::Plan;
 use self::tree::Tally;
 pub use self::tree::disk_for;
-use crate::device::SharedDevice;
+use crate::device::{Device, SharedDevice};
 use crate::fs::ext::{Access, ExtFs};
 use crate::fs::fat::FatImage;
 
@@ -116,9 +123,14 @@ pub fn assemble(
     let plan = Plan::of(layout)?;
     let output = Output::create(layout)?;
     progress(Progress::Tables);
-    let root = output.format_root(layout, &plan, host)?;
+    let several = !plan.volumes.is_empty();
+    let root: Box<dyn Device> = if several {
+        Box::new(output.stage(layout, &plan, host)?)
+    } else {
+        Box::new(output.format(plan.root, &plan.ext4(layout), host)?)
+    };
     let now = i64::try_from(layout.time).unwrap_or(i64::MAX);
-    let opened = ExtFs::open(Box::new(root), Access::Write { now });
+    let opened = ExtFs::open(root, Access::Write { now });
     let prepared = opened.and_then(|mut fs| fs.prepare_new().map(|()| fs));
     let mut fs = prepared.map_err(|source| AssembleError::Ext { doing: "open", source })?;
     let tally = tree::unpack(&mut fs, tar, layout, progress)?;
@@ -128,6 +140,11 @@ pub fn assemble(
 
     progress(Progress::Flush);
     fs.close().map_err(|source| tree::at_close(source, &tally, layout))?;
+    if several {
+        let read = |source| AssembleError::Ext { doing: "read", source };
+        let mut stage = ExtFs::open(Box::new(output.staged()?), Access::Read).map_err(read)?;
+        spread::spread(&mut stage, layout, &finished.plan, (host, &output))?;
+    }
     let secure_boot = finished.write_around(layout, output.disk())?;
     let bytes_written = output.finish(layout)?;
     Ok(finished.told(&tally, (secure_boot, bytes_written)))
@@ -174,6 +191,9 @@ fn finish_tree(
     tree::overlay(fs, &files, layout)?;
     if plan.esp.is_some() {
         tree::make_folder(fs, "/boot/efi", layout)?;
+    }
+    for placed in &plan.volumes {
+        tree::make_folder(fs, &placed.volume.mount, layout)?;
     }
     Ok(Finished { plan, found, loaders, fat, mounts_left_out: config.left_out })
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The image while it is made: it gets its name when it is whole.
 
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use kiln_host::Host;
-use kiln_host::tools::mke2fs;
+use kiln_host::tools::mke2fs::{self, Ext4};
 use kiln_spec::Bytes;
 
 use super::layout::OutputFormat;
@@ -14,6 +15,7 @@ use super::{AssembleError, Layout};
 use crate::convert::target::{Target, folder};
 use crate::device::{Device, RawFile, SharedDevice, Window};
 use crate::format::qcow2::NewQcow2;
+use crate::table::gpt::Extent;
 
 /// Bytes that are copied together.
 const CHUNK: usize = 1 << 20;
@@ -65,27 +67,53 @@ impl Output {
         self.work.path()
     }
 
-    /// Makes the empty root file system, and returns its device.
-    pub(super) fn format_root(
+    /// Makes an empty ext4 file system at a place of the disk, and returns its device.
+    pub(super) fn format(
         &self,
-        layout: &Layout,
-        plan: &Plan,
+        place: Extent,
+        make: &Ext4,
         host: &dyn Host,
     ) -> Result<Window<SharedDevice>, AssembleError> {
-        let path = self.work.path().join("root.ext4");
+        let path = self.work.path().join("new.ext4");
         let failed = |source| AssembleError::Image { path: path.clone(), source };
-        let empty = std::fs::File::create_new(&path).and_then(|file| file.set_len(plan.root.len));
-        empty.map_err(failed)?;
-        host.run(&mke2fs::make(&path, &plan.ext4(layout)))
-            .map_err(|source| AssembleError::Tool { source })?;
-        let to = Window::new(self.disk(), plan.root.start, plan.root.len);
+        self.format_file(&path, make, host)?;
+        let to = Window::new(self.disk(), place.start, place.len);
         let mut to = to.map_err(failed)?;
-        let copied = std::fs::File::open(&path)
+        let copied = File::open(&path)
             .and_then(RawFile::new)
             .and_then(|mut from| copy_data(&mut from, &mut to));
         copied.map_err(failed)?;
         std::fs::remove_file(&path).map_err(failed)?;
         Ok(to)
+    }
+
+    /// Makes an empty ext4 file system of its own for a whole tree: it is gone with this value.
+    pub(super) fn stage(
+        &self,
+        layout: &Layout,
+        plan: &Plan,
+        host: &dyn Host,
+    ) -> Result<RawFile, AssembleError> {
+        let path = self.work.path().join("stage.ext4");
+        let failed = |source| AssembleError::Image { path: path.clone(), source };
+        let make = Ext4 { size: layout.size.0, ..plan.ext4(layout) };
+        self.format_file(&path, &make, host)?;
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
+        Ok(RawFile::new(file).map_err(failed)?.without_flush())
+    }
+
+    /// Opens what [`Output::stage`] made, filled meanwhile, for reading.
+    pub(super) fn staged(&self) -> Result<RawFile, AssembleError> {
+        let path = self.work.path().join("stage.ext4");
+        let opened = File::open(&path).and_then(RawFile::new);
+        opened.map_err(|source| AssembleError::Image { path, source })
+    }
+
+    fn format_file(&self, path: &Path, make: &Ext4, host: &dyn Host) -> Result<(), AssembleError> {
+        let empty = File::create_new(path).and_then(|file| file.set_len(make.size));
+        empty.map_err(|source| AssembleError::Image { path: path.to_owned(), source })?;
+        host.run(&mke2fs::make(path, make)).map_err(|source| AssembleError::Tool { source })?;
+        Ok(())
     }
 
     /// Finishes the image and gives it its name; returns how much space it takes.

@@ -4,19 +4,17 @@
 use std::io;
 
 use kiln_host::tools::mke2fs::Ext4;
+use kiln_spec::Arch;
 use kiln_spec::image::Firmware;
-use kiln_spec::{Arch, Bytes};
 use uuid::Uuid;
 
-use super::layout::NewTable;
+use super::layout::{Holds, NewTable, Part, Volume, VolumeKind};
 use super::{AssembleError, Layout};
 use crate::device::Device;
 use crate::fs::fat::FatImage;
 use crate::table::gpt::{self, Extent, GptPlan, PartitionSpec};
 use crate::table::mbr::plan::{self as mbr, MbrPlan, MbrSpec};
 
-/// Size of the BIOS boot partition: GRUB's core image takes 50 to 120 KiB.
-const BIOS_BOOT: Bytes = Bytes::from_mib(1);
 /// Where GRUB's core image goes on a disk with an old table: between that and the first partition.
 const GAP: Extent = Extent { start: 512, len: (1 << 20) - 512 };
 
@@ -30,12 +28,14 @@ enum Table {
 #[derive(Debug)]
 pub(super) struct Plan {
     table: Table,
-    /// Where GRUB's core image for BIOS goes.
-    pub(super) bios: Extent,
+    /// Where GRUB's core image for BIOS goes, if there is a place.
+    pub(super) bios: Option<Extent>,
     pub(super) esp: Option<Extent>,
     pub(super) swap: Option<(Extent, Uuid)>,
     pub(super) root: Extent,
-    /// The root partition as GRUB names it: `gpt3`, `msdos1`.
+    /// The other file systems.
+    pub(super) volumes: Vec<PlacedVolume>,
+    /// The partition with `/boot` as GRUB names it: `gpt3`, `msdos1`.
     pub(super) grub_root: String,
     /// The number of the disk, as `blkid` shows it.
     pub(super) disk_id: String,
@@ -43,6 +43,42 @@ pub(super) struct Plan {
     pub(super) root_uuid: Uuid,
     hash_seed: Uuid,
     esp_serial: u32,
+}
+
+/// A file system beside the root's, and its place.
+#[derive(Clone, Debug)]
+pub(super) struct PlacedVolume {
+    pub(super) volume: Volume,
+    pub(super) place: Extent,
+    uuid: Uuid,
+    hash_seed: Uuid,
+    serial: u32,
+}
+
+impl PlacedVolume {
+    /// Returns its number as blkid(8) shows it.
+    pub(super) fn uuid(&self) -> String {
+        match self.volume.kind {
+            VolumeKind::Ext4 => self.uuid.to_string(),
+            VolumeKind::Vfat => format!("{:04X}-{:04X}", self.serial >> 16, self.serial & 0xffff),
+        }
+    }
+
+    pub(super) fn ext4(&self, layout: &Layout) -> Ext4 {
+        Ext4 {
+            offset: 0,
+            size: self.place.len,
+            label: self.volume.label.clone().unwrap_or_default(),
+            uuid: self.uuid.to_string(),
+            time: layout.time.max(1),
+            hash_seed: self.hash_seed.to_string(),
+        }
+    }
+
+    pub(super) fn fat(&self, layout: &Layout) -> FatImage {
+        let label = self.volume.label.as_deref().unwrap_or("NO NAME");
+        FatImage::new(label, self.serial, layout.time)
+    }
 }
 
 /// The UUIDs that follow from a seed.
@@ -64,30 +100,64 @@ impl Plan {
     pub(super) fn of(layout: &Layout) -> Result<Self, AssembleError> {
         layout.check()?;
         let ids = Ids(Uuid::from_bytes(layout.seed));
+        let parts = layout.parts();
         let placed = match layout.table {
-            NewTable::Gpt => gpt_table(layout, &ids),
-            NewTable::Mbr => mbr_table(layout, &ids),
+            NewTable::Gpt => gpt_table(layout, &parts, &ids),
+            NewTable::Mbr => mbr_table(layout, &parts, &ids),
         };
         let placed = placed.map_err(|source| AssembleError::Table { size: layout.size, source })?;
-        let mut extents = placed.extents.into_iter();
-        let mut next = |there: bool| extents.next_if_some(there);
-        let bios = next(layout.table == NewTable::Gpt).unwrap_or(GAP);
-        let esp = next(layout.has_esp());
-        let swap = next(layout.swap.is_some()).map(|extent| (extent, ids.of("swap space")));
-        let root = next(true).expect("every plan has a root");
+        let at = |wanted: &Holds| {
+            let number = parts.iter().position(|part| part.holds == *wanted)?;
+            Some((number, placed.extents[number]))
+        };
+        let (root_number, root) = at(&Holds::Root).expect("it was looked for");
+        let bios = match layout.table {
+            NewTable::Gpt => at(&Holds::BiosBoot).map(|(_, place)| place),
+            NewTable::Mbr => Some(GAP),
+        };
+        let mut volumes = Vec::new();
+        let mut boot = root_number;
+        for (number, part) in parts.iter().enumerate() {
+            let Holds::Volume(volume) = &part.holds else { continue };
+            if volume.mount == "/boot" {
+                boot = number;
+            }
+            let name = &part.name;
+            volumes.push(PlacedVolume {
+                volume: volume.clone(),
+                place: placed.extents[number],
+                uuid: ids.of(&format!("file system {name}")),
+                hash_seed: ids.of(&format!("directory hash {name}")),
+                serial: ids.short(&format!("fat file system {name}")),
+            });
+        }
+        // What is mounted on another comes after it.
+        volumes.sort_by(|a, b| a.volume.mount.cmp(&b.volume.mount));
+        let table = if layout.table == NewTable::Gpt { "gpt" } else { "msdos" };
         Ok(Self {
-            table: placed.table,
             bios,
-            esp,
-            swap,
+            esp: at(&Holds::Esp).map(|(_, place)| place),
+            swap: at(&Holds::Swap).map(|(_, place)| (place, ids.of("swap space"))),
             root,
-            grub_root: placed.grub_root,
+            volumes,
+            grub_root: format!("{table}{}", boot + 1),
             disk_id: placed.disk_id,
-            root_partuuid: placed.root_partuuid,
+            root_partuuid: placed.partuuids[root_number].clone(),
             root_uuid: ids.of("root file system"),
             hash_seed: ids.of("directory hash"),
             esp_serial: ids.short("esp file system"),
+            table: placed.table,
         })
+    }
+
+    /// Returns the file system that has `/boot`, if that is not the root's.
+    pub(super) fn boot(&self) -> Option<&PlacedVolume> {
+        self.volumes.iter().find(|placed| placed.volume.mount == "/boot")
+    }
+
+    /// Returns the UUID of the file system that has `/boot`.
+    pub(super) fn boot_uuid(&self) -> String {
+        self.boot().map_or_else(|| self.root_uuid.to_string(), PlacedVolume::uuid)
     }
 
     pub(super) fn write_table(&self, disk: &mut dyn Device) -> io::Result<()> {
@@ -114,77 +184,70 @@ impl Plan {
     }
 }
 
-/// Takes the next item only where there is one.
-trait NextIf<T> {
-    fn next_if_some(&mut self, there: bool) -> Option<T>;
-}
-
-impl<T, I: Iterator<Item = T>> NextIf<T> for I {
-    fn next_if_some(&mut self, there: bool) -> Option<T> {
-        if there { self.next() } else { None }
-    }
-}
-
 struct Placed {
     table: Table,
     extents: Vec<Extent>,
-    grub_root: String,
+    partuuids: Vec<String>,
     disk_id: String,
-    root_partuuid: String,
 }
 
-fn gpt_table(layout: &Layout, ids: &Ids) -> Result<Placed, gpt::LayoutError> {
-    let part = |name: &str, kind, size| {
+fn gpt_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::LayoutError> {
+    let spec = |part: &Part| {
+        let (kind, name) = match &part.holds {
+            Holds::BiosBoot => (gpt::BIOS_BOOT, part.name.as_str()),
+            Holds::Esp => (gpt::ESP, part.name.as_str()),
+            Holds::Swap => (gpt::SWAP, part.name.as_str()),
+            Holds::Volume(Volume { kind: VolumeKind::Ext4, .. }) => (gpt::LINUX, &*part.name),
+            Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => (gpt::BASIC_DATA, &*part.name),
+            Holds::Root => {
+                let (kind, usual) = match layout.arch {
+                    None | Some(Arch::Amd64) => (gpt::ROOT_X86_64, "root-x86-64"),
+                    Some(Arch::Arm64) => (gpt::ROOT_ARM64, "root-arm64"),
+                };
+                (kind, if part.name == "root" { usual } else { &*part.name })
+            }
+        };
         let id = ids.of(&format!("partition {name}"));
-        PartitionSpec { name: name.to_owned(), kind, id, size }
+        PartitionSpec { name: name.to_owned(), kind, id, size: part.size }
     };
-    // The root comes last, so that it can grow with the disk.
-    let mut parts = vec![
-        part("bios-boot", gpt::BIOS_BOOT, Some(BIOS_BOOT)),
-        part("esp", gpt::ESP, Some(layout.esp)),
-    ];
-    parts.extend(layout.swap.map(|size| part("swap", gpt::SWAP, Some(size))));
-    let root = match layout.arch {
-        None | Some(Arch::Amd64) => part("root-x86-64", gpt::ROOT_X86_64, None),
-        Some(Arch::Arm64) => part("root-arm64", gpt::ROOT_ARM64, None),
-    };
-    let root_partuuid = root.id.to_string();
-    parts.push(root);
+    let specs: Vec<_> = parts.iter().map(spec).collect();
     let disk = ids.of("disk");
-    let table = gpt::plan(layout.size, disk, &parts)?;
+    let table = gpt::plan(layout.size, disk, &specs)?;
     Ok(Placed {
         extents: table.extents().collect(),
+        partuuids: specs.iter().map(|spec| spec.id.to_string()).collect(),
         table: Table::Gpt(table),
-        grub_root: format!("gpt{}", parts.len()),
         disk_id: disk.to_string(),
-        root_partuuid,
     })
 }
 
-fn mbr_table(layout: &Layout, ids: &Ids) -> Result<Placed, gpt::LayoutError> {
+fn mbr_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::LayoutError> {
     let bios = layout.firmware.contains(&Firmware::Bios);
-    let mut parts = Vec::new();
-    if layout.has_esp() {
-        let (kind, active) = (mbr::ESP, false);
-        parts.push(MbrSpec { name: "esp", kind, active, size: Some(layout.esp) });
-    }
-    if let Some(size) = layout.swap {
-        parts.push(MbrSpec { name: "swap", kind: mbr::SWAP, active: false, size: Some(size) });
-    }
-    parts.push(MbrSpec { name: "root", kind: mbr::LINUX, active: bios, size: None });
+    let spec = |part: &Part| {
+        let kind = match &part.holds {
+            Holds::Esp => mbr::ESP,
+            Holds::Swap => mbr::SWAP,
+            Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => mbr::FAT,
+            _ => mbr::LINUX,
+        };
+        let active = bios && part.holds == Holds::Root;
+        MbrSpec { name: part.name.clone(), kind, active, size: part.size }
+    };
+    let specs: Vec<_> = parts.iter().map(spec).collect();
     let disk = ids.short("disk");
-    let table = mbr::plan(layout.size, disk, &parts)?;
+    let table = mbr::plan(layout.size, disk, &specs)?;
     Ok(Placed {
         extents: table.extents().collect(),
+        partuuids: (1..=specs.len()).map(|number| format!("{disk:08x}-{number:02x}")).collect(),
         table: Table::Mbr(table),
-        grub_root: format!("msdos{}", parts.len()),
         disk_id: format!("{disk:08x}"),
-        root_partuuid: format!("{disk:08x}-{:02x}", parts.len()),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use kiln_spec::Bytes;
+
     use super::super::ExtraFile;
     use super::*;
 
@@ -212,13 +275,13 @@ mod tests {
         let mib = |extent: Extent| (extent.start >> 20, extent.len >> 20);
         let swap = Some(Bytes::from_mib(100));
         let gpt = Plan::of(&Layout { swap, ..layout() }).unwrap();
-        assert_eq!((mib(gpt.bios), mib(gpt.esp.unwrap())), ((1, 1), (2, 64)));
+        assert_eq!((mib(gpt.bios.unwrap()), mib(gpt.esp.unwrap())), ((1, 1), (2, 64)));
         assert_eq!((mib(gpt.swap.unwrap().0), mib(gpt.root)), ((66, 100), (166, 1881)));
         assert_eq!(gpt.grub_root, "gpt4");
         let mbr = Layout { swap, table: NewTable::Mbr, ..layout() };
         let both = Plan::of(&mbr).unwrap();
         assert_eq!((mib(both.esp.unwrap()), mib(both.root)), ((1, 64), (165, 1883)));
-        assert_eq!((both.bios, both.grub_root.as_str()), (GAP, "msdos3"));
+        assert_eq!((both.bios.unwrap(), both.grub_root.as_str()), (GAP, "msdos3"));
         let bios = Layout { firmware: vec![Firmware::Bios], ..mbr };
         let bios = Plan::of(&bios).unwrap();
         assert_eq!((bios.esp, mib(bios.root)), (None, (101, 1947)));

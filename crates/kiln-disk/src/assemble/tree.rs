@@ -5,6 +5,7 @@ use std::io::Read;
 
 use kiln_spec::Bytes;
 
+use super::layout::Holds;
 use super::{AssembleError, ExtraFile, Layout, Progress};
 use crate::device::len64;
 use crate::fs::ext::{Attrs, Contents, ExtError, ExtFs, Holes, Kind, New, Node, Time, split};
@@ -74,8 +75,11 @@ impl Tally {
         let data = self.blocks.saturating_add(self.blocks / 20).saturating_add(96 << 20);
         let inodes = self.entries.saturating_mul(BYTES_PER_INODE);
         let root = data.max(inodes).saturating_mul(11) / 10;
-        let swap = layout.swap.map_or(0, |Bytes(swap)| swap);
-        let all = root.saturating_add(layout.esp.0).saturating_add(swap).saturating_add(4 << 20);
+        let others = layout.parts().into_iter().filter(|part| part.holds != Holds::Root);
+        let others = others
+            .filter_map(|part| part.size)
+            .fold(0, |sum: u64, size| sum.saturating_add(size.0));
+        let all = root.saturating_add(others).saturating_add(3 << 20);
         // Never less than the size that was too small.
         let all = all.max(layout.size.0.saturating_add(1));
         Bytes(all).round_up(Bytes::from_mib(64)).unwrap_or(Bytes(u64::MAX))

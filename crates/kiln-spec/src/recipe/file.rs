@@ -7,19 +7,16 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
+use super::disk::DiskFile;
 use super::{
-    Base, Command, Component, Debian, DebianBase, DibBase, Disk, ElementUse, FORMAT, FileEntry,
-    FileMode, FileSource, GuestPath, ImageName, KernelWords, Label, Locale, Output, Owner,
-    PackageName, Parameters, Properties, Recipe, Snapshot, SourcePath, Table, Timezone, TreeBase,
-    Units, Url, User, UserName, Variant,
+    Base, Command, Component, Debian, DebianBase, DibBase, ElementUse, FORMAT, FileEntry, FileMode,
+    FileSource, GuestPath, ImageName, KernelWords, Locale, Output, Owner, PackageName, Parameters,
+    Properties, Recipe, Snapshot, SourcePath, Timezone, TreeBase, Units, Url, User, UserName,
+    Variant,
 };
 use crate::size::SizeError;
 use crate::{Arch, Bytes, MachineName};
 
-/// The least disk: what the packages of every image and their updates need.
-const LEAST_DISK: Bytes = Bytes::from_gib(1);
-/// The least EFI system partition: FAT32 needs 65,525 clusters (of 512 bytes).
-const LEAST_ESP: Bytes = Bytes::from_mib(34);
 /// The latest time that all file systems of an image can hold.
 const LATEST: u64 = 0xffff_ffff;
 /// The least memory that a kernel with its initramfs starts in.
@@ -95,21 +92,10 @@ struct BaseFile {
     snapshot: Option<Spanned<Snapshot>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DiskFile {
-    size: Option<Spanned<Size>>,
-    esp: Option<Spanned<Size>>,
-    swap: Option<Spanned<Size>>,
-    label: Option<Label>,
-    #[serde(default)]
-    table: Table,
-}
-
 /// A size as people write it: with its unit, always.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct Size(Bytes);
+pub(super) struct Size(pub(super) Bytes);
 
 impl TryFrom<String> for Size {
     type Error = SizeError;
@@ -134,30 +120,27 @@ struct FileEntryFile {
     group: Owner,
 }
 
-type Finding = (serde_saphyr::Location, String);
+pub(super) type Finding = (serde_saphyr::Location, String);
+
+/// Checks that a size is large enough.
+pub(super) fn least(
+    what: &str,
+    value: &Option<Spanned<Size>>,
+    least: Bytes,
+) -> Result<(), Finding> {
+    match value {
+        Some(size) if size.value.0 < least => {
+            Err((size.referenced, format!("{what} needs at least {least}")))
+        }
+        _ => Ok(()),
+    }
+}
 
 impl RecipeFile {
     /// Checks what one value alone cannot tell.
     pub(super) fn check(&self) -> Result<(), Finding> {
-        let least = |what: &str, value: &Option<Spanned<Size>>, least: Bytes| match value {
-            Some(size) if size.value.0 < least => {
-                Err((size.referenced, format!("{what} needs at least {least}")))
-            }
-            _ => Ok(()),
-        };
-        least("the disk", &self.disk.size, LEAST_DISK)?;
-        least("the EFI system partition", &self.disk.esp, LEAST_ESP)?;
+        self.disk.check()?;
         least("a machine's memory", &self.memory, LEAST_MEMORY)?;
-        least("swap space", &self.disk.swap, Bytes::from_mib(1))?;
-        if let Some(esp) = &self.disk.esp {
-            let size = self.disk.size.as_ref().map_or(DEFAULT_DISK, |size| size.value.0);
-            if esp.value.0 > Bytes(size.0 / 2) {
-                return Err((
-                    esp.referenced,
-                    format!("the EFI system partition takes more than half of the disk ({size})"),
-                ));
-            }
-        }
         if let Some(epoch) = &self.source_date_epoch
             && epoch.value > LATEST
         {
@@ -244,20 +227,13 @@ impl RecipeFile {
     pub(super) fn into_recipe(self) -> Recipe {
         let base = self.base.value.into_base();
         let is_debian = matches!(base, Base::Debian(_));
-        let size = if is_debian { DEFAULT_DISK } else { DEFAULT_TREE_DISK };
         Recipe {
             name: self.name,
             base,
             arch: self.arch,
             packages: self.packages,
             elements: self.elements,
-            disk: Disk {
-                size: self.disk.size.map_or(size, |size| size.value.0),
-                esp: self.disk.esp.map_or(DEFAULT_ESP, |esp| esp.value.0),
-                swap: self.disk.swap.map(|swap| swap.value.0),
-                label: self.disk.label,
-                table: self.disk.table,
-            },
+            disk: self.disk.into_disk(is_debian),
             user: self.user.map(|user| user.value).or_else(|| is_debian.then(UserName::default)),
             memory: self.memory.map_or(DEFAULT_MEMORY, |memory| memory.value.0),
             files: self.files.into_iter().map(FileEntryFile::into_entry).collect(),
@@ -324,10 +300,6 @@ impl BaseFile {
 const MIRROR: &str = "http://deb.debian.org";
 /// What Debian's mirrors were at any time.
 const SNAPSHOTS: &str = "http://snapshot.debian.org/archive";
-const DEFAULT_DISK: Bytes = Bytes::from_gib(2);
-/// Sparse: what is not used costs nothing.
-const DEFAULT_TREE_DISK: Bytes = Bytes::from_gib(8);
-const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
 const DEFAULT_MEMORY: Bytes = Bytes::from_mib(512);
 
 fn default_hostname() -> MachineName {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::yaml::{self, YamlError};
 use crate::{Arch, Bytes, MachineName};
 
+mod disk;
 mod elements;
 mod file;
 mod output;
@@ -20,6 +21,7 @@ mod parts;
 mod snapshot;
 mod words;
 
+pub use disk::{Disk, DiskFirmware, FileSystem, Partition, Table};
 pub use elements::{DibBase, ElementUse};
 use file::RecipeFile;
 pub use output::{Output, Properties};
@@ -27,9 +29,9 @@ pub use parameters::{Parameters, replace};
 pub use parts::{Command, FileEntry, FileSource, Units, User};
 pub use snapshot::Snapshot;
 pub use words::{
-    ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale, Owner,
-    PackageName, PropertyName, PropertyValue, SourcePath, SshKey, Timezone, UnitName, Url,
-    UserName, VariableName, WordError,
+    ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale,
+    MountOptions, Owner, PackageName, PropertyName, PropertyValue, SourcePath, SshKey, Timezone,
+    UnitName, Url, UserName, VariableName, WordError,
 };
 
 /// Why a recipe cannot be read.
@@ -210,41 +212,6 @@ impl Variant {
             Self::Important => "important",
             Self::Standard => "standard",
         }
-    }
-}
-
-/// The disk of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Disk {
-    /// How large it is; a machine's may be larger.
-    pub size: Bytes,
-    /// How much of it is the EFI system partition.
-    pub esp: Bytes,
-    /// How much of it is swap space, if any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub swap: Option<Bytes>,
-    /// The label of the root file system.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<Label>,
-    /// Its partition table.
-    #[serde(skip_serializing_if = "Table::is_gpt")]
-    pub table: Table,
-}
-
-/// The kind of a disk's partition table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Table {
-    /// A GUID partition table.
-    #[default]
-    Gpt,
-    /// The old kind, for disks of up to 2 TiB.
-    Mbr,
-}
-
-impl Table {
-    fn is_gpt(&self) -> bool {
-        *self == Self::Gpt
     }
 }
 

@@ -305,6 +305,16 @@ word! {
 }
 
 word! {
+    /// How a file system is mounted, as in fstab(5): `rw,noatime`.
+    MountOptions, "list of mount options",
+    "it has letters, digits and the characters -_.,=:/@+ only",
+    |word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,=:/@+".contains(c);
+        !word.is_empty() && word.len() <= 255 && word.chars().all(plain)
+    }
+}
+
+word! {
     /// Words for the kernel's command line, separated by spaces.
     KernelWords, "kernel command line",
     "it is one line without quotes, backslashes, backquotes and the characters $;{}|&<>#()!*?",

@@ -389,3 +389,47 @@ fn elements_of_a_recipe_are_applied_in_order() {
     let out = kiln(&lab, &["build", &recipe, "--dry-run", "--json"]).success().stdout;
     assert!(out.contains("element hostname"), "{out}");
 }
+
+#[test]
+fn the_block_device_of_elements_is_carried_out() {
+    let Some(lab) = Lab::new() else { return };
+    if !["ldd", "sfdisk", "qemu-img"].into_iter().all(need_program) {
+        return;
+    }
+    small_elements(&lab);
+    // The folder of downloads is there for whoever looks first.
+    script(
+        &lab,
+        "small/root.d/05-cache",
+        "#!/bin/bash\ntouch $DIB_IMAGE_CACHE/x $DIB_LOCKFILES/x\n",
+    );
+    let of_element = "- local_loop: {name: image0}\n- partitioning:\n    base: image0\n    label: gpt\n    \
+                      partitions:\n      \
+                      - {name: ESP, type: EF00, size: 50MiB, mkfs: {type: vfat, mount: {mount_point: /boot/efi, fstab: {}}}}\n      \
+                      - {name: BSP, type: EF02, size: 2MiB}\n      \
+                      - {name: root, size: 50%, mkfs: {label: top, mount: {mount_point: /, fstab: {}}}}\n      \
+                      - {name: data, size: 100%, mkfs: {type: ext4, mount: {mount_point: /data, fstab: {options: noatime}}}}\n";
+    script(&lab, "small/block-device-default.yaml", of_element);
+    let recipe = lab.text("recipe.yaml");
+    let build = |text: &str| {
+        fs::write(&recipe, text).unwrap();
+        kiln(&lab, &["build", &recipe, "--json"])
+    };
+    let built = |text: &str| serde_json::from_str(&build(text).success().stdout).unwrap();
+    let partitions = |text: &str| crate::recipes::partitions(&lab, &built(text));
+    let wanted = ["ESP 50", "BSP 2", "root-x86-64 485", "data 485"];
+    assert_eq!(partitions(RECIPE), wanted);
+    let fstab = kiln(&lab, &["image", "cat", "small", "/etc/fstab"]).success().stdout;
+    assert!(fstab.contains(" /data ext4 noatime 0 2\n"), "{fstab}");
+    // A variable wins over the element, and the recipe over both.
+    fs::write(lab.path("own.yaml"), of_element.replace("50MiB", "40MiB")).unwrap();
+    let from_file = RECIPE.replace("two words", "x, DIB_BLOCK_DEVICE_CONFIG: 'file://own.yaml'");
+    assert_eq!(partitions(&from_file)[0], "ESP 40");
+    let own = format!("{}  table: mbr\n", RECIPE.replace("{size: 1GiB}", "\n  size: 1GiB"));
+    assert!(!partitions(&own).contains(&"data 485".to_owned()));
+    script(&lab, "small/block-device-default.yaml", &of_element.replace("type: ext4", "type: xfs"));
+    let refused = build(RECIPE);
+    assert_ne!(refused.code, 0);
+    let why = "kiln makes ext4 and FAT, not xfs (`data`)";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+}

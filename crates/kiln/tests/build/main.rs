@@ -6,7 +6,7 @@
 mod elements;
 mod locks;
 mod outputs;
-mod recipes;
+pub(crate) mod recipes;
 mod shell;
 mod support;
 mod unprivileged;

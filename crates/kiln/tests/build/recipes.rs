@@ -309,3 +309,43 @@ fn recipes_that_cannot_be_built_say_why() {
     assert!(out.stderr.contains("leads out of the recipe's folder"), "{}", out.stderr);
     assert!(!Path::new(&lab.text("home/store/images/names/small")).exists());
 }
+
+/// Returns the partitions of a built image, as sfdisk reads the table: start, name or type.
+pub(crate) fn partitions(lab: &Lab, image: &Value) -> Vec<String> {
+    let digest = image["image"]["digest"].as_str().unwrap().trim_start_matches("sha256:");
+    let disk = lab.text(&format!("home/store/images/sha256/{digest}/disk.qcow2"));
+    let raw = lab.text("table.raw");
+    let _ = kiln_testkit::run(&["qemu-img", "convert", "-O", "raw", &disk, &raw]).success();
+    let dump = kiln_testkit::run(&["sfdisk", "-J", &raw]).success().stdout;
+    let table: Value = serde_json::from_str(&dump).unwrap();
+    let parts = table["partitiontable"]["partitions"].as_array().unwrap();
+    let one = |part: &Value| {
+        let mib = part["size"].as_u64().unwrap() / 2048;
+        let name = part["name"].as_str().or(part["type"].as_str()).unwrap();
+        format!("{name} {mib}")
+    };
+    parts.iter().map(one).collect()
+}
+
+#[test]
+fn partitions_of_a_recipe_have_what_lies_at_their_mount_points() {
+    if !kiln_testkit::need_program("sfdisk") || !kiln_testkit::need_program("qemu-img") {
+        return;
+    }
+    let Some(lab) = Lab::new() else { return };
+    let home = given(&lab);
+    let text = "kiln: 1\nname: small\nbase: {tar: base.tar}\ndisk:\n  size: 1GiB\n  swap: 32MiB\n  \
+                partitions:\n    - {mount: /boot, size: 64MiB, label: boot}\n    \
+                - {mount: /, size: 300MiB}\n    - {mount: /srv, grow: true, options: noatime}\n\
+                files: [{path: /srv/a, content: x}]\n";
+    let built = home.built(text, &[]);
+    assert_eq!(
+        partitions(&lab, &built),
+        ["bios-boot 1", "esp 64", "swap 32", "boot 64", "root-x86-64 300", "srv 561"]
+    );
+    assert_eq!(home.cat("/srv/a"), "x");
+    assert!(home.cat("/etc/fstab").contains(" /srv ext4 noatime 0 2\n"));
+    let firmware = text.replace("  swap: 32MiB\n", "  table: mbr\n  firmware: uefi\n");
+    let built = home.built(&firmware, &[]);
+    assert_eq!(partitions(&lab, &built), ["ef 64", "83 64", "83 300", "83 595"]);
+}

@@ -2,9 +2,9 @@
 //! `block-device-*.yaml`: how an element wants the disk, and what of that Kiln makes.
 //!
 //! A configuration is a tree or a list of nodes that name each other. [`graph`] makes the list
-//! of a tree; [`Disk::of`] reads it as a disk of Kiln's: one partition for `/`, one for the
-//! firmware, one for swap. Kiln's disk has room for both kinds of firmware in any case.
+//! of a tree; [`Disk::of`] reads it as partitions that Kiln's assembler makes.
 
+use kiln_disk::assemble::{Holds, NewTable, Part, Volume, VolumeKind};
 use kiln_spec::Bytes;
 use serde_json::{Map, Value};
 
@@ -14,6 +14,8 @@ use crate::element::ElementError;
 
 /// The kinds of nodes.
 const KINDS: [&str; 6] = ["local_loop", "partitioning", "lvm", "mkfs", "mount", "fstab"];
+/// A disk's size, where only what is wrong is looked for.
+const ANY_SIZE: Bytes = Bytes::from_gib(1024);
 /// How deep nodes lie in each other.
 const DEPTH_MOST: usize = 32;
 /// Units of sizes. Those without an `i` are powers of ten.
@@ -43,28 +45,17 @@ pub struct Node {
     pub values: Map<String, Value>,
 }
 
-/// The kind of a partition table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// The old kind.
-    Mbr,
-    /// A GUID partition table.
-    Gpt,
-}
-
-/// The disk that a configuration asks for, as far as Kiln makes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The disk that a configuration asks for.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Disk {
     /// How large it is, if that is said.
     pub size: Option<Bytes>,
-    /// The kind of table, if that is said.
-    pub table: Option<Table>,
-    /// How large the EFI system partition is, if there is to be one.
-    pub esp: Option<Bytes>,
-    /// How large the swap partition is, if there is to be one.
-    pub swap: Option<Bytes>,
+    /// The kind of table.
+    pub table: NewTable,
     /// The label of the root file system, if that is said.
     pub label: Option<String>,
+    nodes: Vec<Node>,
+    partitioning: usize,
 }
 
 /// Finds the configuration among elements: for the processor if there is one, else the default.
@@ -230,79 +221,124 @@ impl Disk {
     ///
     /// [`ElementError::Content`] for what is wrong, and for what Kiln does not make.
     pub fn of(element: &Element, file: &str, nodes: &[Node]) -> Result<Self, ElementError> {
-        Self::read(nodes).map_err(|why| element.content(file, why))
-    }
-
-    fn read(nodes: &[Node]) -> Result<Self, String> {
-        let mut disk = Self::default();
-        let loops: Vec<_> = nodes.iter().filter(|node| node.kind == "local_loop").collect();
-        let tables: Vec<_> = nodes.iter().filter(|node| node.kind == "partitioning").collect();
-        if nodes.iter().any(|node| node.kind == "lvm") {
-            return Err("kiln makes no logical volumes (`lvm`)".into());
-        }
-        let ([image], [table]) = (&loops[..], &tables[..]) else {
-            return Err("kiln makes one disk with one partition table".into());
-        };
-        disk.size = image.values.get("size").map(absolute).transpose()?;
-        if image.values.get("block_size").is_some_and(|size| number(size) != Some(512)) {
-            return Err("kiln makes disks with sectors of 512 bytes".into());
-        }
-        if table.text("base") != image.text("name") {
-            return Err("the partition table is not on the disk".into());
-        }
-        disk.table = Some(match table.text("label") {
-            Some("mbr") => Table::Mbr,
-            Some("gpt") => Table::Gpt,
-            _ => return Err("`label` of `partitioning` is `mbr` or `gpt`".into()),
-        });
-        for part in table.partitions() {
-            disk.add(part, nodes)?;
-        }
+        let disk = Self::read(nodes).map_err(|why| element.content(file, why))?;
+        // Sizes in percent need that of the disk; whatever else is wrong is told now.
+        disk.parts(disk.size.unwrap_or(ANY_SIZE)).map_err(|why| element.content(file, why))?;
         Ok(disk)
     }
 
-    fn add(&mut self, part: &Map<String, Value>, nodes: &[Node]) -> Result<(), String> {
-        let name = text_of(part, "name").unwrap_or_default();
+    fn read(nodes: &[Node]) -> Result<Self, String> {
+        let all = |kind: &'static str| {
+            nodes.iter().enumerate().filter(move |(_, node)| node.kind == kind)
+        };
+        let (loops, tables): (Vec<_>, Vec<_>) =
+            (all("local_loop").collect(), all("partitioning").collect());
+        if all("lvm").next().is_some() {
+            return Err("kiln makes no logical volumes (`lvm`)".into());
+        }
+        let ([(_, image)], [(partitioning, table)]) = (&loops[..], &tables[..]) else {
+            return Err("kiln makes one disk with one partition table".into());
+        };
+        if table.text("base") != image.text("name") {
+            return Err("the partition table is not on the disk".into());
+        }
+        if image.values.get("block_size").is_some_and(|size| number(size) != Some(512)) {
+            return Err("kiln makes disks with sectors of 512 bytes".into());
+        }
+        let kind = match table.text("label") {
+            Some("mbr") => NewTable::Mbr,
+            Some("gpt") => NewTable::Gpt,
+            _ => return Err("`label` of `partitioning` is `mbr` or `gpt`".into()),
+        };
+        Ok(Self {
+            size: image.values.get("size").map(absolute).transpose()?,
+            table: kind,
+            label: nodes.iter().find_map(|node| {
+                let root = node.kind == "mount" && node.text("mount_point") == Some("/");
+                let made = nodes.iter().find(|made| root && made.text("name") == node.text("base"));
+                made?.text("label").map(str::to_owned)
+            }),
+            nodes: nodes.to_vec(),
+            partitioning: *partitioning,
+        })
+    }
+
+    /// Returns the partitions on a disk of `size`, which percentages are of.
+    ///
+    /// # Errors
+    ///
+    /// Says what Kiln does not make.
+    pub fn parts(&self, size: Bytes) -> Result<Vec<Part>, String> {
+        let list: Vec<_> = self.nodes[self.partitioning].partitions().collect();
+        // As there: the table's own, and each partition, are taken off before the next percentage.
+        let mut free = size.0.saturating_sub(match self.table {
+            NewTable::Gpt => 2 << 20,
+            NewTable::Mbr => 1 << 20,
+        });
+        let mut parts = Vec::new();
+        for (number, part) in list.iter().enumerate() {
+            let name = text_of(part, "name").unwrap_or_default().to_owned();
+            let wanted = part.get("size").ok_or_else(|| format!("`{name}` needs a `size`"))?;
+            let percent = wanted.as_str().and_then(|text| text.strip_suffix('%'));
+            let own = match percent {
+                None => absolute(wanted)?,
+                Some(percent) => {
+                    let share = decimal(percent).ok_or_else(|| wrong_size(wanted))?;
+                    scale(share, free, 100).ok_or_else(|| wrong_size(wanted))?
+                }
+            };
+            let rest = number + 1 == list.len() && percent == Some("100");
+            free = free.saturating_sub(own.0);
+            // Partitions begin and end at whole MiB.
+            let own = if percent.is_some() { Bytes(own.0 >> 20 << 20) } else { own };
+            let holds = self.holds(part, &name)?;
+            parts.push(Part { name, size: (!rest).then_some(own), holds });
+        }
+        if !parts.iter().any(|part| part.holds == Holds::Root) {
+            return Err("nothing is mounted at `/`".into());
+        }
+        Ok(parts)
+    }
+
+    fn holds(&self, part: &Map<String, Value>, name: &str) -> Result<Holds, String> {
         let on = |kind: &str, base: &str| {
-            nodes.iter().find(|node| node.kind == kind && node.text("base") == Some(base))
+            self.nodes.iter().find(|node| node.kind == kind && node.text("base") == Some(base))
         };
         let Some(mkfs) = on("mkfs", name) else {
-            // What GRUB needs on a GPT; Kiln makes its own.
-            let kind = text_of(part, "type").unwrap_or_default();
-            return match kind {
-                "EF02" | "ef02" => Ok(()),
+            return match text_of(part, "type").unwrap_or_default() {
+                "EF02" | "ef02" => Ok(Holds::BiosBoot),
                 _ => Err(format!("kiln makes no partition without a file system (`{name}`)")),
             };
         };
-        let kind = mkfs.text("type").unwrap_or("ext4");
-        let point = mkfs.text("name").and_then(|name| on("mount", name)?.text("mount_point"));
-        match (kind, point) {
-            ("ext4", Some("/")) => {
-                self.label = mkfs.text("label").map(str::to_owned);
-                Ok(())
-            }
-            ("vfat" | "fat", Some("/boot/efi")) => {
-                self.esp = Some(self.size_of(part)?);
-                Ok(())
-            }
-            ("swap", _) => {
-                self.swap = Some(self.size_of(part)?);
-                Ok(())
-            }
-            (other, Some("/")) => Err(format!("kiln makes the root file system ext4, not {other}")),
-            (_, Some(point)) => Err(format!("kiln makes no partition for `{}`", show(point))),
-            (_, None) => Err(format!("kiln makes no partition that nothing mounts (`{name}`)")),
+        if mkfs.values.contains_key("uuid") {
+            return Err(format!("kiln numbers file systems itself (`uuid` of `{name}`)"));
         }
-    }
-
-    fn size_of(&self, part: &Map<String, Value>) -> Result<Bytes, String> {
-        let size = part.get("size").ok_or("a partition needs a `size`")?;
-        let Some(percent) = size.as_str().and_then(|text| text.strip_suffix('%')) else {
-            return absolute(size);
+        let kind = mkfs.text("type").unwrap_or("ext4");
+        let mount = mkfs.text("name").and_then(|name| on("mount", name));
+        let point = mount.and_then(|mount| mount.text("mount_point"));
+        let fstab = mount.and_then(|mount| on("fstab", mount.text("name")?));
+        let kind = match (kind, point) {
+            ("swap", _) => return Ok(Holds::Swap),
+            ("ext4", Some("/")) => return Ok(Holds::Root),
+            (other, Some("/")) => {
+                return Err(format!("kiln makes the root file system ext4, not {}", show(other)));
+            }
+            ("vfat" | "fat", Some("/boot/efi")) => return Ok(Holds::Esp),
+            (_, None) => {
+                return Err(format!("kiln makes no partition that nothing mounts (`{name}`)"));
+            }
+            ("ext4", Some(_)) => VolumeKind::Ext4,
+            ("vfat" | "fat", Some(_)) => VolumeKind::Vfat,
+            (other, Some(_)) => {
+                return Err(format!("kiln makes ext4 and FAT, not {} (`{name}`)", show(other)));
+            }
         };
-        let of = self.size.ok_or("a size in percent needs the disk's `size`")?;
-        let share = decimal(percent).ok_or_else(|| wrong_size(size))?;
-        scale(share, of.0, 100).ok_or_else(|| wrong_size(size))
+        Ok(Holds::Volume(Volume {
+            mount: point.unwrap_or_default().to_owned(),
+            kind,
+            label: mkfs.text("label").map(str::to_owned),
+            options: fstab.and_then(|node| node.text("options")).map(str::to_owned),
+        }))
     }
 }
 
@@ -354,7 +390,8 @@ mod tests {
     fn disk(text: &str) -> Result<Disk, String> {
         let element = Element { name: "e".into(), path: "/e".into() };
         let nodes = graph(&element, "f", text).map_err(|error| error.to_string())?;
-        Disk::read(&nodes)
+        let disk = Disk::read(&nodes)?;
+        disk.parts(disk.size.unwrap_or(ANY_SIZE)).map(|_| disk)
     }
 
     const EFI: &str = "
@@ -370,12 +407,33 @@ mod tests {
 ";
 
     #[test]
-    fn a_disk_of_the_kind_that_kiln_makes_is_read() {
+    fn partitions_come_in_their_order_with_their_sizes() {
         let disk = disk(EFI).unwrap();
         assert_eq!(disk.size, Some(Bytes::from_gib(10)));
-        assert_eq!(disk.esp, Some(Bytes::from_mib(550)));
-        assert_eq!(disk.swap, Some(Bytes::from_gib(1)));
-        assert_eq!((disk.table, disk.label.as_deref()), (Some(Table::Gpt), Some("top")));
+        assert_eq!((disk.table, disk.label.as_deref()), (NewTable::Gpt, Some("top")));
+        let shown = |text: &str, size| {
+            let parts = self::disk(text).unwrap().parts(size).unwrap();
+            let one = |part: &Part| {
+                let size = part.size.map_or("rest".into(), |size| (size.0 >> 20).to_string());
+                let holds = match &part.holds {
+                    Holds::Volume(volume) => format!("{volume:?}"),
+                    other => format!("{other:?}"),
+                };
+                format!("{} {size} {holds}", part.name)
+            };
+            parts.iter().map(one).collect::<Vec<_>>()
+        };
+        // A tenth of what is left: of 10 GiB less 2, 550 and 8 MiB.
+        let wanted = ["ESP 550 Esp", "BSP 8 BiosBoot", "swap 968 Swap", "root rest Root"];
+        assert_eq!(shown(EFI, Bytes::from_gib(10)), wanted);
+        let more = EFI.replace("100%", "50%")
+            + "      - {name: v, size: 100%, mkfs: {type: ext4, label: d, \
+               mount: {mount_point: /var, fstab: {options: noatime}}}}\n";
+        let shown = shown(&more, Bytes::from_gib(10));
+        assert_eq!(shown[3], "root 4356 Root");
+        let volume = "v rest Volume { mount: \"/var\", kind: Ext4, label: Some(\"d\"), \
+                      options: Some(\"noatime\") }";
+        assert_eq!(shown[4], volume);
     }
 
     #[test]
@@ -397,10 +455,7 @@ mod tests {
             other("label: top", "type: xfs"),
             "kiln makes the root file system ext4, not xfs"
         );
-        assert_eq!(
-            other("mount_point: /boot/efi", "mount_point: /srv"),
-            "kiln makes no partition for `/srv`"
-        );
+        assert_eq!(other("type: vfat", "type: xfs"), "kiln makes ext4 and FAT, not xfs (`ESP`)");
         assert_eq!(
             other("10GiB", "1GiB, block_size: 4096"),
             "kiln makes disks with sectors of 512 bytes"

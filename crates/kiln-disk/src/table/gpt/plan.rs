@@ -39,6 +39,11 @@ pub const ROOT_X86_64: Uuid = uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
 /// Type of a root file system for 64-bit ARM.
 pub const ROOT_ARM64: Uuid = uuid!("b921b045-1df0-41c3-af44-4c6f280d3fae");
 
+/// Type of any other file system of Linux's.
+pub const LINUX: Uuid = uuid!("0fc63daf-8483-4772-8e79-3d69d8477de4");
+/// Type of file systems that other systems read, too: FAT.
+pub const BASIC_DATA: Uuid = uuid!("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7");
+
 /// One partition to be placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionSpec {

@@ -20,6 +20,8 @@ const FAR: [u8; 3] = [0xfe, 0xff, 0xff];
 pub const LINUX: u8 = 0x83;
 /// Type of Linux's swap space.
 pub const SWAP: u8 = 0x82;
+/// Type of a FAT file system, reached by sector numbers.
+pub const FAT: u8 = 0x0c;
 /// Type of the EFI system partition.
 pub const ESP: u8 = 0xef;
 
@@ -27,7 +29,7 @@ pub const ESP: u8 = 0xef;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MbrSpec {
     /// Its name, for errors.
-    pub name: &'static str,
+    pub name: String,
     /// Its type.
     pub kind: u8,
     /// Whether it is marked as the one that is booted from.
@@ -61,11 +63,7 @@ pub fn plan(size: Bytes, disk: u32, parts: &[MbrSpec]) -> Result<MbrPlan, Layout
         let len = need.unwrap_or(left);
         if len > left || len == 0 {
             let need = Bytes(need.unwrap_or(ALIGN));
-            return Err(LayoutError::NoRoom {
-                name: part.name.to_owned(),
-                need,
-                left: Bytes(left),
-            });
+            return Err(LayoutError::NoRoom { name: part.name.clone(), need, left: Bytes(left) });
         }
         placed.push((part.clone(), Extent { start: next, len }));
         next += len;

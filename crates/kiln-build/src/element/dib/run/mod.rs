@@ -249,6 +249,8 @@ impl Runner {
             ("PYTHONPATH", "/kiln/dib/python"),
             ("PYTHONDONTWRITEBYTECODE", "1"),
             ("DIB_PYTHON_EXEC", "/usr/bin/python3"),
+            // Elements take Python 2 for Debian's otherwise, which no release has any more.
+            ("DIB_PYTHON_VERSION", "3"),
             ("IMAGE_NAME", &self.image),
             ("IMAGE_TYPE", "qcow2"),
             ("DIB_IMAGE_CACHE", "/kiln/dib-cache/image-create"),

@@ -10,6 +10,8 @@ export TMP_HOOKS_PATH=$TMP_BUILD_DIR/hooks TMP_MOUNT_PATH=$TMP_BUILD_DIR/mnt
 export DIB_BLOCK_DEVICE_PARAMS_YAML=$TMP_BUILD_DIR/block-device/params.yaml
 [ "$phase" != root ] && [ "$phase" != cleanup ] || export TARGET_ROOT=$TMP_MOUNT_PATH
 mkdir -p $TMP_MOUNT_PATH $TMP_HOOKS_PATH $TMP_IMAGE_DIR $TMP_BUILD_DIR/block-device
+# Elements keep downloads there, and expect the folders.
+mkdir -p "$DIB_IMAGE_CACHE" "$DIB_LOCKFILES"
 mount --bind $tree $TMP_MOUNT_PATH
 cd $TMP_BUILD_DIR
 
