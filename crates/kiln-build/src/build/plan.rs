@@ -249,7 +249,12 @@ impl Steps<'_> {
     /// Adds the steps of a recipe; returns its user. Its time is that of all steps from here on.
     fn add_recipe(&mut self, recipe: &Recipe) -> Result<Option<String>, BuildError> {
         let mut user = recipe.user.as_ref().map(ToString::to_string);
-        if let Base::Tree(TreeBase::Recipe(file)) = &recipe.base {
+        let below = match &recipe.base {
+            Base::Tree(TreeBase::Recipe(file)) => Some(file),
+            Base::Tree(TreeBase::Dib(dib)) => dib.on.as_ref(),
+            _ => None,
+        };
+        if let Some(file) = below {
             let below = self.add_below(&self.beside(file))?;
             user = user.or(below);
         }
@@ -280,7 +285,8 @@ impl Steps<'_> {
         let shelf = dib::Shelf::open(&folders).map_err(BuildError::Element)?;
         let wanted: Vec<_> = base.elements.iter().map(ElementName::as_str).collect();
         let wanted = dib::with_block_device(&wanted, self.arch);
-        let resolved = dib::resolve(&shelf, &wanted, &[]).map_err(BuildError::Element)?;
+        let given: &[_] = if base.on.is_some() { &["operating-system"] } else { &[] };
+        let resolved = dib::resolve(&shelf, &wanted, given).map_err(BuildError::Element)?;
         // Of a recipe below another, the disk does not count.
         if self.files.len() == 1 && !recipe.disk.layout_given {
             self.block_device = self.block_device(base, &resolved)?;
@@ -288,7 +294,16 @@ impl Steps<'_> {
         let variables = base.variables.iter();
         let variables = variables.map(|(name, value)| (name.to_string(), value.clone())).collect();
         let name = recipe.name.as_str();
-        let runner = Runner::new(resolved, name, self.arch, variables).map_err(BuildError::Dib)?;
+        let mut runner =
+            Runner::new(resolved, name, self.arch, variables).map_err(BuildError::Dib)?;
+        let folder = self.beside("");
+        for file in &base.files {
+            let path = sources::inside(&folder, file.as_str())?;
+            runner.add_file(file.as_str(), &path).map_err(BuildError::Dib)?;
+        }
+        if base.on.is_some() {
+            runner.on_a_tree();
+        }
         let runner = Arc::new(runner);
         for phase in PHASES {
             let action = Action::Dib(Arc::clone(&runner), phase);

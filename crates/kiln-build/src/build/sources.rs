@@ -127,7 +127,7 @@ fn file(entry: &FileEntry, path: &str, bytes: Vec<u8>, usual: u32) -> Edit {
 }
 
 /// Returns the place of a file of the recipe's folder.
-fn inside(folder: &Path, path: &str) -> Result<PathBuf, BuildError> {
+pub(super) fn inside(folder: &Path, path: &str) -> Result<PathBuf, BuildError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let path = folder.join(path);
     let real = path.canonicalize().map_err(|e| BuildError::io("read", &path, e))?;

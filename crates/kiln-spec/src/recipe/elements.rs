@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::words::{ElementName, VariableName};
+use super::words::{ElementName, SourcePath, VariableName};
 
 /// An element of Kiln's, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +63,14 @@ pub struct DibBase {
     /// The folders that elements are in: of two with one name, that of the earlier counts.
     /// From the recipe's folder if it is no absolute path.
     pub paths: Vec<String>,
+    /// A recipe whose tree they are applied to, a file from this one's folder; `None` if one of
+    /// them makes the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// Files and folders of the recipe's folder that variables name. Scripts beside the tree start
+    /// in a folder that has copies of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SourcePath>,
     /// Variables that elements read: `DIB_RELEASE` and the like.
     #[serde(default)]
     pub variables: BTreeMap<VariableName, String>,

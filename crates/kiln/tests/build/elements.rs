@@ -433,3 +433,54 @@ fn the_block_device_of_elements_is_carried_out() {
     let why = "kiln makes ext4 and FAT, not xfs (`data`)";
     assert!(refused.stderr.contains(why), "{}", refused.stderr);
 }
+
+#[test]
+fn elements_are_applied_to_the_tree_of_another_recipe() {
+    let Some(lab) = Lab::new() else { return };
+    if !need_program("ldd") {
+        return;
+    }
+    small_elements(&lab);
+    let below = RECIPE.replace("name: small", "name: below");
+    fs::write(lab.path("below.yaml"), below).unwrap();
+    script(&lab, "top/root.d/10-top", "#!/bin/bash\ntouch $TARGET_ROOT/top\n");
+    // What is beside the tree reads the recipe's files where it starts; in the tree, scripts know
+    // the distribution.
+    let copy = "#!/bin/bash\nset -eu\n[ -f $DIB_WANTED ]\nsudo cp $(readlink -f $DIB_WANTED) $TMP_MOUNT_PATH/copied\n\
+                cp deep/er/x $TMP_MOUNT_PATH/deep\n";
+    script(&lab, "top/extra-data.d/10-copy", copy);
+    script(
+        &lab,
+        "top/install.d/10-say",
+        "#!/bin/bash\nset -eu\necho \"$DISTRO_NAME $DIB_RELEASE\" > /which\n",
+    );
+    fs::create_dir_all(lab.path("deep/er")).unwrap();
+    fs::write(lab.path("deep/er/x"), "deep\n").unwrap();
+    fs::write(lab.path("wanted.conf"), "one\n").unwrap();
+    let recipe = lab.text("recipe.yaml");
+    let text = "kiln: 1\nname: small\nbase:\n  dib:\n    on: below.yaml\n    paths: [elements]\n    \
+                elements: [top]\n    files: [wanted.conf, deep]\n    variables: {DIB_WANTED: wanted.conf}\n\
+                disk: {size: 1GiB}\n";
+    fs::write(&recipe, text).unwrap();
+    drop(kiln(&lab, &["build", &recipe]).success());
+    let cat = |path: &str| kiln(&lab, &["image", "cat", "small", path]).success().stdout;
+    assert_eq!(cat("/copied") + &cat("/deep"), "one\ndeep\n");
+    let release = run(&["cat", &lab.text("tree/etc/os-release")]).stdout;
+    let id = release.lines().find_map(|line| line.strip_prefix("ID=")).unwrap_or_default();
+    let which = cat("/which");
+    assert!(which.starts_with(&format!("{} ", id.trim_matches('"'))), "{which} {release}");
+    assert!(which.trim().contains(' ') && cat("/said").contains("10-install"));
+    drop(kiln(&lab, &["image", "ls", "small", "/top"]).success());
+    // A changed file runs them again, and the recipe below stays.
+    fs::write(lab.path("wanted.conf"), "two\n").unwrap();
+    drop(kiln(&lab, &["build", &recipe]).success());
+    assert_eq!(kiln(&lab, &["image", "cat", "small", "/copied"]).success().stdout, "two\n");
+    // Without a tree, somebody has to make one.
+    fs::write(&recipe, text.replace("    on: below.yaml\n", "")).unwrap();
+    let refused = kiln(&lab, &["build", &recipe]);
+    assert!(
+        refused.stderr.contains("no element provides `operating-system`"),
+        "{}",
+        refused.stderr
+    );
+}

@@ -16,6 +16,24 @@ function named {
 function get_image_element_array { echo "$KILN_ELEMENT_ARRAY"; }
 export -f get_image_element_array
 
+# Prints the value of key $2 of the os-release $1.
+function os_value {
+  local key value
+  while IFS='=' read -r key value; do
+    if [ "$key" = "$2" ]; then echo "${value//[^A-Za-z0-9._-]/}"; return; fi
+  done < "$1"
+}
+if [ -n "$KILN_ON_TREE" ]; then
+  # The elements below, which would say that, are Kiln's.
+  release=/etc/os-release
+  [ -e $release ] || release=/usr/lib/os-release
+  if [ -f $release ]; then
+    : "${DISTRO_NAME:=$(os_value $release ID)}"
+    : "${DIB_RELEASE:=$(os_value $release VERSION_CODENAME)}"
+    : "${DIB_RELEASE:=$(os_value $release VERSION_ID)}"
+    export DISTRO_NAME DIB_RELEASE
+  fi
+fi
 # Into a variable first: what fails in a list of `for` fails unheard.
 files=$(named $hooks/environment.d '^[0-9A-Za-z_.-]+$' -f | sort)
 for file in $files; do

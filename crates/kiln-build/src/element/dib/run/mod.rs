@@ -104,6 +104,10 @@ pub struct Runner {
     variables: BTreeMap<String, String>,
     /// The digest of all files that scripts may read.
     files: Digest,
+    /// Files that variables name, as scripts see them and as they are on the host; their digests.
+    given: Vec<(String, PathBuf, Digest)>,
+    /// Whether the tree is there before the first phase.
+    on_tree: bool,
 }
 
 impl Runner {
@@ -138,7 +142,30 @@ impl Runner {
             }
         }
         let files = crate::digest::of_bytes(all.as_bytes());
-        Ok(Self { hooks, image: image.to_owned(), arch, variables, files, resolved })
+        let (image, given) = (image.to_owned(), Vec::new());
+        Ok(Self { hooks, image, arch, variables, files, given, on_tree: false, resolved })
+    }
+
+    /// Has scripts beside the tree find a copy of the file or folder `path` as `name` in the folder
+    /// that they start in.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Kit`] if it cannot be read.
+    pub fn add_file(&mut self, name: &str, path: &Path) -> Result<(), RunError> {
+        let digest = if path.is_dir() {
+            digest_of(path)
+        } else {
+            crate::digest::of_file(path, &mut |_| true)
+        };
+        self.given.push((name.to_owned(), path.to_owned(), digest.map_err(kit(path))?));
+        Ok(())
+    }
+
+    /// Says that the elements are applied to a tree that is there already. What its `os-release`
+    /// says is the distribution that they see, if variables say nothing else.
+    pub fn on_a_tree(&mut self) {
+        self.on_tree = true;
     }
 
     /// Returns the elements.
@@ -156,6 +183,7 @@ impl Runner {
             "scripts": [OUTSIDE, INSIDE],
             "programs": PROGRAMS,
             "files": self.files,
+            "given": self.given.iter().map(|(name, _, digest)| (name, digest)).collect::<Vec<_>>(),
             "env": self.environment(),
         })
     }
@@ -164,7 +192,7 @@ impl Runner {
     fn make_kit(&self, temp: &Path) -> Result<tempfile::TempDir, RunError> {
         let made = tempfile::tempdir_in(temp).map_err(kit(temp))?;
         let at = made.path();
-        for folder in ["hooks", "bin", "lib", "python", "elements"] {
+        for folder in ["hooks", "bin", "lib", "python", "elements", "files"] {
             let path = at.join(folder);
             fs::create_dir(&path).map_err(kit(&path))?;
         }
@@ -177,6 +205,10 @@ impl Runner {
         for element in &self.resolved.elements {
             element.copy_to(&at.join("elements").join(&element.name))?;
             copy_package(element, at).map_err(kit(&element.path))?;
+        }
+        for (name, path, _) in &self.given {
+            let to = at.join("files").join(name);
+            copy_all(path, &to).map_err(kit(path))?;
         }
         install_type(&at.join("hooks"), &self.variables).map_err(kit(at))?;
         Ok(made)
@@ -273,6 +305,7 @@ impl Runner {
             ("IMAGE_BLOCK_DEVICE", ""),
             ("IMAGE_BLOCK_DEVICES", ""),
             ("KILN_LOADERS", if loads { loaders } else { "" }),
+            ("KILN_ON_TREE", if self.on_tree { "1" } else { "" }),
         ];
         let mut all: BTreeMap<String, String> =
             fixed.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -318,6 +351,33 @@ fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file, or a folder with the files and folders in it, without links.
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    if let Some(above) = to.parent() {
+        fs::create_dir_all(above)?;
+    }
+    let mut todo = vec![(from.to_owned(), to.to_owned())];
+    let mut seen = 0;
+    while let Some((from, to)) = todo.pop() {
+        seen += 1;
+        if seen > FILES_MOST {
+            return Err(std::io::Error::other(format!("it has more than {FILES_MOST} files")));
+        }
+        // A link in a folder could lead anywhere.
+        let kind = fs::symlink_metadata(&from)?.file_type();
+        if kind.is_dir() {
+            fs::create_dir(&to)?;
+            for entry in fs::read_dir(&from)? {
+                let entry = entry?;
+                todo.push((entry.path(), to.join(entry.file_name())));
+            }
+        } else if kind.is_file() {
+            fs::copy(&from, &to)?;
         }
     }
     Ok(())

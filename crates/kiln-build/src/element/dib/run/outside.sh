@@ -13,6 +13,8 @@ mkdir -p $TMP_MOUNT_PATH $TMP_HOOKS_PATH $TMP_IMAGE_DIR $TMP_BUILD_DIR/block-dev
 # Elements keep downloads there, and expect the folders.
 mkdir -p "$DIB_IMAGE_CACHE" "$DIB_LOCKFILES"
 mount --bind $tree $TMP_MOUNT_PATH
+# What variables of a recipe name.
+cp -a $kit/files/. $TMP_BUILD_DIR
 cd $TMP_BUILD_DIR
 
 # Prints the files of folder $1 that are named like $2 and pass test(1) $3.
@@ -28,6 +30,26 @@ function die {
 }
 function get_image_element_array { echo "$KILN_ELEMENT_ARRAY"; }
 export -f die get_image_element_array
+
+# Prints the value of key $2 of the os-release $1.
+function os_value {
+  local key value
+  while IFS='=' read -r key value; do
+    if [ "$key" = "$2" ]; then echo "${value//[^A-Za-z0-9._-]/}"; return; fi
+  done < "$1"
+}
+if [ -n "$KILN_ON_TREE" ]; then
+  # The elements below, which would say that, are Kiln's.
+  release=$tree/etc/os-release
+  [ ! -L $release ] || release=/none
+  [ -e $release ] || release=$tree/usr/lib/os-release
+  if [ -f $release ]; then
+    : "${DISTRO_NAME:=$(os_value $release ID)}"
+    : "${DIB_RELEASE:=$(os_value $release VERSION_CODENAME)}"
+    : "${DIB_RELEASE:=$(os_value $release VERSION_ID)}"
+    export DISTRO_NAME DIB_RELEASE
+  fi
+fi
 
 if [ "$phase" = root ]; then
   cp -a $kit/hooks/. $TMP_HOOKS_PATH
