@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 /// Bytes that are handed over together.
@@ -60,6 +60,8 @@ impl Packing {
 /// A stream that another thread reads ahead.
 pub struct ReadAhead {
     from: Receiver<io::Result<Vec<u8>>>,
+    /// Where buffers go that have been read: new ones would have to be made zeros first.
+    back: Sender<Vec<u8>>,
     now: Cursor<Vec<u8>>,
     ended: bool,
 }
@@ -84,12 +86,13 @@ impl ReadAhead {
         open: impl FnOnce() -> io::Result<Box<dyn Read>> + Send + 'static,
     ) -> io::Result<Self> {
         let (to, from) = sync_channel(BUFFERS);
+        let (back, empty) = channel();
         thread::Builder::new().name("read-ahead".to_owned()).spawn(move || match open() {
-            Ok(mut from) => pump(&mut from, &to),
+            Ok(mut from) => pump(&mut from, &to, &empty),
             // Nobody listens any more: nobody needs to know.
             Err(error) => to.send(Err(error)).unwrap_or_default(),
         })?;
-        Ok(Self { from, now: Cursor::default(), ended: false })
+        Ok(Self { from, back, now: Cursor::default(), ended: false })
     }
 }
 
@@ -150,9 +153,10 @@ fn reader(
 }
 
 /// Hands over what `from` gives, until it ends or nobody listens.
-fn pump(from: &mut dyn Read, to: &SyncSender<io::Result<Vec<u8>>>) {
+fn pump(from: &mut dyn Read, to: &SyncSender<io::Result<Vec<u8>>>, empty: &Receiver<Vec<u8>>) {
     loop {
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = empty.try_recv().unwrap_or_default();
+        buffer.resize(BUFFER, 0);
         let mut filled = 0;
         while filled < BUFFER {
             match from.read(&mut buffer[filled..]) {
@@ -184,7 +188,11 @@ impl Read for ReadAhead {
                 return Ok(got);
             }
             match self.from.recv() {
-                Ok(Ok(buffer)) => self.now = Cursor::new(buffer),
+                Ok(Ok(buffer)) => {
+                    let read = std::mem::replace(&mut self.now, Cursor::new(buffer));
+                    // A thread that has ended needs no more.
+                    self.back.send(read.into_inner()).unwrap_or_default();
+                }
                 Ok(Err(error)) => {
                     self.ended = true;
                     return Err(error);

@@ -122,6 +122,8 @@ pub struct ExtFs {
     access: Access,
     /// Whether it has just been made: what is written to a directory leaves its times alone.
     new: bool,
+    /// Room for a part of a file's contents, from one file to the next.
+    chunk: Vec<u8>,
 }
 
 impl ExtFs {
@@ -154,7 +156,8 @@ impl ExtFs {
             raw.read_bitmaps()?;
             features::set_recovered(&mut raw);
         }
-        let mut fs = Self { raw, dirs: BTreeMap::new(), names: 0, access, new: false };
+        let mut fs =
+            Self { raw, dirs: BTreeMap::new(), names: 0, access, new: false, chunk: Vec::new() };
         if write {
             fs.settle_orphans()?;
         }

@@ -236,19 +236,33 @@ impl ExtFs {
         size: Option<u64>,
         data: &mut dyn Holes,
     ) -> Result<u64, ExtError> {
+        // Making it for each file takes as long as to copy the contents.
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let filled = self.fill_by(&mut chunk, (ino, inode), size, data);
+        self.chunk = chunk;
+        filled
+    }
+
+    fn fill_by(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        (ino, inode): (u32, &mut Inode),
+        size: Option<u64>,
+        data: &mut dyn Holes,
+    ) -> Result<u64, ExtError> {
         let unit = self.raw.block_size();
         let most = size.and_then(|size| usize::try_from(size).ok());
-        // Zeros for 4 MiB take longer than to write the small files that most are.
-        let len = most.map_or(FIRST_CHUNK, |n| n.next_multiple_of(unit).min(CHUNK));
-        let mut chunk = vec![0; len];
+        let mut len = most.map_or(FIRST_CHUNK, |n| n.next_multiple_of(unit).min(CHUNK));
         let mut at = 0;
         loop {
+            if chunk.len() < len {
+                chunk.resize(len, 0);
+            }
             let skipped = data.skip_hole(self.raw.block64());
             if skipped > 0 {
                 at += skipped;
                 self.raw.set_size(inode, at)?;
             }
-            let len = chunk.len();
             let left = size.map_or(u64::MAX, |size| size - at);
             let want = usize::try_from(left).map_or(len, |left| left.min(len));
             let got = read_full(data, &mut chunk[..want])?;
@@ -267,7 +281,7 @@ impl ExtFs {
             if got < len || size == Some(at) {
                 break;
             }
-            chunk.resize(CHUNK, 0);
+            len = CHUNK;
         }
         if at > 0 {
             self.raw.write_inode(ino, inode)?;
