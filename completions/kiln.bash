@@ -604,7 +604,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__assemble)
-            opts="-o -c -q -v -h -V --output --name --format --size --swap --table --firmware --hostname --keep-identity --cmdline --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --name --format --size --swap --table --firmware --hostname --keep-identity --cmdline --sync --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

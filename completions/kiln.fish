@@ -282,6 +282,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcom
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l cmdline -d 'The kernel\'s command line, without `root=`; without it a screen and a serial console' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l keep-identity -d 'Leave SSH host keys, machine-id and what else makes a machine that one in the tree'
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l sync -d 'Wait until all of the output is on the disk, as is done in the store'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s v -l verbose -d 'Tell each decision'

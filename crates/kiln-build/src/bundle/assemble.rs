@@ -73,6 +73,9 @@ pub struct Assembly<'a> {
     pub now: SystemTime,
     /// Kiln's version, for manifests.
     pub kiln_version: &'a str,
+    /// Whether a disk in a file is on the medium before it gets its name; one in the store is in any
+    /// case.
+    pub sync: bool,
 }
 
 /// A bundle's disk in the store.
@@ -90,8 +93,8 @@ impl Assembly<'_> {
     ///
     /// # Effects
     ///
-    /// `output` is there when it is whole, on the medium, and the bundle's digest was that of its
-    /// manifest; on any error nothing is left.
+    /// `output` is there when it is whole, with [`Assembly::sync`] on the medium, and the bundle's
+    /// digest was that of its manifest; on any error nothing is left.
     ///
     /// # Errors
     ///
@@ -218,7 +221,7 @@ impl Assembly<'_> {
         let usual = Layout::new(output.to_owned(), USUAL_SIZE, seed(&bundle.key()?), time);
         let mut layout = Layout {
             format,
-            durable: true,
+            durable: self.sync,
             table: disk.table,
             swap: disk.swap,
             hostname: disk.hostname.clone(),

@@ -52,6 +52,9 @@ pub(crate) struct Assemble {
     /// The kernel's command line, without `root=`; without it a screen and a serial console
     #[arg(long, value_name = "WORDS")]
     pub(crate) cmdline: Option<KernelWords>,
+    /// Wait until all of the output is on the disk, as is done in the store
+    #[arg(long, requires = "output")]
+    pub(crate) sync: bool,
 }
 
 /// The formats of a disk.

@@ -37,7 +37,8 @@ pub(crate) fn run(ctx: &Context, args: &Assemble) -> anyhow::Result<u8> {
     }
     let format = format(args, output)?;
     let task = ctx.ui.task(&bundle.name());
-    let (made, size) = assembly(ctx, &disk).to_file(&bundle, output, format, &mut shower(&task))?;
+    let assembly = Assembly { sync: args.sync, ..assembly(ctx, &disk) };
+    let (made, size) = assembly.to_file(&bundle, output, format, &mut shower(&task))?;
     drop(task);
     for line in &made.mounts_left_out {
         ctx.ui.warn(format!("`{}` of its /etc/fstab is left out", line.escape_debug()));
@@ -110,7 +111,9 @@ fn format(args: &Assemble, output: &Path) -> Result<OutputFormat, Problem> {
 }
 
 fn assembly<'a>(ctx: &'a Context, disk: &'a Disk) -> Assembly<'a> {
-    Assembly { host: &ctx.host, disk, now: now(), kiln_version: env!("CARGO_PKG_VERSION") }
+    let kiln_version = env!("CARGO_PKG_VERSION");
+    // What the store takes is brought onto the medium by the store.
+    Assembly { host: &ctx.host, disk, now: now(), kiln_version, sync: false }
 }
 
 /// Returns what shows how far an assembly is.
