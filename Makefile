@@ -34,9 +34,11 @@ check:            ## what a reviewer would say first: format, lints, documentati
 gen: build        ## write anew what is generated: manual pages, completions
 	@tools/gen $(KILN)
 
-bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 10 minutes)
+bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 30 minutes; docs/bench.md)
 	@tools/bench $(KILN)
 	@tools/bench-image $(KILN)
+	@tools/bench-bundle $(KILN)
+	@tools/bench-build $(KILN)
 
 fuzz: setup       ## random changes of valid files for each parser; FUZZ_SECONDS=600 is ten minutes for each, 60 if not said
 	@KILN_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --release --locked -p kiln-disk -p kiln-guest -p kiln-build --test hostile --no-fail-fast -- --exact fuzz --nocapture
