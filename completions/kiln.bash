@@ -666,7 +666,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__create)
-            opts="-o -i -c -q -v -h -V --output --name --exclude --no-default-excludes --keep-identity --level --identity --ssh-option --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -i -c -q -v -h -V --output --name --exclude --no-default-excludes --keep-identity --level --sign --identity --ssh-option --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -689,6 +689,10 @@ _kiln() {
                     return 0
                     ;;
                 --level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sign)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -890,13 +894,21 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__pull)
-            opts="-c -q -v -h -V --name --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --name --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -916,12 +928,16 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__push)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --sign --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --sign)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -257,6 +257,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcom
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -l name -d 'The bundle\'s name; without it that of the source' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -l exclude -d 'Leave out a path, and all below it; `*` stands for anything within a name (repeatable)' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -l level -d 'How hard zstd tries, from 1 (fast) to 19 (small)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -l sign -d 'Sign the manifest with a key of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -s i -l identity -d 'The private key for SSH (USER@HOST only; `machine:` knows its own)' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -l ssh-option -d 'An option of ssh_config(5), `ProxyJump=gate` (repeatable; USER@HOST only)' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from create" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -289,6 +290,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcom
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s V -l version -d 'Print version'
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -l sign -d 'Sign the manifest with a key of your GnuPG keyring; a signature that is there is put, too' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Print errors and warnings only'
@@ -297,7 +299,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcom
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l name -d 'The name to keep it under; without it its own' -r
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l key -d 'A file with the public keys that may have signed it' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l fingerprint -d 'The fingerprint of the key that must have signed it: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l unsigned -d 'Take it without a signature, and say nothing about it'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s v -l verbose -d 'Tell each decision'

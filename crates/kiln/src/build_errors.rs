@@ -93,6 +93,7 @@ fn of_bundle(error: &BundleError) -> Option<Class> {
         }
         BundleError::Http { .. } | BundleError::NoPut { .. } => Some(Class::Tool),
         BundleError::Name { .. } | BundleError::NoManifest { .. } => Some(Class::File),
+        BundleError::Signature { source } if source.is_verdict() => Some(Class::File),
         BundleError::Address { .. } => Some(Class::Usage),
         BundleError::Stream { .. }
         | BundleError::Manifest { .. }

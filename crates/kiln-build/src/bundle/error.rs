@@ -10,6 +10,7 @@ use kiln_host::lock::LockError;
 use kiln_spec::Digest;
 
 use crate::catalog::http::HttpError;
+use crate::catalog::openpgp::SignatureError;
 use crate::catalog::url::AddressError;
 use crate::store::StoreError;
 
@@ -114,6 +115,12 @@ pub enum BundleError {
         /// The archive.
         path: PathBuf,
     },
+    /// It is not signed by whom it must be signed, or cannot be signed.
+    #[error("could not tell who made the bundle")]
+    Signature {
+        /// Why.
+        source: SignatureError,
+    },
     /// A lock cannot be taken.
     #[error("could not lock a file that is fetched")]
     Lock(#[source] LockError),
@@ -146,6 +153,7 @@ impl BundleError {
                 Some("copy the two files there by other means: NAME.tar.zst and its .json".into())
             }
             Self::Name { .. } => Some("`--name NAME` gives it one".into()),
+            Self::Signature { source } => source.hint(),
             Self::Store(error) => error.hint(),
             _ => None,
         }

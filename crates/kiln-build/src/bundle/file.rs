@@ -16,7 +16,7 @@ use super::BundleError;
 use crate::digest;
 
 /// The most bytes of a manifest.
-const MOST_MANIFEST: u64 = 1 << 20;
+pub(super) const MOST_MANIFEST: u64 = 1 << 20;
 
 /// A bundle on disk. An archive of others has no manifest, and can be assembled, too.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 //! | `assemble` | a bundle to a disk, in a file or in the store |
 //! | `remote` | bundles on a web server: fetched, and put there |
 //! | `shelf` | the folder of bundles that have names |
+//! | `sign` | who made a bundle |
 //!
 //! **Invariant:** a disk of a bundle whose digest is not its manifest's is never visible.
 
@@ -20,6 +21,7 @@ mod file;
 mod pack;
 mod remote;
 mod shelf;
+mod sign;
 
 pub(crate) use assemble::user_of;
 pub use assemble::{Assembly, Disk, InStore};
@@ -28,3 +30,4 @@ pub use file::{BundleFile, is_bundle};
 pub use pack::{About, Packer};
 pub use remote::{OnBytes, pull, push};
 pub use shelf::Shelf;
+pub use sign::{Checked, sign};

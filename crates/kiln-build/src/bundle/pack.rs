@@ -146,6 +146,7 @@ impl Packer {
             tool: about.tool.clone(),
         };
         // A bundle that is there has its manifest.
+        super::sign::forget(&path)?;
         write_manifest(&manifest_path(&path), &manifest)?;
         packed.file.as_file().sync_all().map_err(failed)?;
         packed.file.persist_noclobber(&path).map_err(|error| match error.error.kind() {

@@ -15,15 +15,14 @@ use kiln_spec::Bytes;
 use kiln_spec::bundle::{BundleManifest, ENDING, MANIFEST_ENDING};
 use kiln_spec::recipe::ImageName;
 
-use super::file::{manifest_path, parse};
+use super::file::{MOST_MANIFEST, manifest_path, parse};
 use super::pack::write_manifest;
+use super::sign::{self, Checked, SIGNATURE_ENDING, signature_path};
 use super::{BundleError, BundleFile, Shelf};
 use crate::catalog::http::{Client, HttpError};
 use crate::catalog::url::Address;
 use crate::digest;
 
-/// The most bytes of a manifest.
-const MOST_MANIFEST: u64 = 1 << 20;
 /// How often in a row a server may break off without having sent anything.
 const TRIES: u32 = 4;
 /// Bytes that are written together.
@@ -37,13 +36,14 @@ fn http(source: HttpError) -> BundleError {
 }
 
 /// Returns the address of the file of a bundle with something after its name.
-fn beside(url: &Address, ending: &str) -> Result<Address, BundleError> {
+pub(super) fn beside(url: &Address, ending: &str) -> Result<Address, BundleError> {
     let text = format!("{}{ending}", url.secret());
     Address::parse(&text).map_err(|source| BundleError::Address { source })
 }
 
 /// Fetches the bundle at `url` onto the shelf, under `name` or its own; one that is there with the
-/// same digest is not fetched again.
+/// same digest is not fetched again. With `checked` its manifest must be signed, and nothing else
+/// is read of one that is not.
 ///
 /// # Effects
 ///
@@ -51,17 +51,21 @@ fn beside(url: &Address, ending: &str) -> Result<Address, BundleError> {
 ///
 /// # Errors
 ///
-/// [`BundleError::Http`], [`BundleError::Manifest`], [`BundleError::Name`] if it calls itself by no
+/// [`BundleError::Http`], [`BundleError::Signature`], [`BundleError::Manifest`], [`BundleError::Name`] if it calls itself by no
 /// name, [`BundleError::Exists`] if another bundle has the name, [`BundleError::Digest`],
 /// [`BundleError::Interrupted`].
 pub fn pull(
     client: &Client<'_>,
     url: &Address,
     (shelf, name): (&Shelf, Option<&ImageName>),
+    checked: Option<Checked<'_>>,
     on_bytes: OnBytes<'_>,
 ) -> Result<BundleFile, BundleError> {
     let place = beside(url, MANIFEST_ENDING)?;
     let bytes = client.read(&place, MOST_MANIFEST).map_err(http)?;
+    if let Some(checked) = checked {
+        sign::check(client, url, &bytes, checked)?;
+    }
     let manifest = parse(Path::new(&place.to_string()), &bytes)?;
     let name = match name {
         Some(name) => name.clone(),
@@ -90,6 +94,7 @@ pub fn pull(
         return Err(BundleError::Digest { path, expected: manifest.digest, found });
     }
     let kept = BundleManifest { name: name.to_string(), ..manifest };
+    sign::forget(&to)?;
     write_manifest(&manifest_path(&to), &kept)?;
     fs::rename(&part, &to).map_err(|source| BundleError::io("write", &to, source))?;
     BundleFile::open(&to)
@@ -192,7 +197,8 @@ fn some(
 }
 
 /// Puts a bundle onto a server, and returns its address there: `url`, or below it if it ends in
-/// `/`. The manifest comes last: whoever sees it can fetch the archive.
+/// `/`. The manifest comes last: whoever sees it can fetch the archive, and the signature, if the
+/// bundle has one.
 ///
 /// # Errors
 ///
@@ -220,6 +226,10 @@ pub fn push(
     if whole != Some(manifest.file_size.0) {
         let what = "it does not have the whole file that it took".to_owned();
         return Err(http(HttpError::Nonsense { url: to, what }));
+    }
+    let signature = signature_path(&bundle.path);
+    if signature.symlink_metadata().is_ok() {
+        put(client, &signature, &beside(&to, &format!("{MANIFEST_ENDING}{SIGNATURE_ENDING}"))?)?;
     }
     put(client, &manifest_path(&bundle.path), &beside(&to, MANIFEST_ENDING)?)?;
     Ok(to)

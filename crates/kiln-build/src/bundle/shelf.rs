@@ -9,7 +9,7 @@ use kiln_spec::recipe::ImageName;
 use kiln_spec::yaml;
 
 use super::file::manifest_path;
-use super::{BundleError, BundleFile};
+use super::{BundleError, BundleFile, sign};
 
 /// The folder of bundles that have names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Shelf {
     pub fn remove(&self, wanted: &str) -> Result<(), BundleError> {
         let BundleFile { path, manifest } = self.find(wanted)?;
         fs::remove_file(&path).map_err(|source| BundleError::io("remove", &path, source))?;
+        sign::forget(&path)?;
         let place = manifest_path(&path);
         match manifest {
             None => Ok(()),

@@ -5,6 +5,7 @@
 mod difference;
 mod hostile;
 mod remote;
+mod sign;
 mod ssh;
 mod support;
 mod whole;

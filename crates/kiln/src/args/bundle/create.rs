@@ -45,6 +45,9 @@ pub(crate) struct Create {
     /// How hard zstd tries, from 1 (fast) to 19 (small)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) level: Option<i32>,
+    /// Sign the manifest with a key of your GnuPG keyring
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sign: Option<String>,
     /// The private key for SSH (USER@HOST only; `machine:` knows its own)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,

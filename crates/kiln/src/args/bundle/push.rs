@@ -15,4 +15,7 @@ pub(crate) struct Push {
     /// The file's address there, or a folder's: `https://files.example.org/bundles/`
     #[arg(value_name = "URL")]
     pub(crate) url: String,
+    /// Sign the manifest with a key of your GnuPG keyring; a signature that is there is put, too
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sign: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use kiln_build::bundle::{About, Packer};
+use kiln_build::bundle::{self, About, BundleFile, Packer};
 use kiln_guest::transfer::{TransferError, tar_out_without};
 use kiln_guest::tree::GuestPath;
 use kiln_host::{CmdError, Host};
@@ -17,6 +17,7 @@ use serde_json::json;
 use super::source::{self, Source, Stream};
 use crate::args::bundle::create::Create;
 use crate::args::image::target::Source as ImageSource;
+use crate::commands::catalog::read::Tools;
 use crate::commands::image::guest_reading;
 use crate::context::{Context, now};
 use crate::error::{Class, Problem};
@@ -59,6 +60,10 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }
     };
     drop(task);
+    if let Some(key) = &args.sign {
+        let bundle = BundleFile::open(&output)?;
+        bundle::sign(&bundle, &Tools::new(ctx).openpgp(ctx), key)?;
+    }
     told(ctx, &manifest, &output, began);
     Ok(0)
 }

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln bundle push` and `pull`, and bundles that are named by their address.
 
-use kiln_build::bundle::{self, BundleFile};
+use kiln_build::bundle::{self, BundleFile, Checked};
 use kiln_build::catalog::http::{Http, HttpOptions, ProxyRule};
+use kiln_build::catalog::openpgp::{Fingerprint, Keys, Signers};
 use kiln_build::catalog::url::Address;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
 
 use crate::args::bundle::pull::Pull;
 use crate::args::bundle::push::Push;
+use crate::commands::catalog::read::{Tools, absolute};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
 /// Puts a bundle onto a server.
 pub(super) fn push(ctx: &Context, args: &Push) -> anyhow::Result<u8> {
     let bundle = super::find(ctx, &args.bundle)?;
+    if let Some(key) = &args.sign {
+        bundle::sign(&bundle, &Tools::new(ctx).openpgp(ctx), key)?;
+    }
     let http = http(ctx);
     let client = http.client(&ProxyRule::System).map_err(unreachable_proxy)?;
     let task = ctx.ui.task(&bundle.name());
@@ -31,7 +36,11 @@ pub(super) fn push(ctx: &Context, args: &Push) -> anyhow::Result<u8> {
 
 /// Fetches a bundle.
 pub(super) fn pull(ctx: &Context, args: &Pull) -> anyhow::Result<u8> {
-    let bundle = fetched(ctx, &args.url, args.name.as_ref())?;
+    let signers = signers(args)?;
+    if signers.is_none() && !args.unsigned {
+        ctx.ui.warn("nothing says who may sign the bundle: its server is believed");
+    }
+    let bundle = fetched_from(ctx, &args.url, args.name.as_ref(), signers.as_ref())?;
     if ctx.ui.json() {
         ctx.ui.result(&json!({
             "name": bundle.name(),
@@ -59,11 +68,35 @@ pub(super) fn fetched(
     url: &str,
     name: Option<&ImageName>,
 ) -> anyhow::Result<BundleFile> {
+    fetched_from(ctx, url, name, None)
+}
+
+/// Returns whose signature the bundle must have, if anybody's.
+fn signers(args: &Pull) -> anyhow::Result<Option<Signers>> {
+    let fingerprint = args.fingerprint.as_deref().map(Fingerprint::parse).transpose();
+    let fingerprint = fingerprint.map_err(|error| {
+        Problem::new(Class::Usage, "`--fingerprint` cannot be used").because(error)
+    })?;
+    Ok(match (&args.key, fingerprint) {
+        (Some(key), fingerprint) => Some(Signers { keys: Keys::File(absolute(key)?), fingerprint }),
+        (None, Some(key)) => Some(Signers { keys: Keys::Keyring, fingerprint: Some(key) }),
+        (None, None) => None,
+    })
+}
+
+fn fetched_from(
+    ctx: &Context,
+    url: &str,
+    name: Option<&ImageName>,
+    signers: Option<&Signers>,
+) -> anyhow::Result<BundleFile> {
+    let tools = Tools::new(ctx);
+    let checked = signers.map(|signers| Checked { openpgp: tools.openpgp(ctx), signers });
     let (shelf, http) = (super::shelf(ctx)?, http(ctx));
     let client = http.client(&ProxyRule::System).map_err(unreachable_proxy)?;
     let url = address(url)?;
     let task = ctx.ui.task(url.file_name());
-    let pulled = bundle::pull(&client, &url, (&shelf, name), &mut |done, of| {
+    let pulled = bundle::pull(&client, &url, (&shelf, name), checked, &mut |done, of| {
         task.phase("fetch", &format!("{done} of {of}"));
     });
     Ok(pulled?)
