@@ -82,7 +82,7 @@ fn image(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_root_on_xfs_is_read_and_changed_all_or_nothing() {
+fn an_appliance_reads_and_changes_a_root_on_xfs_all_or_nothing() {
     let programs = ["guestfish", "qemu-img", "mkfs.xfs", "mke2fs", "sfdisk"];
     if !programs.into_iter().all(need_program) {
         return;
@@ -100,7 +100,10 @@ fn a_root_on_xfs_is_read_and_changed_all_or_nothing() {
     let open = |mode| {
         let settings =
             Settings { fish: Fish { kvm: false }, scratch: scratch.clone(), image: options(mode) };
-        let mut appliance = Appliance::start(&image.as_path().into(), &settings)?;
+        let mut starts = 0;
+        let mut starting = || starts += 1;
+        let mut appliance = Appliance::start(&image.as_path().into(), &settings, &mut starting)?;
+        assert_eq!(starts, 1);
         appliance.choose(None)?;
         Ok::<_, ApplianceError>(appliance)
     };

@@ -13,6 +13,9 @@ const MIB: u64 = 1 << 20;
 /// Where each partition begins and ends, in MiB: `/boot` of the first system, its LVM; btrfs; LUKS.
 const PARTS: [(u64, u64); 4] = [(1, 65), (65, 449), (449, 705), (705, 769)];
 
+/// The disk in guestfish's appliance, whose own disk may come first.
+const DISK: &str = "/dev/disk/guestfs/disk";
+
 /// A folder with a disk in it.
 struct Lab {
     folder: tempfile::TempDir,
@@ -90,31 +93,31 @@ impl Lab {
     /// Makes file systems and fills them, in an appliance of guestfish's own.
     fn fill(&self) {
         let mut script = format!(
-            "add-drive {} format:raw\nrun\npart-init /dev/sda gpt\n",
+            "add-drive {} format:raw label:disk\nrun\npart-init @ gpt\n",
             self.path("disk.raw")
         );
         for (start, end) in PARTS {
-            script.push_str(&format!("part-add /dev/sda p {} {}\n", start * 2048, end * 2048 - 1));
+            script.push_str(&format!("part-add @ p {} {}\n", start * 2048, end * 2048 - 1));
         }
         let unpack = |what: &str, at: &str| format!("tar-in {} {at}\n", self.path(what));
         script.push_str(
-            "mkfs ext4 /dev/sda1 label:fboot\npvcreate /dev/sda2\nvgcreate fedora /dev/sda2\n\
+            "mkfs ext4 @1 label:fboot\npvcreate @2\nvgcreate fedora @2\n\
              lvcreate root fedora 340\nmkfs xfs /dev/fedora/root\nmount /dev/fedora/root /\n",
         );
-        script.push_str(&(unpack("fedora.tar", "/") + "mount /dev/sda1 /boot\n"));
+        script.push_str(&(unpack("fedora.tar", "/") + "mount @1 /boot\n"));
         script.push_str(&(unpack("boot.tar", "/boot") + "umount-all\n"));
         script.push_str(
-            "mkfs btrfs /dev/sda3 label:fbtrfs\nmount /dev/sda3 /\nbtrfs-subvolume-create /root\n\
-             btrfs-subvolume-create /home\numount-all\nmount btrfsvol:/dev/sda3/root /\n",
+            "mkfs btrfs @3 label:fbtrfs\nmount @3 /\nbtrfs-subvolume-create /root\n\
+             btrfs-subvolume-create /home\numount-all\nmount btrfsvol:@3/root /\n",
         );
         script.push_str(&(unpack("btrfs.tar", "/") + &unpack("boot.tar", "/boot")));
         script.push_str(
-            "umount-all\nmount /dev/sda3 /\nmkdir /home/user\nbtrfs-subvolume-snapshot /root /old\n\
-             umount-all\ncryptsetup-open /dev/sda4 c\ncorrect horse\nmkfs ext4 /dev/mapper/c\n\
+            "umount-all\nmount @3 /\nmkdir /home/user\nbtrfs-subvolume-snapshot /root /old\n\
+             umount-all\ncryptsetup-open @4 c\ncorrect horse\nmkfs ext4 /dev/mapper/c\n\
              mount /dev/mapper/c /\n",
         );
         script.push_str(&unpack("debian.tar", "/"));
-        fs::write(self.path("script"), script).unwrap();
+        fs::write(self.path("script"), script.replace('@', DISK)).unwrap();
         let fish = ["guestfish", "--keys-from-stdin", "-f", &self.path("script")];
         let env = [("LIBGUESTFS_BACKEND", "direct"), ("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")];
         let out = run_with(&fish, &env);
@@ -250,12 +253,19 @@ fn read_back(lab: &Lab) {
 }
 
 /// A passphrase opens the third system, whose file system is in a container; its own programs run
-/// on it.
+/// on it; two images of it are compared.
 fn encrypted(lab: &Lab) {
     let key = lab.path("key");
+    let old = lab.path("old.raw");
+    drop(run(&["cp", "--sparse=always", &lab.path("disk.raw"), &old]).success());
     let system = ["--key-file", &key, "--root=3"];
     let command = ["--run-command", "read -r name < /etc/hostname; echo \"$name ran\" > /etc/ran"];
     drop(lab.image("customize", &[&system[..], &command].concat()).success());
     let out = lab.image("cat", &[&system[..], &["/etc/hostname", "/etc/ran"]].concat());
     assert_eq!(out.success().stdout, "bookworm\nbookworm ran\n");
+    let out = lab.image("diff", &[&[old.as_str(), "/"], &system[..]].concat());
+    let removed = "- /etc/ran (regular, -rw-r--r--, 0:0, 13 bytes)";
+    assert_eq!((out.code, out.stdout.contains(removed)), (1, true), "{out:?}");
+    let changed: Vec<_> = out.stdout.lines().filter(|line| !line.contains("/etc/ran")).collect();
+    assert!(changed.iter().all(|line| line.starts_with("~ /var/log")), "{out:?}");
 }

@@ -261,8 +261,7 @@ fn guestfish_makes_the_same_of_random_edits() {
             disks.push(Disk::new(&folder.path().join(format!("disk-{disk}"))));
         }
         disks.last_mut().unwrap().put(part, &image.path());
-        let letter = char::from(b'a' + u8::try_from(disk).unwrap());
-        writeln!(edits, "mount /dev/sd{letter}{} /", part + 1).unwrap();
+        writeln!(edits, "mount /dev/disk/guestfs/{}{} /", label(disk), part + 1).unwrap();
         let mut rng = Rng::new(seed);
         let names = BTreeMap::from([("/top".to_owned(), Sort::Dir)]);
         let mut play = Play { rng: &mut rng, names, local: folder.path(), count: 0 };
@@ -283,8 +282,9 @@ fn guestfish_makes_the_same_of_random_edits() {
         images.push(image);
     }
     let script = folder.path().join("script");
-    let drives = disks.iter().map(|disk: &Disk| {
-        format!("add-drive {} format:raw cachemode:unsafe\n", disk.path.display())
+    let drives = (0..).zip(&disks).map(|(number, disk): (u64, &Disk)| {
+        let (path, label) = (disk.path.display(), label(number));
+        format!("add-drive {path} format:raw label:{label} cachemode:unsafe\n")
     });
     fs::write(&script, drives.collect::<String>() + &edits).unwrap();
     let mut env = vec![("LIBGUESTFS_BACKEND", "direct")];
@@ -306,6 +306,11 @@ fn guestfish_makes_the_same_of_random_edits() {
         let differences = diff(&mut ours, &mut other, &top, DiffOptions::default()).unwrap();
         assert!(differences.is_empty(), "sequence {seed}: {differences:#?}");
     }
+}
+
+/// Returns what guestfish knows a disk by: its appliance does not always find them in their order.
+fn label(disk: u64) -> String {
+    format!("disk{}", char::from(b'a' + u8::try_from(disk).unwrap()))
 }
 
 /// A disk of many partitions.

@@ -13,6 +13,7 @@ mod answer;
 mod error;
 mod look;
 mod mount;
+mod names;
 pub(super) mod overlay;
 mod tree;
 
@@ -28,6 +29,7 @@ use kiln_host::tools::guestfish::{Fish, Session, Word, host};
 
 pub use self::error::ApplianceError;
 use self::mount::{Found, System};
+use self::names::Names;
 pub use self::tree::ApplianceTree;
 use crate::guest::{Backend, Disk, Held, Note, Place, Root};
 use crate::tree::Tree;
@@ -76,7 +78,8 @@ impl Backend for Appliance {
 
 impl Appliance {
     /// Starts an appliance on an image and finds the systems on it. None is mounted:
-    /// [`Appliance::choose`] does that.
+    /// [`Appliance::choose`] does that. `starting` is called once it is known that one is worth
+    /// the time.
     ///
     /// # Effects
     ///
@@ -88,7 +91,11 @@ impl Appliance {
     /// [`ApplianceError::Image`] if the image cannot be opened, or names files that it may not;
     /// [`ApplianceError::Fish`] if the appliance does not do its part;
     /// [`ApplianceError::Locked`] if there is nothing but what no key opens.
-    pub fn start(image: &Location, settings: &Settings) -> Result<Self, ApplianceError> {
+    pub fn start(
+        image: &Location,
+        settings: &Settings,
+        starting: &mut dyn FnMut(),
+    ) -> Result<Self, ApplianceError> {
         let io = |what| move |source| ApplianceError::Io { what, source };
         let image = image.absolute().map_err(io("find the image"))?;
         // Checked here for all that could lead QEMU to other files.
@@ -102,6 +109,7 @@ impl Appliance {
         if settings.image.keys.is_empty() {
             only_locked(&disk)?;
         }
+        starting();
         let folder = Scratch::begin(&settings.scratch, "appliance")?;
         let changes = overlay::create(&RealHost, (&image, &opened), folder.path())?;
         let word = uuid::Uuid::new_v4().simple().to_string();
@@ -111,8 +119,10 @@ impl Appliance {
         session.call("add-drive", &words)?;
         session.launch()?;
         session.call("umask", &[Word::Plain("0")])?;
-        let closed = mount::open_disks(&mut session, &disk, &settings.image.keys)?;
-        let mut tree = ApplianceTree::new(session, folder);
+        let names = Names::ask(&mut session)?;
+        let keys = &settings.image.keys;
+        let closed = mount::open_disks(&mut session, (&disk, &names), keys)?;
+        let mut tree = ApplianceTree::new(session, names, folder);
         let mut found = mount::find(&mut tree)?;
         if found.roots.is_empty() && found.others.len() != 1 && !closed.is_empty() {
             return Err(ApplianceError::Locked { places: closed });
@@ -143,7 +153,7 @@ impl Appliance {
         let notes = mount::all(&mut self.tree, disk, (&system, change))?;
         self.held.notes.clone_from(&self.found.notes);
         if chosen.is_none() {
-            self.held.notes.push(Note::NoSystem { place: system.name() });
+            self.held.notes.push(Note::NoSystem { place: system.name.clone() });
         }
         self.held.notes.extend(notes);
         self.held.chosen = chosen;
@@ -161,7 +171,7 @@ impl Appliance {
             (None, [(_, system)], _) => Ok((Some(0), system.clone())),
             (None, [], [system]) => Ok((None, system.clone())),
             (None, [], _) => {
-                let shown = |system: &System| format!("`{}` ({})", system.name(), system.kind);
+                let shown = |system: &System| format!("`{}` ({})", system.name, system.kind);
                 let found: Vec<String> = all.iter().map(shown).collect();
                 Err(ApplianceError::NoSystem { found: found.join(", ") })
             }

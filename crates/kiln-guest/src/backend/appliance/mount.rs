@@ -5,6 +5,7 @@ use kiln_disk::fs::identify::ContentKind;
 use kiln_host::tools::guestfish::{FishError, Session, Word};
 
 use super::answer;
+use super::names::{Names, SUBVOLUME};
 use super::tree::ApplianceTree;
 use super::{ApplianceError, Key};
 use crate::guest::fstab::{self, Line, Named};
@@ -16,24 +17,16 @@ use crate::tree::{GuestPath, Kind, Tree, read_text};
 const MOST: usize = 256;
 /// What holds no files of its own.
 const NO_FILES: &[&str] = &["swap", "unknown", "crypto_LUKS", "LVM2_member", "linux_raid_member"];
-/// What a subvolume of btrfs begins with, as something to mount.
-const SUBVOLUME: &str = "btrfsvol:";
 
 /// What can be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct System {
     /// As the appliance calls it: `/dev/sda1`, `btrfsvol:/dev/sda2/home`.
     pub(super) device: String,
+    /// As messages have it: `sda1`, `sda2/home`.
+    pub(super) name: String,
     /// Its kind: `xfs`.
     pub(super) kind: String,
-}
-
-impl System {
-    /// Returns it as messages have it: `sda1`, `sda2/home`.
-    pub(super) fn name(&self) -> String {
-        let device = self.device.strip_prefix(SUBVOLUME).unwrap_or(&self.device);
-        device.strip_prefix("/dev/").unwrap_or(device).to_owned()
-    }
 }
 
 /// What the appliance finds on a disk.
@@ -53,12 +46,12 @@ pub(super) struct Found {
 /// what LVM has in them. Returns those that no key opens.
 pub(super) fn open_disks(
     session: &mut Session,
-    disk: &Disk,
+    (disk, names): (&Disk, &Names),
     keys: &[Key],
 ) -> Result<Vec<String>, ApplianceError> {
     let is_luks = |place: &&Place| matches!(place.content.kind, ContentKind::Luks { .. });
     let places = disk.places.iter().filter(is_luks);
-    let mut devices: Vec<String> = places.map(|place| format!("/dev/{}", place.name)).collect();
+    let mut devices: Vec<String> = places.map(|place| names.device(&place.name)).collect();
     let volumes = String::from_utf8_lossy(&session.call("lvs", &[])?).into_owned();
     for volume in volumes.lines().take(MOST) {
         let kind = allowed(session.call("vfs-type", &[Word::Bytes(volume.as_bytes())]))?;
@@ -79,7 +72,7 @@ pub(super) fn open_disks(
             }
         }
         if !fits {
-            closed.push(device.trim_start_matches("/dev/").to_owned());
+            closed.push(names.name(&device));
         }
     }
     if opened > 0 {
@@ -90,7 +83,7 @@ pub(super) fn open_disks(
 
 /// Looks into each file system. None is mounted afterwards.
 pub(super) fn find(tree: &mut ApplianceTree) -> Result<Found, ApplianceError> {
-    let all = systems(&mut tree.session)?;
+    let all = systems(&mut tree.session, &tree.names)?;
     let mut found = Found::default();
     let with_files = all.iter().filter(|system| !NO_FILES.contains(&system.kind.as_str()));
     for system in with_files.take(MOST) {
@@ -98,14 +91,14 @@ pub(super) fn find(tree: &mut ApplianceTree) -> Result<Found, ApplianceError> {
         match tree.session.call("mount-ro", &words) {
             Ok(_) => {}
             Err(FishError::Refused { text, .. }) => {
-                found.notes.push(Note::Unreadable { place: system.name(), why: text });
+                found.notes.push(Note::Unreadable { place: system.name.clone(), why: text });
                 continue;
             }
             Err(error) => return Err(error.into()),
         }
         if root::is_root(tree).unwrap_or(false) {
             if is_meant(tree, system) {
-                let (name, fs) = (system.name(), system.kind.clone());
+                let (name, fs) = (system.name.clone(), system.kind.clone());
                 let root = Root { name, fs, os: root::os(tree) };
                 found.roots.push((root, system.clone()));
             }
@@ -179,7 +172,7 @@ fn below(
     (line, change): (Line, bool),
     notes: &mut Vec<Note>,
 ) -> Result<(), ApplianceError> {
-    let Some(device) = device(&mut tree.session, disk, &line.spec)? else {
+    let Some(device) = device(tree, disk, &line.spec)? else {
         let Line { spec, at, nofail, .. } = line;
         notes.push(Note::Missing { spec, at, nofail });
         return Ok(());
@@ -213,12 +206,12 @@ fn below(
 
 /// Returns the appliance's device for the first word of a line of fstab.
 fn device(
-    session: &mut Session,
+    tree: &mut ApplianceTree,
     disk: &Disk,
     spec: &str,
 ) -> Result<Option<String>, ApplianceError> {
     match fstab::find(spec, disk) {
-        Named::Place(place) => return Ok(Some(format!("/dev/{}", place.name))),
+        Named::Place(place) => return Ok(Some(tree.names.device(&place.name))),
         Named::Elsewhere => return Ok(None),
         Named::Inside => {}
     }
@@ -231,15 +224,17 @@ fn device(
             None => ("canonical-device-name", spec),
         },
     };
-    let text = allowed(session.call(command, &[Word::Bytes(word.as_bytes())]))?;
+    let text = allowed(tree.session.call(command, &[Word::Bytes(word.as_bytes())]))?;
     let text = text.map(|text| String::from_utf8_lossy(&text).trim().to_owned());
     Ok(text.filter(|device| !device.is_empty()))
 }
 
 /// Returns what can be mounted, or opened.
-fn systems(session: &mut Session) -> Result<Vec<System>, ApplianceError> {
+fn systems(session: &mut Session, names: &Names) -> Result<Vec<System>, ApplianceError> {
     let pairs = answer::pairs(&session.call("list-filesystems", &[])?);
-    let systems = pairs.into_iter().map(|(device, kind)| System { device, kind });
+    let system =
+        |(device, kind): (String, String)| System { name: names.name(&device), device, kind };
+    let systems = pairs.into_iter().map(system);
     let mut systems: Vec<System> = systems.collect();
     // What a key opened comes last: the others keep their numbers, with a key and without.
     systems.sort_by_key(|system| system.device.starts_with("/dev/mapper/"));

@@ -17,6 +17,7 @@ use kiln_spec::Bytes;
 use super::ahead::Ahead;
 use super::answer;
 use super::look::is_alias;
+use super::names::Names;
 use crate::transfer::tar_out::bearer as bearer_of;
 use crate::tree::walk::real_path;
 use crate::tree::{
@@ -37,6 +38,7 @@ const CHUNK: u64 = 2 << 20;
 #[derive(Debug)]
 pub struct ApplianceTree {
     pub(super) session: Session,
+    pub(super) names: Names,
     /// Contents pass through a file in it.
     folder: Scratch,
     /// File systems by the numbers that the appliance gives them.
@@ -45,8 +47,8 @@ pub struct ApplianceTree {
 }
 
 impl ApplianceTree {
-    pub(super) fn new(session: Session, folder: Scratch) -> Self {
-        Self { session, folder, systems: Vec::new(), ahead: Ahead::default() }
+    pub(super) fn new(session: Session, names: Names, folder: Scratch) -> Self {
+        Self { session, names, folder, systems: Vec::new(), ahead: Ahead::default() }
     }
 
     /// Ends the appliance in good order. Returns the folder, which the caller may need longer.
@@ -515,7 +517,7 @@ impl Tree for ApplianceTree {
             let block = get("frsize");
             all.push(Usage {
                 mounted_on: path,
-                source: source.trim().trim_start_matches("/dev/").to_owned(),
+                source: self.names.name(source.trim()),
                 fs: String::from_utf8_lossy(&fs).trim().to_owned(),
                 size: Bytes(get("blocks").saturating_mul(block)),
                 free: Bytes(get("bavail").saturating_mul(block)),

@@ -27,9 +27,9 @@ pub(crate) fn start(
         .with_context(|| format!("could not make a folder in `{}`", scratch.display()))?;
     let kvm = kvm_works();
     let speed = if kvm { "some seconds" } else { "up to a minute: there is no KVM" };
-    ctx.ui.say(format!("starting an appliance ({why}); that takes {speed}"));
+    let mut say = || ctx.ui.say(format!("starting an appliance ({why}); that takes {speed}"));
     let settings = Settings { fish: Fish { kvm }, scratch, image };
-    Appliance::start(place, &settings).map_err(|error| match error {
+    Appliance::start(place, &settings, &mut say).map_err(|error| match error {
         ApplianceError::Fish { source: source @ FishError::Start { .. } } => {
             anyhow::Error::new(source).context(format!("this image needs an appliance: {why}"))
         }
