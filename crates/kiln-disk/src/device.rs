@@ -347,6 +347,47 @@ impl Device for SharedDevice {
     }
 }
 
+/// A device that fails once a signal asked Kiln to end: what works on it ends by its own error.
+#[derive(Debug)]
+pub(crate) struct Stoppable<D>(pub(crate) D);
+
+fn go_on() -> io::Result<()> {
+    // Not `Interrupted`, after which readers try again.
+    let stopped = || io::Error::other("stopped by a signal");
+    if kiln_host::signal::interrupted() { Err(stopped()) } else { Ok(()) }
+}
+
+impl<D: Device> Device for Stoppable<D> {
+    fn read_at(&mut self, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        go_on()?;
+        self.0.read_at(at, buf)
+    }
+
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        go_on()?;
+        self.0.write_at(at, bytes)
+    }
+
+    fn discard(&mut self, at: u64, len: u64) -> io::Result<()> {
+        go_on()?;
+        self.0.discard(at, len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        go_on()?;
+        self.0.flush()
+    }
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn extent(&mut self, at: u64) -> io::Result<Extent> {
+        go_on()?;
+        self.0.extent(at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

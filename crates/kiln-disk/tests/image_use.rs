@@ -85,7 +85,8 @@ fn an_image_in_use_by_qemu_is_not_changed() {
             let [Warning::InUse { holders, .. }] = image.warnings() else {
                 panic!("{:?}", image.warnings());
             };
-            assert_eq!(holders[0].pid, nbd.pid);
+            let named = format!("process {} (`qemu-nbd`)", nbd.pid);
+            assert_eq!(holders[0].to_string(), named);
             assert!(image.warnings()[0].to_string().contains("may change while it is read"));
         }
     }

@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -38,18 +38,44 @@ pub enum Access {
     Write,
 }
 
-/// A process that has an image locked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its number.
-    pub pid: u32,
-    /// Its program's name, as `comm` of proc(5) has it.
-    pub command: String,
+/// Who uses an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// A process that has it locked.
+    Process {
+        /// Its number.
+        pid: u32,
+        /// Its program's name, as `comm` of proc(5) has it.
+        command: String,
+    },
+    /// A loop device of the host's kernel, which locks nothing.
+    Loop {
+        /// Its name: `loop0`.
+        name: String,
+    },
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} (`{}`)", self.pid, self.command)
+        match self {
+            Self::Process { pid, command } => write!(f, "process {pid} (`{command}`)"),
+            Self::Loop { name } => write!(f, "the loop device `/dev/{name}`"),
+        }
+    }
+}
+
+impl Holder {
+    /// Returns whether it is this program itself.
+    #[must_use]
+    pub fn is_this_process(&self) -> bool {
+        matches!(self, Self::Process { pid, .. } if *pid == std::process::id())
+    }
+
+    /// Names several, as the end of a sentence: ` by …`; nothing if there are none.
+    #[must_use]
+    pub fn list(holders: &[Self]) -> String {
+        let named: Vec<String> = holders.iter().map(Self::to_string).collect();
+        if named.is_empty() { String::new() } else { format!(" by {}", named.join(", ")) }
     }
 }
 
@@ -86,12 +112,17 @@ pub enum Locked {
     InUse(Vec<Holder>),
 }
 
-/// Takes the lock of an image for `access`, or none at all if it is in use.
+/// Takes the lock of an image for `access`, or none at all if it is in use. A loop device uses it,
+/// too: to change it, or, if it only reads, to be shown what was there before.
 ///
 /// # Errors
 ///
 /// What fcntl(2) says, if the file system has no locks.
 pub fn lock(file: &File, access: Access) -> io::Result<Locked> {
+    let loops = loops(Path::new("/sys/block"), file, access);
+    if !loops.is_empty() {
+        return Ok(Locked::InUse(loops));
+    }
     let mut mine = vec![DOES];
     mine.extend(CHANGES.map(|n| FORBIDS + n));
     // Whom it excludes: those who change. Who excludes it: those who forbid what it does.
@@ -167,10 +198,31 @@ fn holders(file: &File, bytes: &[i64]) -> Vec<Holder> {
         });
         if holds {
             let command = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            out.push(Holder { pid, command: command.trim_end().to_owned() });
+            out.push(Holder::Process { pid, command: command.trim_end().to_owned() });
         }
     }
-    out.sort_by_key(|holder| holder.pid);
+    out.sort();
+    out
+}
+
+/// Returns the loop devices on a file that speak against `access`: to one that only reads, another
+/// reader is nothing. `devices` is the folder `/sys/block`; source: `drivers/block/loop.c` of Linux.
+fn loops(devices: &Path, file: &File, access: Access) -> Vec<Holder> {
+    let (Ok(meta), Ok(entries)) = (file.metadata(), fs::read_dir(devices)) else {
+        return Vec::new();
+    };
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let mut out = Vec::new();
+    for entry in entries.flatten() {
+        // One that has no file has no such folder.
+        let backing = read(entry.path().join("loop/backing_file"));
+        let same = fs::metadata(backing.trim_end_matches('\n'))
+            .is_ok_and(|other| (other.dev(), other.ino()) == (meta.dev(), meta.ino()));
+        if same && (access == Access::Write || read(entry.path().join("ro")).trim() != "1") {
+            out.push(Holder::Loop { name: entry.file_name().to_string_lossy().into_owned() });
+        }
+    }
+    out.sort();
     out
 }
 
@@ -196,6 +248,30 @@ mod tests {
         (open(), open(), named)
     }
 
+    #[test]
+    fn loop_devices_use_what_is_behind_them() {
+        let (file, _, named) = both();
+        let devices = tempfile::tempdir().unwrap();
+        let device = |name: &str, ro: &str, backing: Option<&Path>| {
+            let folder = devices.path().join(name);
+            fs::create_dir_all(folder.join("loop")).unwrap();
+            fs::write(folder.join("ro"), ro).unwrap();
+            if let Some(backing) = backing {
+                let text = format!("{}\n", backing.display());
+                fs::write(folder.join("loop/backing_file"), text).unwrap();
+            }
+        };
+        let other = tempfile::NamedTempFile::new().unwrap();
+        device("loop0", "0\n", None);
+        device("loop1", "0\n", Some(other.path()));
+        device("loop2", "1\n", Some(named.path()));
+        let found = |access| Holder::list(&loops(devices.path(), &file, access));
+        assert_eq!(found(Access::Read), "");
+        assert_eq!(found(Access::Write), " by the loop device `/dev/loop2`");
+        device("loop3", "0\n", Some(named.path()));
+        assert_eq!(found(Access::Read), " by the loop device `/dev/loop3`");
+    }
+
     fn taken(file: &File, access: Access) -> ImageLock {
         match lock(file, access).unwrap() {
             Locked::Yes(lock) => lock,
@@ -212,7 +288,7 @@ mod tests {
                 panic!("two have it");
             };
             assert_eq!(holders.len(), 1);
-            assert_eq!(holders[0].pid, std::process::id());
+            assert!(holders[0].is_this_process());
         }
         // A refused wish leaves nothing behind, and a copy of the file keeps nothing.
         let copy = one.try_clone().unwrap();

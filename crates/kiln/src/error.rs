@@ -345,7 +345,7 @@ fn of_check(error: &CheckError) -> (Option<Class>, Option<String>) {
 
 fn of_convert(error: &ConvertError) -> Option<Class> {
     match error {
-        ConvertError::Exists { .. } => Some(Class::Object),
+        ConvertError::Exists { .. } | ConvertError::InUse { .. } => Some(Class::Object),
         ConvertError::Option(_) => Some(Class::Usage),
         ConvertError::Read { .. } => Some(Class::File),
         ConvertError::Tool { .. } | ConvertError::Served { .. } => Some(Class::Tool),

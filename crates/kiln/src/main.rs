@@ -46,14 +46,18 @@ fn main() -> ExitCode {
     if let Err(error) = kiln_host::signal::listen() {
         return fail(&Ui::new(UiOptions::default()), &anyhow::Error::new(error));
     }
-    let context = match Context::new(Env::read(), cli.global) {
+    let mut context = match Context::new(Env::read(), cli.global) {
         Ok(context) => context,
         Err(problem) => return fail(&Ui::new(UiOptions::default()), &problem.into()),
     };
     remains::remove(&context);
-    match run(&context, cli.verb) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => fail(&context.ui, &error),
+    match (run(&context, cli.verb), context.ui.lost()) {
+        (Ok(code), None) => ExitCode::from(code),
+        (Ok(_), Some(lost)) => {
+            let error = anyhow::Error::new(lost).context("could not write the result");
+            fail(&context.ui, &error)
+        }
+        (Err(error), _) => fail(&context.ui, &error),
     }
 }
 

@@ -18,6 +18,14 @@ pub enum ConvertError {
         /// The target.
         target: PathBuf,
     },
+    /// The target is there, and another program uses it.
+    #[error("`{}` is in use{by}", target.display())]
+    InUse {
+        /// The target.
+        target: PathBuf,
+        /// Who: ` by process 5 (`qemu`)`, or nothing.
+        by: String,
+    },
     /// An option does not go with the others.
     #[error("the copy cannot be made: {0}")]
     Option(String),

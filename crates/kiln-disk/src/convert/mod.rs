@@ -19,9 +19,11 @@ mod qcow2;
 mod raw;
 pub(crate) mod target;
 
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use kiln_host::image_lock::{self, Access, Holder, ImageLock, Locked};
 use kiln_spec::Bytes;
 
 pub use error::ConvertError;
@@ -150,6 +152,7 @@ pub struct Converted {
 /// # Errors
 ///
 /// - [`ConvertError::Exists`] if `target` is there and is not to be replaced.
+/// - [`ConvertError::InUse`] if it is, and another program uses it.
 /// - [`ConvertError::Option`] if an option does not go with the format or the disk's size.
 /// - [`ConvertError::Read`] and [`ConvertError::Write`].
 /// - [`ConvertError::Tool`] and [`ConvertError::Served`] if QEMU, which makes the other formats,
@@ -183,6 +186,8 @@ pub fn convert_from(
     if !options.overwrite && target.symlink_metadata().is_ok() {
         return Err(ConvertError::Exists { target: target.to_owned() });
     }
+    // Until the copy has its name nobody else begins to use what it replaces.
+    let _unused = in_use(target)?;
     let cluster = options.cluster_size.unwrap_or(CLUSTER);
     let unit = if options.format == TargetFormat::Qcow2 { cluster } else { CLUSTER };
     let pump = Pump { size, unit, threads: options.threads(), progress };
@@ -194,6 +199,22 @@ pub fn convert_from(
         | TargetFormat::Vhdx
         | TargetFormat::Vpc
         | TargetFormat::Vdi => foreign::write(sources, &pump, target, options),
+    }
+}
+
+/// Locks what is to be replaced; nothing, if there is nothing that can be an image.
+fn in_use(target: &Path) -> Result<Option<ImageLock>, ConvertError> {
+    let is_file = target.metadata().is_ok_and(|about| about.is_file());
+    let Some(file) = is_file.then(|| File::open(target).ok()).flatten() else { return Ok(None) };
+    match image_lock::lock(&file, Access::Write) {
+        Ok(Locked::Yes(lock)) => Ok(Some(lock)),
+        // It may be the source: that is read to its end first.
+        Ok(Locked::InUse(holders)) if holders.iter().all(Holder::is_this_process) => Ok(None),
+        Ok(Locked::InUse(holders)) => {
+            Err(ConvertError::InUse { target: target.to_owned(), by: Holder::list(&holders) })
+        }
+        // The file system has no locks.
+        Err(_) => Ok(None),
     }
 }
 

@@ -42,7 +42,7 @@ pub enum ImageError {
         name: String,
     },
     /// Another program has it open in a way that excludes this one.
-    #[error("`{name}` is in use{}", by(holders))]
+    #[error("`{name}` is in use{}", Holder::list(holders))]
     InUse {
         /// The file.
         name: String,
@@ -145,6 +145,12 @@ pub enum ImageError {
         /// How many there may be.
         most: usize,
     },
+    /// A signal asked Kiln to end before the changes came into the image.
+    #[error("`{name}` was not changed: stopped by a signal")]
+    Stopped {
+        /// The image.
+        name: String,
+    },
     /// A change that was interrupted cannot be finished.
     #[error("an interrupted change of `{name}` cannot be finished: {why}")]
     Unfinished {
@@ -155,12 +161,6 @@ pub enum ImageError {
         /// Why.
         why: &'static str,
     },
-}
-
-/// Names the processes that use an image.
-fn by(holders: &[Holder]) -> String {
-    let named: Vec<String> = holders.iter().map(Holder::to_string).collect();
-    if named.is_empty() { String::new() } else { format!(" by {}", named.join(", ")) }
 }
 
 /// Names clients of a cluster.
@@ -207,7 +207,8 @@ impl ImageError {
             | Self::BackingKind { .. }
             | Self::Cycle { .. }
             | Self::Size { .. }
-            | Self::TooDeep { .. } => None,
+            | Self::TooDeep { .. }
+            | Self::Stopped { .. } => None,
         }
     }
 

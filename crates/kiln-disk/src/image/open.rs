@@ -15,7 +15,7 @@ use super::layer::{Layer, Opening};
 use super::overlay::Overlay;
 use super::redo::{self, Journal, Place};
 use super::{ImageError, Key, Location, RbdName, commit, remote};
-use crate::device::{Device, SharedDevice};
+use crate::device::{Device, SharedDevice, Stoppable};
 use crate::format::foreign::ForeignFormat;
 use crate::format::medium::Medium;
 use crate::format::qcow2::Qcow2Info;
@@ -320,10 +320,10 @@ impl DiskImage {
     }
 
     /// Returns the disk that a guest would see, with the changes so far. All that this returns
-    /// are the same disk.
+    /// are the same disk. Once a signal asked Kiln to end, it only fails.
     #[must_use]
     pub fn device(&self) -> SharedDevice {
-        SharedDevice::from_arc(self.disk.clone())
+        SharedDevice::new(Stoppable(SharedDevice::from_arc(self.disk.clone())))
     }
 
     /// Returns the socket where QEMU serves the disk, as it was when it was opened, to this user
@@ -386,6 +386,9 @@ impl DiskImage {
     pub fn commit(self) -> Result<bool, ImageError> {
         if self.mode != Mode::Write {
             return Err(ImageError::ReadOnly { name: self.name });
+        }
+        if kiln_host::signal::interrupted() {
+            return Err(ImageError::Stopped { name: self.name });
         }
         let mut disk = self.disk();
         let changed = if disk.is_changed() { commit::commit(&self, &mut disk) } else { Ok(false) };

@@ -16,7 +16,7 @@ Sets the guest's host name, where its distribution keeps it; it may have a domai
 web.example.org.
 
 Everywhere /etc/hostname is written. Debian and its kin: the old name is replaced in /etc/hosts, \
-too. Fedora, Red Hat and their kin: PRETTY_HOSTNAME in /etc/machine-info is set; before version 18 \
+too, unless it is localhost. Fedora, Red Hat and their kin: PRETTY_HOSTNAME in /etc/machine-info is set; before version 18 \
 or 7, HOSTNAME in /etc/sysconfig/network. SUSE: /etc/HOSTNAME where that is there. Gentoo: \
 /etc/conf.d/hostname where that is there.",
     runs_programs: false,
@@ -147,6 +147,8 @@ fn check(name: &str) -> Result<(), Wrong> {
 /// else stays byte for byte.
 fn hosts(text: &[u8], old: Option<&str>, new: &str) -> Vec<u8> {
     let (short, domain) = new.split_once('.').unwrap_or((new, ""));
+    // `localhost` is no machine's own: it stays.
+    let old = old.filter(|old| *old != "localhost" && !old.starts_with("localhost."));
     let old_short = old.map(|old| old.split_once('.').map_or(old, |(short, _)| short));
     let mut out = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|&b| b == b'\n') {
@@ -216,7 +218,13 @@ mod tests {
                 "127.0.1.1 web.lan web",
             ),
             ("127.0.1.1 stray\n", Some("old"), "web.lan", "127.0.1.1\tweb.lan web\n"),
-            ("127.0.0.1 localhost\n", Some("localhost"), "web", "127.0.0.1 web\n"),
+            ("127.0.0.1 localhost\n", Some("localhost"), "web", "127.0.0.1 localhost\n"),
+            (
+                "127.0.1.1 localhost.localdomain localhost\n",
+                Some("localhost.localdomain"),
+                "web",
+                "127.0.1.1\tweb\n",
+            ),
             ("# old\n\nold old\n", Some("old"), "web", "# old\n\nold web\n"),
         ] {
             let got = hosts(text.as_bytes(), old, new);

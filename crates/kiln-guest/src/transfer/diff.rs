@@ -110,7 +110,7 @@ fn shown<S: serde::Serializer>(path: &GuestPath, out: S) -> Result<S::Ok, S::Err
 ///
 /// # Errors
 ///
-/// As [`visit`] and [`Tree::copy_out`].
+/// [`TreeError::NotFound`] if neither has `top`; as [`visit`] and [`Tree::copy_out`].
 pub fn diff(
     old: &mut dyn Tree,
     new: &mut dyn Tree,
@@ -142,7 +142,8 @@ pub fn diff(
             (None, Some(_)) => {
                 list(new, &path, &mut |new| How::Added { new }, &mut all)?;
             }
-            (None, None) => (),
+            // What is in neither was asked for by mistake.
+            (None, None) => return Err(TreeError::NotFound { path }),
         }
     }
     Ok(all)

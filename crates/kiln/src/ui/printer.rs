@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Lines, errors and JSON.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::json;
@@ -28,6 +29,8 @@ pub(crate) struct Ui {
     options: UiOptions,
     colour: bool,
     bars: Option<MultiProgress>,
+    /// Why a part of the result was not written.
+    lost: OnceLock<io::Error>,
 }
 
 impl Ui {
@@ -36,7 +39,7 @@ impl Ui {
         let terminal = io::stderr().is_terminal();
         let bars = (terminal && !options.quiet)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Self { options, colour: terminal && !options.plain, bars }
+        Self { options, colour: terminal && !options.plain, bars, lost: OnceLock::new() }
     }
 
     /// Returns whether the result is to be JSON.
@@ -47,8 +50,16 @@ impl Ui {
     /// Writes a line of the result to stdout.
     pub(crate) fn out(&self, line: impl AsRef<str>) {
         let mut stdout = io::stdout().lock();
-        // A reader that has seen enough (`| head`) is no failure.
-        writeln!(stdout, "{}", line.as_ref()).ok();
+        match writeln!(stdout, "{}", line.as_ref()) {
+            // A reader that has seen enough (`| head`) is no failure.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(self.lost.set(error)),
+            _ => {}
+        }
+    }
+
+    /// Returns why a part of the result was not written, if that is so.
+    pub(crate) fn lost(&mut self) -> Option<io::Error> {
+        self.lost.take()
     }
 
     /// Returns stdout, for a result that is bytes of its own.

@@ -6,6 +6,7 @@ mod check;
 mod convert;
 mod customize;
 mod encrypted;
+mod honest;
 mod into;
 mod killed;
 mod look;
