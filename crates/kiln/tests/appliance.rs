@@ -264,7 +264,7 @@ fn encrypted(lab: &Lab) {
     let out = lab.image("cat", &[&system[..], &["/etc/hostname", "/etc/ran"]].concat());
     assert_eq!(out.success().stdout, "bookworm\nbookworm ran\n");
     let out = lab.image("diff", &[&[old.as_str(), "/"], &system[..]].concat());
-    let removed = "- /etc/ran (regular, -rw-r--r--, 0:0, 13 bytes)";
+    let removed = "- /etc/ran (file, 0644, 0:0, 13 bytes)";
     assert_eq!((out.code, out.stdout.contains(removed)), (1, true), "{out:?}");
     let changed: Vec<_> = out.stdout.lines().filter(|line| !line.contains("/etc/ran")).collect();
     assert!(changed.iter().all(|line| line.starts_with("~ /var/log")), "{out:?}");
