@@ -5,6 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use kiln_disk::assemble::AssembleError;
+use kiln_disk::image::ImageError;
+use kiln_guest::guest::GuestError;
+use kiln_guest::transfer::TransferError;
 use kiln_host::CmdError;
 use kiln_host::lock::LockError;
 use kiln_host::namespace::SpaceError;
@@ -117,6 +120,14 @@ pub enum BuildError {
     /// A bundle, or another archive, cannot be used.
     #[error("could not use the archive of the base")]
     Bundle(#[source] BundleError),
+    /// The tree of a disk image cannot be had.
+    #[error("could not take the tree of the image `{}`", path.display())]
+    Image {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong.
+        source: ImageTrouble,
+    },
     /// A recipe that another one stands on is none.
     #[error("`{}` is no recipe", path.display())]
     Recipe {
@@ -218,6 +229,21 @@ pub enum BuildError {
     Interrupted,
 }
 
+/// Why the tree of an image cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageTrouble {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Disk(#[from] ImageError),
+    /// There is no system on it that Kiln reads itself.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// A file of it cannot be read.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+}
+
 /// How a package differs from a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
@@ -317,6 +343,11 @@ impl BuildError {
             Self::NothingKept { step: Some(_) } => {
                 Some("a build that fails in one of its programs leaves one: build it first".into())
             }
+            Self::Image {
+                source: ImageTrouble::Guest(GuestError::NeedsAppliance { .. }), ..
+            } => Some(
+                "make a bundle of it, which also reads such images: `kiln bundle create`".into(),
+            ),
             Self::Store(error) => error.hint(),
             Self::Element(error) | Self::Dib(RunError::Element(error)) => error.hint(),
             Self::Bundle(error) => error.hint(),

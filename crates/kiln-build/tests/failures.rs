@@ -43,7 +43,7 @@ fn fail(text: &str, user: &str, is_root: bool) -> (BuildError, Vec<Stage>) {
     };
     let stages = Mutex::new(Vec::new());
     let recipe = Recipe::parse(text, "r").unwrap();
-    let places = Places { recipe: Path::new("r.yaml"), bundles: dir.path() };
+    let places = Places { recipe: Path::new("r.yaml"), bundles: dir.path(), store: &folder };
     let mut plan = Plan::of(&recipe, places).unwrap();
     let error = build(&mut plan, &ctx, &|event| {
         if let Event::Stage(stage) = event {

@@ -7,6 +7,7 @@ use kiln_build::catalog::CatalogError;
 use kiln_build::catalog::http::HttpError;
 use kiln_build::element::ElementError;
 use kiln_build::element::dib::run::RunError;
+use kiln_build::store::StoreError;
 use kiln_build::workspace::WorkspaceError;
 use kiln_disk::assemble::AssembleError;
 use kiln_host::namespace::SpaceError;
@@ -49,6 +50,7 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         | BuildError::Recipe { .. }
         | BuildError::Cycle { .. }
         | BuildError::NoManager
+        | BuildError::Image { .. }
         | BuildError::Locked { .. }
         | BuildError::LockedArchive { .. }
         | BuildError::StaleLock { .. }
@@ -59,7 +61,10 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         }
         BuildError::Dib(_) => return (None, error.hint()),
         BuildError::NoStep { .. } => Class::Usage,
-        BuildError::NothingKept { .. } => Class::Object,
+        BuildError::NothingKept { .. }
+        | BuildError::Store(StoreError::NotFound { .. } | StoreError::Ambiguous { .. }) => {
+            Class::Object
+        }
         // What failed is next in the chain, and knows its class.
         BuildError::Bundle(_)
         | BuildError::Workspace(_)

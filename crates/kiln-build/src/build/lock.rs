@@ -186,11 +186,16 @@ impl Plan<'_> {
         let mut rest = lock.steps.iter().peekable();
         for step in &mut self.steps {
             let Some(section) = rest.next_if(|section| section.step == step.name) else { continue };
-            if let Action::Archive(file) = &step.action
-                && let (Some(locked), Some(found)) = (&section.archive, step.archive())
+            let path = match &step.action {
+                Action::Archive(file) => Some(&file.path),
+                Action::Image(path) => Some(path),
+                _ => None,
+            };
+            if let (Some(path), Some(locked), Some(found)) =
+                (path, &section.archive, step.archive())
                 && *locked != found
             {
-                let (path, locked) = (file.path.clone(), locked.clone());
+                let (path, locked) = (path.clone(), locked.clone());
                 return Err(BuildError::LockedArchive { path, locked, found });
             }
             step.lock = Some(section.clone());

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use kiln_disk::assemble::Assembled;
 use kiln_host::tools::mmdebstrap;
 use kiln_host::{CmdError, Host, signal};
-use kiln_spec::image::{self, DiskFormat, Made, Manifest};
+use kiln_spec::image::{DiskFormat, FORMAT, Made, Manifest};
 use kiln_spec::recipe::Base;
 use kiln_spec::{Bytes, Lock, Recipe};
 
@@ -31,6 +31,7 @@ use crate::workspace::{LayerCache, Workspace};
 mod debian;
 mod disk;
 mod host;
+mod image;
 mod lock;
 mod perform;
 mod plan;
@@ -255,7 +256,7 @@ fn manifest(
         _ => BuildError::io("read", qcow2, error),
     })?;
     Ok(Manifest {
-        format: image::FORMAT,
+        format: FORMAT,
         name: plan.recipe.name.to_string(),
         arch: plan.arch,
         os: assembled.os.clone(),

@@ -6,7 +6,7 @@ use kiln_host::Host;
 use kiln_spec::Arch;
 
 use super::plan::{Action, Plan, Step};
-use super::{debian, lock, shell, sources};
+use super::{debian, image, lock, shell, sources};
 use crate::BuildError;
 use crate::bundle::BundleFile;
 use crate::element::ElementError;
@@ -138,6 +138,13 @@ fn act(
             unpack(file, workspace).map_err(|error| match error {
                 Unpacked::Bundle(source) => BuildError::Bundle(source),
                 Unpacked::Workspace(source) => failed(source),
+            })
+        }
+        Action::Image(path) => {
+            reporter.tell(Event::Stage(Stage::Unpack));
+            image::take(path, step.epoch, workspace).map_err(|error| match error {
+                BuildError::Workspace(source) => failed(source),
+                error => error,
             })
         }
         Action::Packages(names) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kiln_host::read;
 use kiln_spec::lock::LockedStep;
-use kiln_spec::recipe::{Base, DibBase, ElementName, KernelWords, TreeBase};
+use kiln_spec::recipe::{Base, DibBase, ElementName, KernelWords, Parameters, TreeBase};
 use kiln_spec::{Arch, Bytes, Digest, Recipe};
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ use crate::digest;
 use crate::element::dib::run::{PHASES, Runner};
 use crate::element::dib::{self, Phase, block_device};
 use crate::element::native::{self, Family, Given, Source};
+use crate::store::Store;
 use crate::workspace::Edit;
 
 /// Raised whenever the same plan makes another image or layer: then no older one answers.
@@ -80,6 +81,8 @@ pub(super) enum Action {
     Debian(Box<Recipe>),
     /// Unpacks an archive.
     Archive(Box<BundleFile>),
+    /// Takes the tree of a disk image.
+    Image(PathBuf),
     /// Installs packages with the tree's own package manager.
     Packages(Vec<String>),
     /// Edits the tree.
@@ -122,6 +125,8 @@ pub struct Places<'a> {
     pub recipe: &'a Path,
     /// The folder of bundles that have names.
     pub bundles: &'a Path,
+    /// The folder of the store, for images that have names.
+    pub store: &'a Path,
 }
 
 /// The steps so far.
@@ -130,6 +135,7 @@ struct Steps<'a> {
     /// The recipes that stand on one another, the topmost first.
     files: Vec<PathBuf>,
     bundles: &'a Path,
+    store: &'a Path,
     arch: Arch,
     epoch: u64,
     block_device: Option<block_device::Disk>,
@@ -148,9 +154,10 @@ impl<'a> Plan<'a> {
             return Err(BuildError::Arch { wanted: arch, host });
         }
         let files = vec![places.recipe.to_owned()];
-        let (bundles, epoch) = (places.bundles, debian::EPOCH);
+        let Places { bundles, store, .. } = places;
+        let epoch = debian::EPOCH;
         let (steps, block_device) = (Vec::new(), None);
-        let mut steps = Steps { steps, files, bundles, arch, epoch, block_device };
+        let mut steps = Steps { steps, files, bundles, store, arch, epoch, block_device };
         let user = steps.add_recipe(recipe)?;
         let kernel_cmdline = kernel_cmdline(recipe)?;
         let mut whole = json!({
@@ -249,13 +256,14 @@ impl Steps<'_> {
     /// Adds the steps of a recipe; returns its user. Its time is that of all steps from here on.
     fn add_recipe(&mut self, recipe: &Recipe) -> Result<Option<String>, BuildError> {
         let mut user = recipe.user.as_ref().map(ToString::to_string);
+        let none = Parameters::new();
         let below = match &recipe.base {
-            Base::Tree(TreeBase::Recipe(file)) => Some(file),
-            Base::Tree(TreeBase::Dib(dib)) => dib.on.as_ref(),
+            Base::Tree(TreeBase::Recipe(base)) => Some((&base.file, &base.parameters)),
+            Base::Tree(TreeBase::Dib(dib)) => dib.on.as_ref().map(|file| (file, &none)),
             _ => None,
         };
-        if let Some(file) = below {
-            let below = self.add_below(&self.beside(file))?;
+        if let Some((file, parameters)) = below {
+            let below = self.add_below(&self.beside(file), parameters)?;
             user = user.or(below);
         }
         self.epoch = recipe.epoch().unwrap_or(self.epoch);
@@ -273,6 +281,7 @@ impl Steps<'_> {
                 };
                 self.add_archive(found.map_err(BuildError::Bundle)?)?;
             }
+            Base::Tree(TreeBase::Image(name)) => self.add_image(name)?,
             Base::Tree(TreeBase::Dib(dib)) => self.add_dib(recipe, dib)?,
             Base::Tree(_) => {}
         }
@@ -391,8 +400,26 @@ impl Steps<'_> {
         Ok(())
     }
 
+    /// Adds the step that takes the tree of a disk image.
+    fn add_image(&mut self, name: &str) -> Result<(), BuildError> {
+        let (path, digest) = if name.contains('/') {
+            let path = self.beside(name);
+            let digest = digest::of_file(&path, &mut |_| !kiln_host::signal::interrupted());
+            let digest = digest.map_err(|source| match source.kind() {
+                std::io::ErrorKind::Interrupted => BuildError::Interrupted,
+                _ => BuildError::io("read", &path, source),
+            })?;
+            (path, digest)
+        } else {
+            let image = Store::open(self.store)?.find(name)?;
+            (image.path, image.manifest.digest)
+        };
+        self.add("base", &json!({ "image": digest, "archive": digest }), Action::Image(path));
+        Ok(())
+    }
+
     /// Adds the steps of the recipe in another file.
-    fn add_below(&mut self, path: &Path) -> Result<Option<String>, BuildError> {
+    fn add_below(&mut self, path: &Path, given: &Parameters) -> Result<Option<String>, BuildError> {
         let failed = |source| BuildError::io("read", path, source);
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let cycle = self.files.iter().any(|known| real(known) == real(path));
@@ -405,7 +432,7 @@ impl Steps<'_> {
         let text = String::from_utf8(bytes)
             .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
         let shown = path.display().to_string();
-        let recipe = Recipe::parse(&text, &shown)
+        let recipe = Recipe::parse_with(&text, &shown, given)
             .map_err(|source| BuildError::Recipe { path: path.to_owned(), source })?;
         self.files.push(path.to_owned());
         let user = self.add_recipe(&recipe);
@@ -448,7 +475,11 @@ mod tests {
     }
 
     fn plan(recipe: &Recipe) -> Plan<'_> {
-        let places = Places { recipe: Path::new("r.yaml"), bundles: Path::new("/none") };
+        let places = Places {
+            recipe: Path::new("r.yaml"),
+            bundles: Path::new("/none"),
+            store: Path::new("/none"),
+        };
         Plan::of(recipe, places).unwrap()
     }
 
@@ -516,7 +547,11 @@ mod tests {
     fn another_architecture_is_refused() {
         let other = Arch::ALL.iter().find(|arch| Some(**arch) != Arch::native()).unwrap();
         let recipe = recipe(&format!("arch: {other}\n"));
-        let places = Places { recipe: Path::new("r.yaml"), bundles: Path::new("/none") };
+        let places = Places {
+            recipe: Path::new("r.yaml"),
+            bundles: Path::new("/none"),
+            store: Path::new("/none"),
+        };
         let error = Plan::of(&recipe, places).unwrap_err();
         let host = Arch::native().unwrap();
         assert_eq!(

@@ -11,8 +11,8 @@ use super::disk::DiskFile;
 use super::{
     Base, Command, Component, Debian, DebianBase, DibBase, ElementUse, FORMAT, FileEntry, FileMode,
     FileSource, GuestPath, ImageName, KernelWords, Locale, Output, Owner, PackageName, Parameters,
-    Properties, Recipe, Snapshot, SourcePath, Timezone, TreeBase, Units, Url, User, UserName,
-    Variant,
+    Properties, Recipe, RecipeBase, Snapshot, SourcePath, Timezone, TreeBase, Units, Url, User,
+    UserName, Variant,
 };
 use crate::size::SizeError;
 use crate::{Arch, Bytes, MachineName};
@@ -83,7 +83,9 @@ struct BaseFile {
     debian: Option<Debian>,
     tar: Option<String>,
     bundle: Option<String>,
+    image: Option<String>,
     recipe: Option<String>,
+    parameters: Option<Spanned<Parameters>>,
     dib: Option<DibBase>,
     mirror: Option<Spanned<Url>>,
     security: Option<Spanned<Url>>,
@@ -192,12 +194,22 @@ impl RecipeFile {
     /// Checks that the base is one thing, and has only keys that go with it.
     fn check_base(&self) -> Result<(), Finding> {
         let base = &self.base.value;
-        let BaseFile { debian, tar, bundle, recipe, dib, components, .. } = base;
-        let kinds =
-            [debian.is_some(), tar.is_some(), bundle.is_some(), recipe.is_some(), dib.is_some()];
+        let BaseFile { debian, tar, bundle, image, recipe, dib, components, .. } = base;
+        let kinds = [
+            debian.is_some(),
+            tar.is_some(),
+            bundle.is_some(),
+            image.is_some(),
+            recipe.is_some(),
+            dib.is_some(),
+        ];
         if kinds.into_iter().filter(|is| *is).count() != 1 {
-            let message = "a base is one of `debian`, `tar`, `bundle`, `recipe` and `dib`";
+            let message = "a base is one of `debian`, `tar`, `bundle`, `image`, `recipe` and `dib`";
             return Err((self.base.referenced, message.into()));
+        }
+        if let (None, Some(parameters)) = (recipe, &base.parameters) {
+            let message = "only the base `recipe` goes with `parameters`".into();
+            return Err((parameters.referenced, message));
         }
         if debian.is_some() {
             return match components {
@@ -269,11 +281,18 @@ impl FileEntryFile {
 impl BaseFile {
     fn into_base(self) -> Base {
         let Some(debian) = self.debian else {
-            return Base::Tree(match (self.tar, self.bundle, self.dib) {
+            return Base::Tree(match (self.tar, self.bundle, self.dib, self.image) {
                 (Some(tar), ..) => TreeBase::Tar(tar),
-                (None, Some(bundle), _) => TreeBase::Bundle(bundle),
-                (None, None, Some(dib)) => TreeBase::Dib(dib),
-                (None, None, None) => TreeBase::Recipe(self.recipe.unwrap_or_default()),
+                (None, Some(bundle), ..) => TreeBase::Bundle(bundle),
+                (None, None, Some(dib), _) => TreeBase::Dib(dib),
+                (None, None, None, Some(image)) => TreeBase::Image(image),
+                (None, None, None, None) => {
+                    let parameters = self.parameters.map(|all| all.value).unwrap_or_default();
+                    TreeBase::Recipe(RecipeBase {
+                        file: self.recipe.unwrap_or_default(),
+                        parameters,
+                    })
+                }
             });
         };
         let mut components = self.components.map_or(vec![Component::Main], |list| list.value);

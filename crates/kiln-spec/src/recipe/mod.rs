@@ -114,10 +114,22 @@ pub enum TreeBase {
     Tar(String),
     /// A bundle: its name, or a file.
     Bundle(String),
-    /// Another recipe: a file, from this one's folder.
-    Recipe(String),
+    /// A disk image: its name in the store, or a file if there is a `/` in it.
+    Image(String),
+    /// Another recipe.
+    Recipe(RecipeBase),
     /// What diskimage-builder's elements make.
     Dib(DibBase),
+}
+
+/// Another recipe, and the values of its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecipeBase {
+    /// Its file, from this one's folder.
+    pub file: String,
+    /// Values in place of the defaults of its parameters.
+    #[serde(skip_serializing_if = "Parameters::is_empty")]
+    pub parameters: Parameters,
 }
 
 /// A release of Debian, and where its packages are.

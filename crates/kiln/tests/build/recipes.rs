@@ -269,6 +269,65 @@ fn recipes_stand_on_recipes_and_bundles() {
 }
 
 #[test]
+fn images_are_bases_and_recipes_below_get_values() {
+    let Some(lab) = Lab::new() else { return };
+    let home = given(&lab);
+    let below = "kiln: 1\nname: below\nparameters: {word: none, more: }\nbase: {tar: base.tar}\n\
+                 disk: {size: 1GiB}\ncommands: ['echo ${word} ${more} > /srv/below']\n";
+    fs::write(lab.path("below.yaml"), below).unwrap();
+    let on = |parameters: &str| {
+        format!(
+            "kiln: 1\nname: small\nparameters: {{word: one}}\ndisk: {{size: 1GiB}}\n\
+             base: {{recipe: below.yaml{parameters}}}\n"
+        )
+    };
+    let out = home.build(&on(""), &[]);
+    assert_eq!(out.code, 3, "{}", out.stdout);
+    assert!(out.stdout.contains("needs a value"), "{}", out.stdout);
+    let out = home.build(&on(", parameters: {wrod: x, more: y}"), &[]);
+    assert!(out.stdout.contains("did you mean `word`?"), "{}", out.stdout);
+    home.built(&on(", parameters: {word: '${word}', more: two}"), &["-p", "word=three"]);
+    assert_eq!(home.cat("/srv/below"), "three two\n");
+    // An image of the store, and a file of another format: the same tree.
+    let path =
+        home.built(&on(", parameters: {more: two}"), &[])["path"].as_str().unwrap().to_owned();
+    fs::write(lab.path("below.yaml"), below.replace("more: ", "more: two")).unwrap();
+    let _ = home.kiln(&["build", &lab.text("below.yaml")]).success();
+    let raw = lab.text("below.raw");
+    let _ = home.kiln(&["image", "convert", "below", &raw]).success();
+    let image = |base: &str| {
+        format!(
+            "kiln: 1\nname: small\nbase: {{image: {base}}}\ndisk: {{size: 2GiB}}\n\
+             commands: [cat /srv/below > /srv/above, 'ls -ln /etc/shadow >> /srv/above']\n"
+        )
+    };
+    for base in ["below", "./below.raw"] {
+        home.built(&image(base), &[]);
+        assert_eq!(home.cat("/srv/old"), "old\n");
+        let above = home.cat("/srv/above");
+        assert!(above.starts_with("none two\n") && above.contains("-rw-r-----"), "{above}");
+    }
+    let tree = |name: &str| home.kiln(&["image", "ls", "-lR", name, "/usr"]).success().stdout;
+    assert_eq!(tree("below"), tree("small"));
+    for (base, code, words) in [
+        ("belwo", 4, "did you mean `below`?"),
+        ("./none.raw", 4, "none.raw"),
+        ("./base.tar", 3, "base.tar"),
+    ] {
+        let out = home.build(&image(base), &[]);
+        assert_eq!(out.code, code, "{base}: {}", out.stdout);
+        assert!(out.stdout.contains(words), "{base}: {}", out.stdout);
+    }
+    // One that names a file of the host is not followed.
+    let evil = lab.text("evil.qcow2");
+    let how = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &path, &evil];
+    drop(kiln_testkit::run(&how).success());
+    let out = home.build(&image("./evil.qcow2"), &[]);
+    assert_eq!(out.code, 3, "{}", out.stdout);
+    assert!(out.stdout.contains("evil.qcow2"), "{}", out.stdout);
+}
+
+#[test]
 fn recipes_that_cannot_be_built_say_why() {
     let Some(lab) = Lab::new() else { return };
     let home = given(&lab);

@@ -35,7 +35,9 @@ const WIDTH: usize = 80;
 pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     let recipe = read_recipe(args)?;
     let bundles = ctx.sub("bundles");
-    let mut plan = Plan::of(&recipe, Places { recipe: &args.recipe, bundles: &bundles })?;
+    let store = ctx.sub("store");
+    let places = Places { recipe: &args.recipe, bundles: &bundles, store: &store };
+    let mut plan = Plan::of(&recipe, places)?;
     let lock = lock_file(&args.recipe);
     if !args.lock
         && let Some(lock) = read_lock(&lock)?
