@@ -998,7 +998,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__cache__subcmd__gc)
-            opts="-c -q -v -h -V --keep --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --keep --downloads --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

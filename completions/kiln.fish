@@ -229,6 +229,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from gc" -l keep -d 'What the layers may take together' -r
 complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from gc" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from gc" -l downloads -d 'Also remove what builds downloaded and keep for one another, unless one uses it now'
 complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from gc" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from gc" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand cache; and __fish_seen_subcommand_from gc" -s v -l verbose -d 'Tell each decision'

@@ -337,6 +337,33 @@ impl LayerCache {
         Ok(removed)
     }
 
+    /// Removes what programs of builds downloaded and keep for others. Returns whether it could: a
+    /// build may use it now.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Lock`], [`WorkspaceError::Io`].
+    pub fn clear_downloads(&self) -> Result<bool, WorkspaceError> {
+        let Some(_lock) = Lock::attempt(&self.downloads_lock())? else { return Ok(false) };
+        let folder = self.folder.join("packages");
+        let scratch = Scratch::begin(&self.work(), "gone")?;
+        // As a whole: what is in it is not ours, and may not be moved.
+        fs::rename(&folder, scratch.path().join(RUN))
+            .and_then(|()| fs::DirBuilder::new().mode(0o755).create(&folder))
+            .map_err(|e| WorkspaceError::io("clear", &folder, e))?;
+        remove_left(&self.sandbox.exec, scratch.path())?;
+        Ok(true)
+    }
+
+    fn downloads_lock(&self) -> PathBuf {
+        self.folder.join("locks").join("packages")
+    }
+
+    /// Keeps the downloads there while the lock is held.
+    pub(super) fn hold_downloads(&self) -> Result<Lock, WorkspaceError> {
+        Ok(Lock::wait_share(&self.downloads_lock())?)
+    }
+
     /// Has all layers be on the medium, so that they outlive a failure of the power.
     ///
     /// # Errors

@@ -127,6 +127,8 @@ impl<'a> Workspace<'a> {
         terminal: Option<OwnedFd>,
         on_line: &mut dyn FnMut(&str),
     ) -> Result<(), WorkspaceError> {
+        let shares = task.mounts.iter().any(|mount| matches!(mount, Mount::Cache { .. }));
+        let _held = shares.then(|| self.cache.hold_downloads()).transpose()?;
         let binds = self.binds(task)?;
         let mut argv: Vec<Vec<u8>> = task.argv.iter().map(|word| word.clone().into()).collect();
         if let Some(script) = &task.script {

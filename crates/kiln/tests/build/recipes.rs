@@ -135,7 +135,8 @@ fn a_changed_last_step_runs_alone() {
     assert_ne!(home.cat("/srv/first"), first);
     let list = home.kiln(&["cache", "list"]).success();
     assert!(list.stdout.contains("command 1"), "{}", list.stdout);
-    let _ = home.kiln(&["cache", "gc", "--keep", "0"]).success();
+    let gone = home.kiln(&["cache", "gc", "--keep", "0", "--downloads", "--json"]).success();
+    assert!(gone.stdout.contains("\"downloads\": true"), "{}", gone.stdout);
     assert_eq!(home.cached(&changed), [""; 0]);
     let out = home.build(&changed, &["--from", "comand 2"]);
     assert_eq!(out.code, 2, "{}", out.stderr);

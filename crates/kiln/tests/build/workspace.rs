@@ -189,6 +189,26 @@ fn tasks_have_what_they_ask_for() {
 }
 
 #[test]
+fn downloads_are_cleared_when_nobody_uses_them() {
+    let Some(lab) = Lab::new() else { return };
+    let cache = lab.cache();
+    let mut workspace = Workspace::open(&cache, &[base(&lab, &cache)]).unwrap();
+    let shared = Mount::Cache { name: "shared".into(), at: "/var/cache/shared".into() };
+    let with = |lines: &str| Task { mounts: vec![shared.clone()], ..shell(lines) };
+    let mut cleared = Vec::new();
+    let task = with("mkdir -m 0700 /var/cache/shared/d; echo 1 > /var/cache/shared/d/n; echo x");
+    workspace.run(&task, &mut |_| cleared.push(cache.clear_downloads().unwrap())).unwrap();
+    assert_eq!(cleared, [false]);
+    assert_eq!(out(&mut workspace, &with("cat /var/cache/shared/d/n")), "1\n");
+    assert!(cache.clear_downloads().unwrap());
+    assert_eq!(out(&mut workspace, &with("ls -A /var/cache/shared; echo end")), "end\n");
+    drop(workspace);
+    let left = fs::read_dir(lab.path("cache/work")).unwrap().flatten();
+    let left: Vec<_> = left.map(|e| e.file_name()).filter(|name| name != ".lock").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn the_hosts_programs_make_a_tree_and_see_no_more() {
     let Some(lab) = Lab::new() else { return };
     let cache = lab.cache();

@@ -11,11 +11,15 @@ use kiln_spec::Bytes;
 #[derive(Debug, Args)]
 #[command(after_long_help = "EXAMPLES
   kiln cache gc
-  kiln cache gc --keep 0")]
+  kiln cache gc --keep 0
+  kiln cache gc --downloads")]
 pub(crate) struct Gc {
     /// What the layers may take together
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
     pub(crate) keep: Bytes,
+    /// Also remove what builds downloaded and keep for one another, unless one uses it now
+    #[arg(long)]
+    pub(crate) downloads: bool,
 }
 
 /// A size with its unit, or 0.
