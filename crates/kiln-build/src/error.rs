@@ -93,8 +93,8 @@ pub enum BuildError {
     },
     /// There is too little space.
     #[error(
-        "there is no space left in `{}`: {free} were free before stage `{stage}`, and a build \
-         needs at least {need}", folder.display()
+        "there is no space left in `{}`: {free} were free before stage `{stage}`, and {}",
+        folder.display(), wanted(*free, *need)
     )]
     NoSpace {
         /// Where.
@@ -286,6 +286,14 @@ fn drifted(package: &str, drift: &Drift) -> String {
     }
 }
 
+fn wanted(free: Bytes, need: Bytes) -> String {
+    if free < need {
+        format!("a build needs at least {need}")
+    } else {
+        "this one takes more".to_owned()
+    }
+}
+
 fn nothing_kept(step: Option<&str>) -> String {
     match step {
         None => "no step of the recipe failed: there is no tree to look into".to_owned(),
@@ -340,6 +348,10 @@ impl BuildError {
                 "`kiln build --lock` builds from what is there today, and writes the lock anew"
                     .into(),
             ),
+            Self::Disk(AssembleError::TooSmall { need, .. }) => {
+                let whole = Bytes::from_mib(need.0.div_ceil(1 << 20));
+                Some(format!("set `disk: {{size: {}MiB}}` in the recipe, or more", whole.0 >> 20))
+            }
             Self::NothingKept { step: Some(_) } => {
                 Some("a build that fails in one of its programs leaves one: build it first".into())
             }

@@ -51,6 +51,7 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         | BuildError::Cycle { .. }
         | BuildError::NoManager
         | BuildError::Image { .. }
+        | BuildError::Disk(AssembleError::TooSmall { .. })
         | BuildError::Locked { .. }
         | BuildError::LockedArchive { .. }
         | BuildError::StaleLock { .. }

@@ -329,6 +329,52 @@ fn images_are_bases_and_recipes_below_get_values() {
 }
 
 #[test]
+fn a_tree_that_is_larger_than_its_disk_says_how_much() {
+    let Some(lab) = Lab::new() else { return };
+    let home = given(&lab);
+    let text = "kiln: 1\nname: small\nbase: {tar: base.tar}\n\
+                disk: {size: 1GiB, esp: 500MiB, swap: 400MiB}\n\
+                commands: [dd if=/dev/urandom of=/srv/x bs=1M count=200]\n";
+    let out = home.build(text, &[]);
+    assert_eq!(out.code, 3, "{}", out.stdout);
+    assert!(out.stdout.contains("the tree needs a disk of 1."), "{}", out.stdout);
+    let hint = out.stdout.split("set `disk: {size: ").nth(1).unwrap();
+    let size = hint.split('}').next().unwrap();
+    home.built(&text.replace("size: 1GiB", &format!("size: {size}")), &[]);
+}
+
+#[test]
+fn a_full_file_system_is_named_and_nothing_is_left() {
+    let Some(lab) = Lab::new() else { return };
+    // A user cannot mount; these tests run as root, too.
+    if !rustix::process::geteuid().is_root() || !kiln_testkit::need_program("unshare") {
+        return;
+    }
+    let text = "kiln: 1\nname: small\nbase: {tar: base.tar}\ncommands: [echo > /srv/one, \
+                dd if=/dev/zero of=/srv/x bs=1M count=2000]\n";
+    fs::write(lab.path("recipe.yaml"), text).unwrap();
+    fs::create_dir(lab.path("home")).unwrap();
+    let (home, recipe, program) = (lab.text("home"), lab.text("recipe.yaml"), program());
+    let script = format!(
+        "mount -t tmpfs -o size=600m none {home}; export KILN_HOME={home}\n\
+         {program} build {recipe}; echo code $?\n\
+         {program} cache list; find {home}/cache/work {home}/store/tmp -mindepth 1 ! -name .lock\n\
+         echo end; df --output=pcent {home}"
+    );
+    let out = kiln_testkit::run(&["unshare", "--mount", "sh", "-c", &script]).success();
+    let told = format!("{}{}", out.stdout, out.stderr);
+    for words in ["code 5", "there is no space left in", "were free", "command 1", "\nend\n"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!told.contains("failed command 2"), "{told}");
+    let (before, after) = out.stdout.split_once("\nend\n").unwrap();
+    assert!(!before.lines().any(|line| line.starts_with(&home)), "{told}");
+    let percent: u32 =
+        after.trim().trim_start_matches("Use%").trim().trim_end_matches('%').parse().unwrap();
+    assert!(percent < 10, "{told}");
+}
+
+#[test]
 fn recipes_that_cannot_be_built_say_why() {
     let Some(lab) = Lab::new() else { return };
     let home = given(&lab);
