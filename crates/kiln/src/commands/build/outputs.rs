@@ -15,8 +15,8 @@ use kiln_disk::device::Device;
 use kiln_disk::format::qcow2::Compression;
 use kiln_guest::transfer::tar_out;
 use kiln_guest::tree::GuestPath;
-use kiln_host::Host;
 use kiln_host::tools::sqfstar;
+use kiln_host::{CmdError, Host, Tool};
 use kiln_spec::bundle::{MANIFEST_ENDING, Origin};
 use kiln_spec::recipe::{Output, Recipe};
 
@@ -119,6 +119,9 @@ fn bundle(ctx: &Context, source: &Source, recipe: &Recipe, path: &Path) -> anyho
 }
 
 fn squashfs(ctx: &Context, source: &Source, epoch: u64, path: &Path) -> anyhow::Result<()> {
+    if Tool::Sqfstar.find().is_none() {
+        return Err(CmdError::Missing { tool: Tool::Sqfstar }.into());
+    }
     let tar = path.with_extension("tar");
     let failed = |source| {
         Problem::new(Class::Host, format!("could not write `{}`", tar.display())).because(source)
@@ -128,7 +131,7 @@ fn squashfs(ctx: &Context, source: &Source, epoch: u64, path: &Path) -> anyhow::
     tar_out(guest.tree(), &GuestPath::root(), &mut out)?;
     out.flush().map_err(failed)?;
     drop(out);
-    ctx.host.run(&sqfstar::make(&tar, path, epoch))?;
+    ctx.host.run(&sqfstar::make(&tar, path, epoch, ctx.root))?;
     fs::remove_file(&tar).map_err(failed)?;
     Ok(())
 }
