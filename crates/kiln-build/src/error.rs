@@ -126,7 +126,7 @@ pub enum BuildError {
         /// The image.
         path: PathBuf,
         /// What is wrong.
-        source: ImageTrouble,
+        source: Box<ImageTrouble>,
     },
     /// A recipe that another one stands on is none.
     #[error("`{}` is no recipe", path.display())]
@@ -355,11 +355,12 @@ impl BuildError {
             Self::NothingKept { step: Some(_) } => {
                 Some("a build that fails in one of its programs leaves one: build it first".into())
             }
-            Self::Image {
-                source: ImageTrouble::Guest(GuestError::NeedsAppliance { .. }), ..
-            } => Some(
-                "make a bundle of it, which also reads such images: `kiln bundle create`".into(),
-            ),
+            Self::Image { source, .. }
+                if matches!(**source, ImageTrouble::Guest(GuestError::NeedsAppliance { .. })) =>
+            {
+                let how = "make a bundle of it, which also reads such images: `kiln bundle create`";
+                Some(how.into())
+            }
             Self::Store(error) => error.hint(),
             Self::Element(error) | Self::Dib(RunError::Element(error)) => error.hint(),
             Self::Bundle(error) => error.hint(),

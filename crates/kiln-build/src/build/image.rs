@@ -24,7 +24,7 @@ pub(super) fn take(
     epoch: u64,
     workspace: &mut Workspace<'_>,
 ) -> Result<(), BuildError> {
-    let wrong = |source| BuildError::Image { path: path.to_owned(), source };
+    let wrong = |source| BuildError::Image { path: path.to_owned(), source: Box::new(source) };
     let (mut from, to) = io::pipe().map_err(|error| BuildError::io("read", path, error))?;
     let (read, unpacked) = thread::scope(|scope| {
         let read = scope.spawn(move || read(path, epoch, to));
