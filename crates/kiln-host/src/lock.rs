@@ -10,7 +10,15 @@ use std::path::{Path, PathBuf};
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not by closing it: a process that another thread starts has it open for a moment, too.
+        // If this fails, closing it gives it back.
+        self.file.unlock().ok();
+    }
 }
 
 /// Why a lock could not be taken.
@@ -37,7 +45,7 @@ impl Lock {
     pub fn wait(path: &Path) -> Result<Self, LockError> {
         let file = open(path)?;
         file.lock().map_err(|source| LockError::Io { path: path.to_owned(), source })?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Waits until nobody holds the lock at `path` alone, then takes a share in it.
@@ -48,7 +56,7 @@ impl Lock {
     pub fn wait_share(path: &Path) -> Result<Self, LockError> {
         let file = open(path)?;
         file.lock_shared().map_err(|source| LockError::Io { path: path.to_owned(), source })?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Takes a share in the lock at `path` if nobody holds it alone; `None` if somebody does.
@@ -60,7 +68,7 @@ impl Lock {
     pub fn share(path: &Path) -> Result<Option<Self>, LockError> {
         let file = open(path)?;
         match file.try_lock_shared() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => {
                 Err(LockError::Io { path: path.to_owned(), source })
@@ -76,7 +84,7 @@ impl Lock {
     pub fn attempt(path: &Path) -> Result<Option<Self>, LockError> {
         let file = open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => {
                 Err(LockError::Io { path: path.to_owned(), source })
