@@ -17,6 +17,7 @@ use kiln_guest::backend::appliance::ApplianceError;
 use kiln_guest::backend::kernel::KernelError;
 use kiln_guest::guest::GuestError;
 use kiln_guest::ops::{ArgumentError, Problem as EditProblem};
+use kiln_guest::run::RunError;
 use kiln_guest::seal::SealError;
 use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
@@ -418,6 +419,10 @@ fn of_edit(error: &EditProblem) -> (Option<Class>, Option<String>) {
     match error {
         EditProblem::Tree(error) => (Some(of_tree(error)), None),
         EditProblem::Failed { .. } => (Some(Class::Guest), None),
+        EditProblem::Run(RunError::Full { .. }) => {
+            let hint = "`kiln image resize` makes the disk and its file system larger";
+            (Some(Class::File), Some(hint.to_owned()))
+        }
         EditProblem::NoUser { .. } => {
             let hint = "`--add-user` before it adds one";
             (Some(Class::Object), Some(hint.to_owned()))

@@ -280,6 +280,7 @@ impl<'a> Workspace<'a> {
             cwd: b"/".to_vec(),
             root: Root::Layers(layers),
             data: false,
+            room: None,
         })
     }
 

@@ -15,6 +15,8 @@ use std::fmt;
 pub use namespace::{Log, NamespaceRunner};
 pub use resolvers::resolvers;
 
+use kiln_spec::Bytes;
+
 use crate::tree::{GuestPath, Tree};
 
 /// What to run in a guest, as its root user, from its root directory.
@@ -62,6 +64,14 @@ pub enum RunError {
         job: String,
         /// What stands against it.
         why: String,
+    },
+    /// It writes more than the guest can hold.
+    #[error("`{job}` writes more than the {room} of the guest's file systems")]
+    Full {
+        /// The job's name.
+        job: String,
+        /// How much they hold.
+        room: Bytes,
     },
     /// What runs them failed.
     #[error("could not run `{job}` in the guest")]

@@ -103,6 +103,7 @@ impl NamespaceRunner<'_> {
             cwd: b"/".to_vec(),
             root: Root::Fuse,
             data: false,
+            room: Some(room(tree)?),
         };
         let mut space = Space::start(&self.exec, &setup)?;
         let files = Files::new(tree, shown, store)?;
@@ -160,6 +161,13 @@ impl NamespaceRunner<'_> {
         }
         Ok(shown)
     }
+}
+
+/// Returns how many bytes a program's changes can be at most: what the guest's file systems hold.
+/// Less may be free, but what the program replaces is.
+fn room(tree: &mut dyn Tree) -> Result<u64, TreeError> {
+    let all = tree.usage()?;
+    Ok(all.iter().fold(0, |sum: u64, one| sum.saturating_add(one.size.0)))
 }
 
 /// Returns whether the directory of `path` is there, with no link on the way to it.
@@ -254,6 +262,7 @@ impl From<io::Error> for Failure {
 fn backend(job: &Job, failure: Failure) -> RunError {
     let job = job.name.clone();
     match failure {
+        Failure::Space(SpaceError::Full { room }) => RunError::Full { job, room },
         Failure::Space(source) => RunError::Backend { job, source: Box::new(source) },
         Failure::Tree(source) => RunError::Backend { job, source: Box::new(source) },
         Failure::Io(source) => RunError::Backend { job, source: Box::new(source) },

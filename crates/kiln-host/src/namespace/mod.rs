@@ -83,6 +83,8 @@ pub struct Setup {
     pub root: Root,
     /// Whether a descriptor is handed over: the program's standard input, or a job's data.
     pub data: bool,
+    /// How many bytes of the host's disk its changes may take, if [`Root::Fuse`] holds its files.
+    pub room: Option<u64>,
 }
 
 /// What a program's files are.
@@ -142,6 +144,12 @@ pub enum SpaceError {
     NoSpace {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Its changes take more space than they may.
+    #[error("its changes take more than {room}")]
+    Full {
+        /// How much that is.
+        room: kiln_spec::Bytes,
     },
     /// Something that Kiln itself did on the files failed.
     #[error("{why}")]

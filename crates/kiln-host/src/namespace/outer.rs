@@ -8,12 +8,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::thread::UnshareFlags;
 
@@ -84,6 +85,52 @@ pub(super) fn keep() -> Result<(), SpaceError> {
     starter.send(&Message::Kept(bytes)).map_err(SpaceError::system("speak"))
 }
 
+/// How long the program goes on until its changes are looked at again.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+
+/// How much the program may change.
+struct Room {
+    bytes: u64,
+    /// What the host's file system had free at first.
+    free: u64,
+}
+
+impl Room {
+    fn new(bytes: u64) -> Self {
+        Self { bytes, free: free() }
+    }
+
+    /// Returns whether the changes take more. All of them are only counted if as much is gone from
+    /// the host's file system, which others fill, too.
+    fn is_full(&self) -> bool {
+        self.free.saturating_sub(free()) > self.bytes && used("upper".as_ref()) > self.bytes
+    }
+}
+
+/// Returns what is free where the changes are.
+fn free() -> u64 {
+    let stat = rustix::fs::statvfs("upper");
+    stat.map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Returns the bytes that a folder takes. The program is at work in it: what cannot be looked at is
+/// gone again.
+fn used(top: &Path) -> u64 {
+    let mut bytes = 0_u64;
+    let mut todo = vec![top.to_owned()];
+    while let Some(folder) = todo.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            // As lstat(2).
+            let Ok(about) = entry.metadata() else { continue };
+            bytes = bytes.saturating_add(about.blocks().saturating_mul(512));
+            if about.is_dir() {
+                todo.push(entry.path());
+            }
+        }
+    }
+    bytes
+}
+
 /// How often, and after which pause, removing is tried again: five seconds in all.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -134,7 +181,7 @@ fn supervise(starter: &mut Wire, setup: Setup, own: io::Result<File>) -> Result<
     let program = program(own).map_err(SpaceError::system("copy the program"))?;
     let mut middle = stage(program, words, Wire::new(theirs))?;
     let told = guide(starter, &mut wire, &middle, setup);
-    if told.is_err() {
+    if told.is_err() || matches!(told, Ok(Message::Full(_))) {
         middle.kill().ok();
     }
     // The end of the inner stage is the end of all processes of the program: pid_namespaces(7).
@@ -172,6 +219,7 @@ fn guide(
     ids::map_inner(middle.id())?;
     wire.send(&Message::Mapped).map_err(speak)?;
     let (data, has_fuse) = (setup.data, setup.root == Root::Fuse);
+    let room = setup.room.filter(|_| has_fuse).map(Room::new);
     wire.send(&Message::Setup(Box::new(setup))).map_err(speak)?;
     if data {
         let Message::Data = starter.expect()? else { return Err(SpaceError::Lost) };
@@ -188,8 +236,13 @@ fn guide(
             PollFd::from_borrowed_fd(wire.fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(starter.fd(), PollFlags::IN),
         ];
-        match poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => continue,
+        match poll(&mut fds, room.as_ref().map(|_| &LOOK)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {
+                match room.as_ref().filter(|room| room.is_full()) {
+                    Some(room) => return Ok(Message::Full(room.bytes)),
+                    None => continue,
+                }
+            }
             other => other.map_err(|e| speak(e.into()))?,
         };
         let (inner, above) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kiln_spec::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -132,8 +133,8 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// [`SpaceError::Deadline`], [`SpaceError::Interrupted`], [`SpaceError::NoSpace`]: the program
-    /// was not at its end; drop the space. [`SpaceError::System`] if a stage could not do its part.
+    /// [`SpaceError::Deadline`], [`SpaceError::Interrupted`], [`SpaceError::NoSpace`],
+    /// [`SpaceError::Full`]: the program was not at its end; drop the space. [`SpaceError::System`] if a stage could not do its part.
     pub fn serve(&mut self, serve: &mut dyn Serve, limits: Limits) -> Result<Ended, SpaceError> {
         let began = Instant::now();
         let mut looked = began;
@@ -153,6 +154,7 @@ impl Space {
                     Message::Ended(code) => Ended { code, answer: Vec::new() },
                     Message::Answered(Ok(answer)) => Ended { code: 0, answer },
                     Message::Answered(Err(why)) => return Err(SpaceError::Job { why }),
+                    Message::Full(room) => return Err(SpaceError::Full { room: Bytes(room) }),
                     _ => return Err(SpaceError::Lost),
                 };
                 while self.hear(&mut buffer, serve)? {}

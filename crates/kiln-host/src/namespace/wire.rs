@@ -44,6 +44,8 @@ pub(super) enum Message {
     Answered(Result<Vec<u8>, String>),
     /// The program ended: its exit status, or 128 + n for signal n.
     Ended(i32),
+    /// The program's changes took more than so many bytes, and it was ended.
+    Full(u64),
     /// Starter to outer: hand the changes on.
     Collect,
     /// A change; a file's contents follow it.
