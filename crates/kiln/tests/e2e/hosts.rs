@@ -73,6 +73,8 @@ fn session(lab: &Lab) {
     let name = "kt-session";
     // Of an earlier run that failed or was killed, or none: a session outlives the tests.
     drop(kiln(&["rm", "--foreign", name]));
+    // And its volumes, where the machine itself is gone.
+    drop(run(&["find", &format!("/home/{USER}"), "-name", "kt-session*", "-delete"]).success());
     core_files_are_seen_to(&user);
     let out = kiln(&["launch", lab.image(), name, "--json"]).success();
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
