@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A file on its way beside the one that it is to become, and what killed processes left of theirs.
 //!
-//! Each is locked (flock(2)) by the process that makes it: one that nobody locks is the remains of
-//! a kill, and the next that makes one in the same folder removes it.
+//! Each that [`beside()`] makes is locked (flock(2)) by the process that makes it: one that nobody
+//! locks is the remains of a kill, and the next that makes one in the same folder removes it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -18,6 +18,29 @@ const PREFIX: &str = ".kiln-copy-";
 const MOST_NAMES: usize = 100_000;
 /// How often a new file may be taken for remains before it is locked.
 const TRIES: usize = 16;
+
+/// Returns the folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes a small file that everybody may read, in one step: what was there before is there until
+/// all of `bytes` is on the medium.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".kiln-")
+        .permissions(fs::Permissions::from_mode(0o644))
+        .tempfile_in(folder_of(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
 
 /// Makes an empty file in `folder`, which only this user can read: it is removed when it is
 /// dropped, and if the process is killed by the next that makes one there.
@@ -81,6 +104,19 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for text in ["one", "two"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(folder_of(Path::new("a")), Path::new("."));
+        assert_eq!(folder_of(Path::new("b/a")), Path::new("b"));
+    }
 
     #[test]
     fn remains_go_and_what_is_under_way_stays() {

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
 use kiln_disk::tar::TarError;
+use kiln_host::beside::{folder_of, replace};
 use kiln_spec::bundle::{BundleManifest, FORMAT, Origin};
 use kiln_spec::{Bytes, Digest};
 use ring::digest::{Context, SHA256};
@@ -77,12 +78,11 @@ impl Packer {
         if path.symlink_metadata().is_ok() {
             return Err(BundleError::Exists { path: path.to_owned() });
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let file = tempfile::Builder::new()
             .prefix(".kiln-")
             // A machine's tree holds secrets (password hashes): it is its owner's.
             .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .tempfile_in(folder_of(path))
             .map_err(failed)?;
         let (to_look, seen) = sync_channel(WAITING);
         let (to_pack, packed) = sync_channel(WAITING);
@@ -193,18 +193,10 @@ impl Write for Packer {
 
 /// Writes a manifest in one step.
 pub(super) fn write_manifest(path: &Path, manifest: &BundleManifest) -> Result<(), BundleError> {
-    let failed = |source| BundleError::io("write", path, source);
     let mut text = serde_json::to_vec_pretty(manifest)
         .map_err(|source| BundleError::Manifest { path: path.to_owned(), source })?;
     text.push(b'\n');
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".kiln-")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(path).map(drop).map_err(|error| failed(error.error))
+    replace(path, &text).map_err(|source| BundleError::io("write", path, source))
 }
 
 fn look(from: Receiver<Buffer>) -> Result<Facts, TarError> {

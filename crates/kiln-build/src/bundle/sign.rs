@@ -5,9 +5,10 @@
 //! checked before anything of that is fetched. What counts as good is what counts for catalogs.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use kiln_host::beside::replace;
 use kiln_host::read;
 use kiln_spec::bundle::MANIFEST_ENDING;
 
@@ -69,15 +70,7 @@ pub fn sign(bundle: &BundleFile, openpgp: &OpenPgp<'_>, key: &str) -> Result<Pat
     let signed = openpgp.sign_detached(&bytes, key);
     let signed = signed.map_err(|source| BundleError::Signature { source })?;
     let place = signature_path(&bundle.path);
-    let failed = |source| BundleError::io("write", &place, source);
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".kiln-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    file.write_all(&signed).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(&place).map_err(|error| failed(error.error))?;
+    replace(&place, &signed).map_err(|source| BundleError::io("write", &place, source))?;
     Ok(place)
 }
 

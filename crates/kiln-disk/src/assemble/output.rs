@@ -6,13 +6,14 @@ use std::io;
 use std::path::Path;
 
 use kiln_host::Host;
+use kiln_host::beside::folder_of;
 use kiln_host::tools::mke2fs::{self, Ext4};
 use kiln_spec::Bytes;
 
 use super::layout::OutputFormat;
 use super::plan::Plan;
 use super::{AssembleError, Layout};
-use crate::convert::target::{Target, folder};
+use crate::convert::target::Target;
 use crate::device::{Device, RawFile, SharedDevice, Window};
 use crate::format::qcow2::NewQcow2;
 use crate::table::gpt::Extent;
@@ -52,7 +53,7 @@ impl Output {
                 (Some(made.clone()), SharedDevice::new(made))
             }
         };
-        let beside = folder(&layout.output);
+        let beside = folder_of(&layout.output);
         let work = tempfile::Builder::new().prefix(".kiln-boot-").tempdir_in(beside)?;
         Ok(Self { target, qcow2, disk, work })
     }

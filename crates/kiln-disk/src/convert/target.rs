@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use kiln_host::beside::folder_of;
 use kiln_spec::Bytes;
 use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
@@ -26,14 +27,9 @@ pub(crate) struct Target {
     named: Option<PathBuf>,
 }
 
-/// Returns the folder of a file.
-pub(crate) fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Returns a name beside `path` that nobody has.
 fn beside(path: &Path) -> PathBuf {
-    folder(path).join(format!(".kiln-{}", Uuid::new_v4()))
+    folder_of(path).join(format!(".kiln-{}", Uuid::new_v4()))
 }
 
 impl Target {
@@ -44,7 +40,7 @@ impl Target {
             .write(true)
             .mode(0o666)
             .custom_flags(flags)
-            .open(folder(path));
+            .open(folder_of(path));
         match unnamed {
             Ok(file) => Ok(Self { file, path: path.to_owned(), named: None }),
             Err(error) if no_tmpfile(&error) => {
@@ -134,7 +130,7 @@ impl Drop for Target {
 
 /// Brings a name onto the medium.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path))?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 /// Whether the host's file system, or a kernel before 3.11, knows no files without a name.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_host::Tool;
+use kiln_host::beside::folder_of;
 use kiln_host::image_lock::Holder;
 use kiln_spec::Bytes;
 
@@ -147,11 +148,10 @@ impl fmt::Display for Warning {
             Self::Corrupt { name } => write!(f, "`{name}` is marked as corrupt"),
             Self::InUse { name, holders } => {
                 write!(f, "`{name}` may change while it is read")?;
-                let named: Vec<String> = holders.iter().map(Holder::to_string).collect();
-                if named.is_empty() {
+                if holders.is_empty() {
                     return Ok(());
                 }
-                write!(f, ": it is in use by {}", named.join(", "))
+                write!(f, ": it is in use{}", Holder::list(holders))
             }
             Self::Watched { name, clients } => {
                 let clients = clients_of(clients);
@@ -237,8 +237,7 @@ impl DiskImage {
             opened.size = redo::finish(unfinished, (&medium, opened.size), &journal, &name)?;
         }
         let base = opening.base(path, opened, options.format, options.mode)?;
-        let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = beside.unwrap_or(Path::new(".")).to_owned();
+        let folder = folder_of(path).to_owned();
         let Opening { layers, warnings, .. } = opening;
         Self::over((name, base, folder), (layers, warnings), (journal, unfinished), options)
     }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln build`.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kiln_build::build::{self, BuildContext, BuildError, Built, Event, Force, Kept, Places, Plan};
 use kiln_build::element::dib::run::RunError;
 use kiln_build::workspace::WorkspaceError;
+use kiln_host::beside::replace;
 use kiln_host::read;
 use kiln_spec::Lock;
 use kiln_spec::recipe::Recipe;
@@ -93,13 +92,10 @@ fn lock_file(recipe: &Path) -> PathBuf {
 fn read_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let shown = path.display().to_string();
     let what = format!("could not read the lock `{shown}`");
-    let bytes = match read::bounded(path, RECIPE_MOST) {
-        Ok(bytes) => bytes,
+    let text = match read::bounded(path, RECIPE_MOST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(unreadable(&what, source).into()),
+        bytes => text(bytes, &what)?,
     };
-    let text = String::from_utf8(bytes)
-        .map_err(|source| Problem::new(Class::File, what).because(source))?;
     let lock = Lock::parse(&text, &shown).map_err(|error| {
         Problem::new(Class::File, format!("`{shown}` is no lock"))
             .because(error)
@@ -110,25 +106,22 @@ fn read_lock(path: &Path) -> anyhow::Result<Option<Lock>> {
 
 /// Writes the lock in place of an older one, in one piece.
 fn write_lock(path: &Path, lock: &Lock) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let written = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .and_then(|mut file| {
-            file.write_all(lock.to_text().as_bytes())?;
-            file.persist(path).map_err(|error| error.error)
-        });
     let what = format!("could not write the lock `{}`", path.display());
-    written.map(drop).map_err(|source| Problem::new(Class::Host, what).because(source).into())
+    replace(path, lock.to_text().as_bytes())
+        .map_err(|source| Problem::new(Class::Host, what).because(source).into())
+}
+
+/// Returns the text of a file that was read; `what` says what could not be done if it was not, or
+/// is none.
+fn text(bytes: io::Result<Vec<u8>>, what: &str) -> Result<String, Problem> {
+    let bytes = bytes.map_err(|source| unreadable(what, source))?;
+    String::from_utf8(bytes).map_err(|source| Problem::new(Class::File, what).because(source))
 }
 
 fn read_recipe(args: &Build) -> anyhow::Result<Recipe> {
     let shown = args.recipe.display().to_string();
     let what = format!("could not read the recipe `{shown}`");
-    let bytes =
-        read::bounded(&args.recipe, RECIPE_MOST).map_err(|source| unreadable(&what, source))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|source| Problem::new(Class::File, what).because(source))?;
+    let text = text(read::bounded(&args.recipe, RECIPE_MOST), &what)?;
     let given = args.parameters.iter().cloned().collect();
     let recipe = Recipe::parse_with(&text, &shown, &given).map_err(|error| {
         Problem::new(Class::File, format!("`{shown}` is no recipe")).because(error)

@@ -8,6 +8,7 @@ use std::time::Instant;
 use kiln_build::bundle::{self, About, BundleFile, Packer};
 use kiln_guest::transfer::{TransferError, tar_out_without};
 use kiln_guest::tree::GuestPath;
+use kiln_host::beside::folder_of;
 use kiln_host::{CmdError, Host};
 use kiln_spec::Bytes;
 use kiln_spec::bundle::{BundleManifest, Exclude, Origin, excludes};
@@ -75,8 +76,7 @@ fn own_folders(ctx: &Context, args: &Create) -> anyhow::Result<Vec<Exclude>> {
         return Ok(Vec::new());
     }
     let output = args.output.as_ref().map(|path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+        let folder = folder_of(path).canonicalize();
         folder.map(|folder| folder.join(path.file_name().unwrap_or_default()))
     });
     let output = output.transpose().ok().flatten();

@@ -15,7 +15,7 @@ use kiln_disk::image::{Backing, DiskImage, FormatName, Key, Location, Mode, Open
 use kiln_guest::backend::kernel::Kernel;
 use kiln_guest::guest::{Guest, GuestError, Options};
 use kiln_guest::tree::{GuestPath, Time};
-use kiln_host::beside::{beside, locked};
+use kiln_host::beside::{beside, folder_of, locked};
 use kiln_host::copy;
 use kiln_spec::recipe::ImageName;
 use tempfile::NamedTempFile;
@@ -444,12 +444,11 @@ fn copied(
     disk: DiskImage,
     output: &Path,
 ) -> anyhow::Result<(NamedTempFile, Option<Format>)> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let shown = output.display();
     let failed = |source: std::io::Error| {
         Problem::new(Class::Host, format!("could not make `{shown}`")).because(source)
     };
-    let file = beside(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    let file = beside(folder_of(output)).map_err(failed)?;
     let readable = fs::Permissions::from_mode(0o644);
     file.as_file().set_permissions(readable).map_err(failed)?;
     let Location::File(from) = place else {

@@ -8,6 +8,7 @@ use std::path::Path;
 use kiln_guest::guest::Guest;
 use kiln_guest::transfer::{Archived, TransferError, tar_out};
 use kiln_guest::tree::GuestPath;
+use kiln_host::beside::folder_of;
 use serde_json::json;
 
 use super::open;
@@ -56,11 +57,10 @@ fn to_file(guest: &mut Guest, path: &GuestPath, file: &Path) -> anyhow::Result<A
     let failed = |source: io::Error| {
         Problem::new(Class::Host, format!("could not write `{}`", file.display())).because(source)
     };
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let new = tempfile::Builder::new()
         .prefix(".kiln-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .tempfile_in(folder_of(file))
         .map_err(failed)?;
     let out: &File = new.as_file();
     let done = to(guest, path, BufWriter::with_capacity(BUFFER, out))?;
