@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether the partition table and the file systems of a disk are in order, and mending them.
 
+use kiln_host::causes::in_line;
 use kiln_host::tools::e2fsck::Outcome;
 
 use super::{CheckError, Means, Part, State, What};
@@ -28,7 +29,7 @@ pub(super) fn parts(
     let table = match self::table(&mut device.clone(), mend, &mut parts, means) {
         Ok(table) => table,
         Err(error) if unread => {
-            parts.push(Part::with(What::Disk, State::NotChecked, said(&error)));
+            parts.push(Part::with(What::Disk, State::NotChecked, in_line(&error)));
             return Ok(parts);
         }
         Err(error) => return Err(error),
@@ -42,24 +43,13 @@ pub(super) fn parts(
             Err(error) if unread => {
                 let partition = place.map(|place| place.number);
                 let what = What::FileSystem { partition, kind: ContentKind::Unknown };
-                Some(Part::with(what, State::NotChecked, said(&error)))
+                Some(Part::with(what, State::NotChecked, in_line(&error)))
             }
             Err(error) => return Err(error),
         };
         parts.extend(part);
     }
     Ok(parts)
-}
-
-/// Returns an error with its causes in one line.
-fn said(error: &CheckError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Checks or mends the partition table, and returns it; `None` if it cannot be read.

@@ -14,6 +14,7 @@ use std::error::Error;
 use std::fmt;
 
 use kiln_disk::image::DiskImage;
+use kiln_host::causes::in_line;
 
 pub use self::disk::{Disk, Place};
 pub use self::error::GuestError;
@@ -203,7 +204,7 @@ impl Guest {
                 let part = opener.part(place, None).map_err(|error| match error {
                     // What this host's kernel does not know an appliance's may.
                     GuestError::FileSystem { source, .. } if place.needs_more() => {
-                        GuestError::NeedsAppliance { why: root::with_reasons(&source) }
+                        GuestError::NeedsAppliance { why: in_line(&source) }
                     }
                     error => error,
                 })?;

@@ -2,6 +2,7 @@
 //! Which file systems of a disk are a system's root, and what the system mounts into it.
 
 use kiln_disk::fs::identify::ContentKind;
+use kiln_host::causes::in_line;
 use kiln_spec::image::Os;
 
 use super::fstab::{self, Line, Named};
@@ -124,7 +125,7 @@ pub(super) fn find(
             }
             Ok(None) => {}
             Err(GuestError::FileSystem { place, source }) => {
-                notes.push(Note::Unreadable { place, why: with_reasons(&source) });
+                notes.push(Note::Unreadable { place, why: in_line(&source) });
             }
             Err(error) => return Err(error),
         }
@@ -216,7 +217,7 @@ pub(super) fn mount_all(
     let text = match read_text(tree, &"/etc/fstab".into()) {
         Ok(text) => text.unwrap_or_default(),
         Err(error) => {
-            notes.push(Note::NoFstab { why: with_reasons(&error) });
+            notes.push(Note::NoFstab { why: in_line(&error) });
             return Ok(());
         }
     };
@@ -251,7 +252,7 @@ pub(super) fn mount_all(
         let closed = Part::closed(&line.spec, "", &format!("it is on {}", line.spec));
         match tree.mount(&line.at, closed) {
             Ok(()) => notes.push(Note::Closed { at: line.at, why }),
-            Err(error) => notes.push(Note::NoMountPoint { at: line.at, why: with_reasons(&error) }),
+            Err(error) => notes.push(Note::NoMountPoint { at: line.at, why: in_line(&error) }),
         }
     }
     Ok(())
@@ -268,25 +269,14 @@ fn mount(
         Ok(part) => part,
         // What cannot be read is not to be taken for an empty directory.
         Err(GuestError::FileSystem { place: name, source }) if !opener.options.change => {
-            let why = with_reasons(&source);
+            let why = in_line(&source);
             notes.push(Note::Closed { at, why: why.clone() });
             Part::closed(&name, place.content.kind.name(), &why)
         }
         Err(error) => return Err(error),
     };
     if let Err(error) = tree.mount(&line.at, part) {
-        notes.push(Note::NoMountPoint { at: line.at.clone(), why: with_reasons(&error) });
+        notes.push(Note::NoMountPoint { at: line.at.clone(), why: in_line(&error) });
     }
     Ok(())
-}
-
-/// Returns an error with what it comes from, on one line.
-pub(crate) fn with_reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }

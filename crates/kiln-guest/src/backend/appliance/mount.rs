@@ -2,6 +2,7 @@
 //! Which file systems of an image make up a guest, found and mounted by the appliance.
 
 use kiln_disk::fs::identify::ContentKind;
+use kiln_host::causes::in_line;
 use kiln_host::tools::guestfish::{FishError, Session, Word};
 
 use super::answer;
@@ -140,7 +141,7 @@ pub(super) fn all(
     let text = match read_text(tree, &"/etc/fstab".into()) {
         Ok(text) => text.unwrap_or_default(),
         Err(error) => {
-            notes.push(Note::NoFstab { why: root::with_reasons(&error) });
+            notes.push(Note::NoFstab { why: in_line(&error) });
             return Ok(notes);
         }
     };
@@ -198,7 +199,7 @@ fn below(
             }
         }
         Ok(_) => "there is no such directory".to_owned(),
-        Err(error) => root::with_reasons(&error),
+        Err(error) => in_line(&error),
     };
     notes.push(Note::NoMountPoint { at: line.at, why });
     Ok(())
