@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::layout::{Holds, NewTable, Part, Volume, VolumeKind};
 use super::{AssembleError, Layout};
 use crate::device::Device;
-use crate::fs::fat::FatImage;
+use crate::fs::fat::{self, FatImage};
 use crate::table::gpt::{self, Extent, GptPlan, PartitionSpec};
 use crate::table::mbr::plan::{self as mbr, MbrPlan, MbrSpec};
 
@@ -60,7 +60,7 @@ impl PlacedVolume {
     pub(super) fn uuid(&self) -> String {
         match self.volume.kind {
             VolumeKind::Ext4 => self.uuid.to_string(),
-            VolumeKind::Vfat => format!("{:04X}-{:04X}", self.serial >> 16, self.serial & 0xffff),
+            VolumeKind::Vfat => fat::serial_text(self.serial),
         }
     }
 
@@ -192,21 +192,21 @@ struct Placed {
 }
 
 fn gpt_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::LayoutError> {
+    let (root_kind, usual_root) = match layout.arch {
+        None | Some(Arch::Amd64) => (gpt::ROOT_X86_64, "root-x86-64"),
+        Some(Arch::Arm64) => (gpt::ROOT_ARM64, "root-arm64"),
+    };
     let spec = |part: &Part| {
-        let (kind, name) = match &part.holds {
-            Holds::BiosBoot => (gpt::BIOS_BOOT, part.name.as_str()),
-            Holds::Esp => (gpt::ESP, part.name.as_str()),
-            Holds::Swap => (gpt::SWAP, part.name.as_str()),
-            Holds::Volume(Volume { kind: VolumeKind::Ext4, .. }) => (gpt::LINUX, &*part.name),
-            Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => (gpt::BASIC_DATA, &*part.name),
-            Holds::Root => {
-                let (kind, usual) = match layout.arch {
-                    None | Some(Arch::Amd64) => (gpt::ROOT_X86_64, "root-x86-64"),
-                    Some(Arch::Arm64) => (gpt::ROOT_ARM64, "root-arm64"),
-                };
-                (kind, if part.name == "root" { usual } else { &*part.name })
-            }
+        let kind = match &part.holds {
+            Holds::BiosBoot => gpt::BIOS_BOOT,
+            Holds::Esp => gpt::ESP,
+            Holds::Swap => gpt::SWAP,
+            Holds::Root => root_kind,
+            Holds::Volume(Volume { kind: VolumeKind::Ext4, .. }) => gpt::LINUX,
+            Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => gpt::BASIC_DATA,
         };
+        let is_usual = part.holds == Holds::Root && part.name == "root";
+        let name = if is_usual { usual_root } else { part.name.as_str() };
         let id = ids.of(&format!("partition {name}"));
         PartitionSpec { name: name.to_owned(), kind, id, size: part.size }
     };

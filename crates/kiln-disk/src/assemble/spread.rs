@@ -17,7 +17,7 @@ use super::layout::{Layout, VolumeKind};
 use super::output::Output;
 use super::plan::{PlacedVolume, Plan};
 use crate::device::Window;
-use crate::fs::ext::{Access, Contents, ExtError, ExtFs, Kind, New, Node};
+use crate::fs::ext::{Access, Contents, ExtError, ExtFs, Kind, New, Node, Stat};
 use crate::fs::fat::{FatError, FatImage};
 use crate::table::gpt::Extent;
 
@@ -145,6 +145,8 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// Copies what is below `top`, which is at `path`, but for what other partitions have.
     fn all(&mut self, top: Node, path: &[u8]) -> Result<(), ExtError> {
+        let attrs = self.from.stat(top)?.attrs;
+        self.to.set_attrs(Node::ROOT, &attrs)?;
         self.dress(top, Node::ROOT)?;
         let mut todo = vec![(top, Node::ROOT, path.to_vec())];
         while let Some((from, to, path)) = todo.pop() {
@@ -167,7 +169,7 @@ impl Copy<'_> {
                     self.to.link(to, &entry.name, known)?;
                     continue;
                 }
-                let node = self.one(entry.node, (to, &entry.name))?;
+                let node = self.one((entry.node, &stat), (to, &entry.name))?;
                 if stat.links > 1 {
                     self.links.insert(entry.node.number(), node);
                 }
@@ -176,17 +178,18 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Gives a folder the attributes of another.
+    /// Gives what was made the extended attributes of what it is a copy of.
     fn dress(&mut self, from: Node, to: Node) -> Result<(), ExtError> {
-        let attrs = self.from.stat(from)?.attrs;
-        self.to.set_attrs(to, &attrs)?;
         let xattrs = self.from.xattrs(from)?;
         self.to.set_xattrs(to, &xattrs)
     }
 
     /// Copies what is no folder.
-    fn one(&mut self, from: Node, (to, name): (Node, &[u8])) -> Result<Node, ExtError> {
-        let stat = self.from.stat(from)?;
+    fn one(
+        &mut self,
+        (from, stat): (Node, &Stat),
+        (to, name): (Node, &[u8]),
+    ) -> Result<Node, ExtError> {
         let (major, minor) = stat.device;
         let target;
         let new = match stat.kind {
@@ -209,8 +212,7 @@ impl Copy<'_> {
                 self.to.create_file(to, name, &stat.attrs, contents)?
             }
         };
-        let xattrs = self.from.xattrs(from)?;
-        self.to.set_xattrs(node, &xattrs)?;
+        self.dress(from, node)?;
         Ok(node)
     }
 }

@@ -32,7 +32,7 @@ mod wire;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +167,12 @@ impl SpaceError {
         let what = what.into();
         move |source| Self::System { what, source }
     }
+}
+
+/// Returns the bytes that are free on a folder's file system, for whoever asks.
+fn free(folder: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Returns whether a program that was started with these arguments, without its own name, is one

@@ -20,7 +20,7 @@ use rustix::thread::UnshareFlags;
 
 use super::middle::{SELF, become_root, leave, stage};
 use super::wire::{Message, Wire};
-use super::{BUSY, Root, Setup, SpaceError, WORK, collect, ids, layers, remove};
+use super::{BUSY, Root, Setup, SpaceError, WORK, collect, free, ids, layers, remove};
 use crate::lock::Lock;
 
 /// Is the outer stage, to its end.
@@ -97,20 +97,19 @@ struct Room {
 
 impl Room {
     fn new(bytes: u64) -> Self {
-        Self { bytes, free: free() }
+        Self { bytes, free: left() }
     }
 
     /// Returns whether the changes take more. All of them are only counted if as much is gone from
     /// the host's file system, which others fill, too.
     fn is_full(&self) -> bool {
-        self.free.saturating_sub(free()) > self.bytes && used("upper".as_ref()) > self.bytes
+        self.free.saturating_sub(left()) > self.bytes && used("upper".as_ref()) > self.bytes
     }
 }
 
 /// Returns what is free where the changes are.
-fn free() -> u64 {
-    let stat = rustix::fs::statvfs("upper");
-    stat.map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+fn left() -> u64 {
+    free("upper".as_ref()).unwrap_or(0)
 }
 
 /// Returns the bytes that a folder takes. The program is at work in it: what cannot be looked at is

@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::change::{Change, ChangeKind};
 use super::collect::Contents;
 use super::wire::{Message, Wire};
-use super::{BUSY, ENTRY, Exec, Root, Setup, SpaceError, WORK, ids};
+use super::{BUSY, ENTRY, Exec, Root, Setup, SpaceError, WORK, free, ids};
 use crate::lock::Lock;
 use crate::signal;
 
@@ -344,9 +344,9 @@ fn answer(fuse: &OwnedFd, buffer: &mut [u8], serve: &mut dyn Serve) -> Result<()
 }
 
 fn room(folder: &Path) -> Result<(), SpaceError> {
-    let stat = rustix::fs::statvfs(folder)
-        .map_err(|e| SpaceError::system(format!("look at `{}`", folder.display()))(e.into()))?;
-    if stat.f_bavail.saturating_mul(stat.f_frsize) < RESERVE {
+    let free = free(folder)
+        .map_err(|e| SpaceError::system(format!("look at `{}`", folder.display()))(e))?;
+    if free < RESERVE {
         return Err(SpaceError::NoSpace { folder: folder.to_owned() });
     }
     Ok(())

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use kiln_host::read;
+
 use super::inode::{INLINE_DATA_FL, Inode, Kind};
 use super::xattr::INLINE;
 use super::{Attrs, ExtError, ExtFs, Node};
@@ -265,7 +267,8 @@ impl ExtFs {
             }
             let left = size.map_or(u64::MAX, |size| size - at);
             let want = usize::try_from(left).map_or(len, |left| left.min(len));
-            let got = read_full(data, &mut chunk[..want])?;
+            let got =
+                read::full(data, &mut chunk[..want]).map_err(|source| ExtError::Data { source })?;
             if got < want && size.is_some() {
                 let source = io::ErrorKind::UnexpectedEof.into();
                 return Err(ExtError::Data { source });
@@ -336,20 +339,6 @@ impl ExtFs {
         block.resize(self.raw.block_size(), 0);
         self.write_run(ino, inode, 0, &block)
     }
-}
-
-/// Fills `buf` from `data`, unless that ends; returns how many bytes came.
-fn read_full(data: &mut dyn Holes, buf: &mut [u8]) -> Result<usize, ExtError> {
-    let mut got = 0;
-    while got < buf.len() {
-        match data.read(&mut buf[got..]) {
-            Ok(0) => break,
-            Ok(more) => got += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(source) => return Err(ExtError::Data { source }),
-        }
-    }
-    Ok(got)
 }
 
 /// Returns the parts of `bytes` that are to be written: start and end, both multiples of `unit`,

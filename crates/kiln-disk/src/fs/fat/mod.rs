@@ -38,6 +38,11 @@ const FAT32_CLUSTERS: std::ops::Range<u64> = 65_525..0x0fff_fff5;
 /// Bytes of a directory entry.
 const ENTRY: usize = 32;
 
+/// Returns a file system's number as programs show it and as `/etc/fstab` takes it: `1A2B-3C4D`.
+pub(crate) fn serial_text(number: u32) -> String {
+    format!("{:04X}-{:04X}", number >> 16, number & 0xffff)
+}
+
 /// A FAT file system to be written.
 #[derive(Debug)]
 pub struct FatImage {
@@ -70,7 +75,7 @@ impl FatImage {
     /// Returns the number as programs show it and as `/etc/fstab` takes it: `1A2B-3C4D`.
     #[must_use]
     pub fn uuid(&self) -> String {
-        format!("{:04X}-{:04X}", self.serial >> 16, self.serial & 0xffff)
+        serial_text(self.serial)
     }
 
     /// Writes the file system over the whole of `device`, which must read as zeros so far.

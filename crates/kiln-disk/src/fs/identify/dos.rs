@@ -4,6 +4,7 @@
 use std::io;
 
 use super::{Content, ContentKind, Probe, utf16};
+use crate::fs::fat::serial_text;
 use crate::le::{u16_or_zero, u32_or_zero, u64_or_zero};
 
 /// The most clusters of a root directory that are looked at for the label.
@@ -79,11 +80,7 @@ pub(super) fn vfat(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     };
     let content = Content::bare(ContentKind::Vfat { bits: fat.bits });
     let content = content.label(label.unwrap_or_default());
-    Ok(Some(if fat.serial == 0 { content } else { content.number(serial(fat.serial)) }))
-}
-
-fn serial(number: u32) -> String {
-    format!("{:04X}-{:04X}", number >> 16, number & 0xffff)
+    Ok(Some(if fat.serial == 0 { content } else { content.number(serial_text(fat.serial)) }))
 }
 
 /// Looks for the label in the root directory's chain of clusters.
@@ -138,7 +135,7 @@ pub(super) fn exfat(probe: &mut Probe<'_>) -> io::Result<Option<Content>> {
     let Some(boot) = probe.with_magic((0, 512), 3, b"EXFAT   ")? else { return Ok(None) };
     let (sector_bits, cluster_bits) = (u32::from(boot[108]), u32::from(boot[109]));
     let mut content = Content::bare(ContentKind::Exfat);
-    content.uuid = Some(serial(u32_or_zero(&boot, 100)));
+    content.uuid = Some(serial_text(u32_or_zero(&boot, 100)));
     if !(9..=12).contains(&sector_bits) || cluster_bits > 25 - sector_bits {
         return Ok(Some(content));
     }

@@ -21,7 +21,7 @@ use self::boot::Boot;
 pub use self::boot::FatKind;
 use self::dir::{Dir, Item, Parsed, READ_ONLY, Slot};
 use self::table::{Run, Table};
-use super::{FatError, time};
+use super::{FatError, serial_text, time};
 use crate::device::Device;
 use crate::fs::ext::{Access, Attrs, Kind, Time, names};
 
@@ -100,7 +100,7 @@ impl FatInfo {
     /// Returns the number as programs show it and as `/etc/fstab` takes it: `1A2B-3C4D`.
     #[must_use]
     pub fn uuid(&self) -> String {
-        format!("{:04X}-{:04X}", self.serial >> 16, self.serial & 0xffff)
+        serial_text(self.serial)
     }
 }
 
