@@ -30,7 +30,8 @@ fn open(path: &Path, mode: Mode) -> Result<DiskImage, ImageError> {
 
 /// `qemu-nbd` that has an image open until this is dropped.
 struct Nbd {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
+    image: PathBuf,
     pid: u32,
 }
 
@@ -45,7 +46,7 @@ impl Nbd {
         // With --fork it returns when it has the image.
         let _ = run(&argv).success();
         let pid = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
-        Self { folder, pid }
+        Self { _folder: folder, image: image.to_owned(), pid }
     }
 }
 
@@ -53,14 +54,13 @@ impl Drop for Nbd {
     fn drop(&mut self) {
         let _ = run(&["kill", &self.pid.to_string()]);
         let since = Instant::now();
-        while Path::new(&format!("/proc/{}/fdinfo", self.pid)).exists() {
-            let gone = fs::read_link(format!("/proc/{}/exe", self.pid)).is_err();
-            if gone || since.elapsed() > Duration::from_secs(20) {
+        // A process has its files for a while after it has no program any more: the locks count.
+        while matches!(open(&self.image, Mode::Write), Err(ImageError::InUse { .. })) {
+            if since.elapsed() > Duration::from_secs(60) {
                 break;
             }
             std::thread::yield_now();
         }
-        assert!(self.folder.path().exists());
     }
 }
 
