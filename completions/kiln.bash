@@ -3974,7 +3974,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --memory --disk --network --ip --pool --firmware --user --ssh-key --user-data --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --pool --firmware --user --ssh-key --user-data --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3989,6 +3989,10 @@ _kiln() {
                     return 0
                     ;;
                 --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -57,6 +57,7 @@ complete -c kiln -n "__fish_kiln_needs_command" -f -a "man" -d 'Write the manual
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s n -l count -d 'Make this many machines: NAME-1, NAME-2 and so on' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l cpus -d 'Virtual processors' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l cpu -d 'The processor that the guest sees: `host`, `max`, or a model that libvirt knows' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l memory -d 'Memory' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l disk -d 'Size of the root disk; not smaller than the image' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network -d 'A network of the host; `user` for user-mode networking with a forward for SSH' -r

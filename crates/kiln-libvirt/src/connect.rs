@@ -312,6 +312,16 @@ impl DomainCapabilities {
             .any(|m| m.attribute("name") == Some(mode) && m.attribute("supported") == Some("yes"))
     }
 
+    /// Returns the models of processors that a machine can be given.
+    #[must_use]
+    pub fn cpu_models(&self) -> Vec<String> {
+        let modes = self.0.find_all("cpu/mode");
+        let custom = modes.into_iter().filter(|mode| mode.attribute("name") == Some("custom"));
+        let models = custom.flat_map(|mode| mode.find_all("model"));
+        let usable = models.filter(|model| model.attribute("usable") != Some("no"));
+        usable.map(|model| model.content().into_owned()).collect()
+    }
+
     /// Returns the values of an `<enum>` of an element: `values("devices/disk", "bus")`.
     #[must_use]
     pub fn values(&self, path: &str, name: &str) -> Vec<String> {
@@ -341,7 +351,9 @@ mod tests {
             "<domainCapabilities><path>/usr/bin/q</path><machine>pc-q35-10.0</machine>
              <vcpu max='288'/><os supported='yes'><enum name='firmware'><value>bios</value>
              <value>efi</value></enum></os><cpu><mode name='host-passthrough' supported='no'/>
-             <mode name='maximum' supported='yes'/></cpu></domainCapabilities>"
+             <mode name='maximum' supported='yes'/><mode name='custom' supported='yes'>
+             <model usable='yes'>qemu64</model><model usable='no'>EPYC-Rome</model></mode></cpu>
+             </domainCapabilities>"
                 .parse()
                 .unwrap(),
         );
@@ -351,6 +363,7 @@ mod tests {
         assert!(caps.has_uefi());
         assert!(caps.has_cpu_mode("maximum"));
         assert!(!caps.has_cpu_mode("host-passthrough"));
+        assert_eq!(caps.cpu_models(), ["qemu64"]);
         assert_eq!(caps.values("os", "firmware"), ["bios", "efi"]);
         assert_eq!(caps.values("os", "nothing"), [""; 0]);
     }

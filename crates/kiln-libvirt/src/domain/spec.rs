@@ -100,7 +100,7 @@ impl DomainSpec {
             .child(Element::new("vcpu").text(self.vcpus))
             .child(os::os(self.arch, machine, self.firmware, self.serial.firmware))
             .child(os::features(self.arch, self.firmware))
-            .maybe(self.cpu.to_element())
+            .maybe(self.cpu.to_element(self.arch))
             .child(Element::new("clock").attr("offset", "utc"))
             .child(text("on_poweroff", "destroy"))
             .child(text("on_reboot", "restart"))

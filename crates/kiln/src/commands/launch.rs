@@ -8,6 +8,7 @@ use kiln_guest::userdata::UserData;
 use kiln_host::read;
 use kiln_libvirt::Connection;
 use kiln_libvirt::connect::VirtType;
+use kiln_libvirt::domain::Cpu;
 use kiln_spec::MachineName;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -53,6 +54,7 @@ struct Common<'a> {
     keys: Keys,
     user_data: Option<UserData>,
     accelerator: Accelerator,
+    cpu: Option<Cpu>,
     timings: Timings,
 }
 
@@ -131,6 +133,8 @@ fn prepare<'a>(
         AskedVirtType::Qemu => VirtType::Qemu,
     });
     let accelerator = host::accelerator(&conn, asked)?;
+    let cpu = args.cpu.as_deref().map(|name| host::cpu(&conn, accelerator.virt_type, name));
+    let cpu = cpu.transpose()?;
     let folder = pool::folder_to_be(ctx, &conn, &args.pool)?;
     let mut common = Common {
         ctx,
@@ -142,6 +146,7 @@ fn prepare<'a>(
         keys,
         user_data,
         accelerator,
+        cpu,
         timings,
     };
     common.wanted().check()?;
@@ -160,6 +165,7 @@ impl Common<'_> {
         Wanted {
             image: &self.image,
             cpus: self.args.cpus,
+            cpu: self.cpu.as_ref(),
             memory: self.args.memory,
             disk: self.args.disk,
             pool: &self.args.pool,

@@ -3,7 +3,9 @@
 
 use kiln_libvirt::Connection;
 use kiln_libvirt::connect::VirtType;
+use kiln_libvirt::domain::Cpu;
 use kiln_libvirt::xml::Element;
+use kiln_spec::yaml::nearest;
 
 use super::undo;
 use crate::context::Context;
@@ -133,6 +135,34 @@ fn processor_virtualises(cpuinfo: &str) -> bool {
 pub(crate) fn kvm_works() -> bool {
     std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok()
         && std::fs::read_to_string(CPUINFO).is_ok_and(|text| processor_virtualises(&text))
+}
+
+/// Returns the processor that was asked for by its name: `host`, `max` or a model.
+///
+/// # Errors
+///
+/// Class usage for the host's own without KVM; class object for a model that the host cannot give.
+pub(crate) fn cpu(conn: &Connection, virt_type: VirtType, name: &str) -> anyhow::Result<Cpu> {
+    match name {
+        "host" if virt_type == VirtType::Kvm => return Ok(Cpu::HostPassthrough),
+        "host" => {
+            let problem = Problem::new(Class::Usage, "only KVM has the host's own processor");
+            return Err(problem.hint("`--cpu max` is all that QEMU can do without it").into());
+        }
+        "max" => return Ok(Cpu::Maximum),
+        _ => {}
+    }
+    let models = conn.domain_capabilities(std::env::consts::ARCH, None, virt_type)?.cpu_models();
+    if models.iter().any(|model| model == name) {
+        return Ok(Cpu::Named(name.to_owned()));
+    }
+    let problem = Problem::new(Class::Object, format!("the host has no processor `{name}`"));
+    let near = nearest(name, models.iter().map(String::as_str));
+    let hint = match near {
+        Some(near) => format!("there is `{near}`"),
+        None => format!("there are `host`, `max` and: {}", models.join(", ")),
+    };
+    Err(problem.hint(hint).into())
 }
 
 #[cfg(test)]

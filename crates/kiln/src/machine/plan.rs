@@ -8,7 +8,7 @@ use kiln_guest::seed::{Login, Seed};
 use kiln_guest::userdata::UserData;
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
-    Disk, DiskFormat, DiskSource, DomainSpec, Firmware, Interface, InterfaceKind, PortForward,
+    Cpu, Disk, DiskFormat, DiskSource, DomainSpec, Firmware, Interface, InterfaceKind, PortForward,
     Protocol, Serial,
 };
 use kiln_libvirt::xml::Element;
@@ -37,6 +37,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) image: &'a ImageFile,
     /// Virtual processors.
     pub(crate) cpus: u32,
+    /// What they are, if it is not the usual for [`Wanted::virt_type`].
+    pub(crate) cpu: Option<&'a Cpu>,
     /// Memory.
     pub(crate) memory: Bytes,
     /// Size of the disk, if it is not the image's.
@@ -219,6 +221,9 @@ impl Wanted<'_> {
         if let Some(arch) = Arch::native() {
             domain.arch = arch;
         }
+        if let Some(cpu) = self.cpu {
+            domain.cpu = cpu.clone();
+        }
         domain.uuid = Some(meta.instance_id);
         domain.metadata = Some(meta.element());
         domain.firmware =
@@ -318,6 +323,7 @@ mod tests {
         Wanted {
             image,
             cpus: 2,
+            cpu: None,
             memory: Bytes::from_gib(1),
             disk: Some(Bytes::from_gib(20)),
             pool: "default",

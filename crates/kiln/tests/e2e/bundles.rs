@@ -12,7 +12,7 @@ use crate::lab::{Lab, trial};
 use crate::verbs;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("e2e::bundles::a_machine_becomes_a_bundle_and_a_machine_again", story)]
+    vec![trial("e2e::bundles::a_machine_becomes_a_bundle_and_machines_of_both_firmwares", story)]
 }
 
 /// What is put into the first machine, and asked of the second.

@@ -227,6 +227,7 @@ fn refused(lab: &Lab) {
         (vec![&image, name, "--user-data", &wrong], 3, "wrong.yaml:2:"),
         (vec![&image, name, "--user-data", &headless], 3, "#cloud-config"),
         (vec![&image, name, "--ssh-key", &image], 3, "phony.raw"),
+        (vec![&image, name, "--cpu", "qemu46"], 4, "the host has no processor `qemu46`"),
         (vec![&image, name, "--no-such-option"], 2, "--no-such-option"),
     ];
     for (args, code, words) in table {

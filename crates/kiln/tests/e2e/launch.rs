@@ -13,7 +13,6 @@ use crate::verbs;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("e2e::launch::a_machine_lives_its_whole_life", whole_life),
-        trial("e2e::launch::uefi_boots_too", uefi),
         trial("e2e::launch::a_module_that_fails_is_named", failing_module),
         trial("e2e::launch::a_guest_without_an_agent_is_ready_by_ssh", without_agent),
         trial("e2e::launch::a_kernel_that_panics_is_recognised", panic),
@@ -27,7 +26,7 @@ fn whole_life(lab: &Lab) {
         .expect("written");
     let data = data.display().to_string();
     let name = "kt-life";
-    let out = lab.launch(
+    let out = lab.launch_as_usual(
         lab.image(),
         name,
         &["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--json"],
@@ -70,14 +69,6 @@ fn whole_life(lab: &Lab) {
     let instance = exec("cat /var/lib/cloud/data/instance-id");
     assert_eq!(instance.trim(), machine["uuid"].as_str().expect("a UUID"));
     verbs::daily(lab, name);
-    verbs::removed_without_a_trace(lab, name);
-}
-
-fn uefi(lab: &Lab) {
-    let name = "kt-uefi";
-    drop(lab.launch(lab.image(), name, &["--firmware", "uefi"]).success());
-    let out = lab.kiln(&["exec", name, "--", "test", "-d", "/sys/firmware/efi"]);
-    assert_eq!((out.code, out.stderr.as_str()), (0, ""));
     verbs::removed_without_a_trace(lab, name);
 }
 
