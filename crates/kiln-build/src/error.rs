@@ -79,6 +79,14 @@ pub enum BuildError {
         /// apt's words.
         what: String,
     },
+    /// The keys of a distributor's mirrors are not on the host.
+    #[error("the keys of the mirror, `{path}`, are not there")]
+    NoKeyring {
+        /// Their file.
+        path: &'static str,
+        /// The package of Debian that has it.
+        package: &'static str,
+    },
     /// There is no such time zone.
     #[error("there is no time zone `{name}`")]
     NoTimezone {
@@ -336,10 +344,13 @@ impl BuildError {
                 "look at `mirror` and `security` of the recipe's `base`, and at the network".into(),
             ),
             Self::Untrusted { .. } => Some(
-                "the package debian-archive-keyring has the keys: install it, or a newer one"
+                "the packages debian-archive-keyring and ubuntu-keyring have the distributors' keys: \
+                 install a newer one; the keys of a mirror of your own go into a file that \
+                 `keyring` of the `base` names"
                     .into(),
             ),
             Self::NoSpace { .. } => Some("free some space, or name another folder".into()),
+            Self::NoKeyring { package, .. } => Some(format!("install the package {package}")),
             Self::NoTimezone { .. } => Some("`timedatectl list-timezones` lists them".into()),
             Self::NoLocale { .. } => {
                 Some("`/usr/share/i18n/SUPPORTED` of Debian lists them".into())

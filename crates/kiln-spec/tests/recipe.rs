@@ -25,7 +25,7 @@ fn each_wrong_recipe_is_told_what_is_wrong_where() {
             cases += 1;
         }
     }
-    assert_eq!(cases, 77);
+    assert_eq!(cases, 83);
 }
 
 #[test]
@@ -111,9 +111,45 @@ kernel_cmdline: quiet
 #[test]
 fn the_examples_are_recipes() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    for name in ["debian-12.yaml", "debian-13.yaml"] {
+    for name in ["debian-12.yaml", "debian-13.yaml", "ubuntu-24.04.yaml"] {
         let text = fs::read_to_string(examples.join(name)).unwrap();
         let recipe = Recipe::parse(&text, name).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(format!("{}.yaml", recipe.name), name);
     }
+}
+
+#[test]
+fn an_ubuntu_has_its_own_mirrors_and_account() {
+    let json = |base: &str| {
+        let text = format!("kiln: 1\nname: u\narch: amd64\nbase: {base}\n");
+        let recipe = Recipe::parse(&text, "r").unwrap_or_else(|e| panic!("{e}"));
+        let json = serde_json::to_value(recipe).unwrap();
+        (json["base"].clone(), json["user"].clone())
+    };
+    let (base, user) = json("{ubuntu: noble}");
+    assert_eq!(user, "ubuntu");
+    let expected = serde_json::json!({
+        "ubuntu": "noble",
+        "mirror": "http://archive.ubuntu.com/ubuntu",
+        "security": "http://security.ubuntu.com/ubuntu",
+        "components": ["main", "universe"],
+        "variant": "minbase",
+    });
+    assert_eq!(base, expected);
+    let (base, _) = json("{ubuntu: jammy, snapshot: 20250301T000000Z, keyring: own.gpg}");
+    let then = "https://snapshot.ubuntu.com/ubuntu/20250301T000000Z";
+    assert_eq!((&base["mirror"], &base["security"]), (&then.into(), &then.into()));
+    assert_eq!(base["keyring"], "own.gpg");
+}
+
+#[test]
+fn an_archive_is_fetched_only_with_its_digest() {
+    let digits = "AB".repeat(32);
+    let text = format!("kiln: 1\nname: u\nbase: {{tar: 'https://m/a.tar', sha256: {digits}}}\n");
+    let json = serde_json::to_value(Recipe::parse(&text, "r").unwrap()).unwrap();
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    assert_eq!(
+        json["base"]["tar"],
+        serde_json::json!({"from": "https://m/a.tar", "sha256": digest})
+    );
 }

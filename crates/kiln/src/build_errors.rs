@@ -74,6 +74,7 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         BuildError::Arch { .. }
         | BuildError::UnknownHost
         | BuildError::NoSubids { .. }
+        | BuildError::NoKeyring { .. }
         | BuildError::NoSpace { .. } => Class::Host,
         _ => Class::Tool,
     };
@@ -104,6 +105,7 @@ fn of_bundle(error: &BundleError) -> Option<Class> {
         BundleError::Stream { .. }
         | BundleError::Manifest { .. }
         | BundleError::Later { .. }
+        | BundleError::Unlike { .. }
         | BundleError::Digest { .. } => Some(Class::File),
         BundleError::Assemble { source, .. } => match source {
             AssembleError::TooSmall { .. }

@@ -14,7 +14,7 @@ use super::lock::{self, Told};
 use super::perform::Means;
 use super::plan::Step;
 use crate::BuildError;
-use crate::base::debian::{self, Watch};
+use crate::base::debian::{self, Keyring, TreePlaces, Watch};
 use crate::scratch::Scratch;
 use crate::stage::{Event, Reporter, Stage};
 use crate::workspace::Workspace;
@@ -30,7 +30,7 @@ const LOCKED: &str = "locked";
 /// What apt tells of packages is told if `told` is there, and only what the step's lock says is
 /// taken.
 pub(super) fn make(
-    recipe: &Recipe,
+    (recipe, keyring): &(Recipe, Option<Keyring>),
     (step, arch): (&Step, Arch),
     (workspace, means): (&mut Workspace<'_>, &Means<'_>),
     told: Option<&mut Told>,
@@ -42,7 +42,12 @@ pub(super) fn make(
         fs::write(&path, text).map_err(|e| BuildError::io("write", path, e))
     };
     debian::SCRIPTS.iter().try_for_each(|(name, text)| put(name, text))?;
-    let mut tree = debian::tree(recipe, (arch, step.epoch), scratch.path());
+    if let Some(keyring) = keyring {
+        let path = scratch.path().join(keyring.name());
+        fs::write(&path, &keyring.bytes).map_err(|e| BuildError::io("write", path, e))?;
+    }
+    let places = TreePlaces { scripts: scratch.path(), keyring: keyring.as_ref() };
+    let mut tree = debian::tree(recipe, (arch, step.epoch), places);
     if told.is_some() {
         tree.env.push(("KILN_TELL".into(), "yes".into()));
     }
@@ -82,7 +87,7 @@ pub(super) fn make(
     });
     if let Err(source) = ended {
         let suite = match &recipe.base {
-            Base::Debian(base) => base.debian.codename(),
+            Base::Packages(base) => base.release.codename(),
             Base::Tree(_) => "debian",
         };
         let (stage, cause) = (reporter.current(), watch.cause_of_failure());

@@ -2,13 +2,16 @@
 //! What a build needs of the host, looked at before it begins.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use kiln_host::{CmdError, Tool};
 use kiln_spec::Bytes;
+use kiln_spec::recipe::Base;
 use rustix::fs::statvfs;
 
 use crate::BuildError;
+use crate::base::debian::keyring_of;
 use crate::stage::Stage;
 
 use super::BuildContext;
@@ -38,10 +41,17 @@ pub(super) fn check(
     whole: bool,
 ) -> Result<Space, BuildError> {
     need(Tool::Mke2fs)?;
-    let is_debian = plan.steps.iter().any(|step| matches!(step.action, Action::Debian(_)));
-    let packages = is_debian && !whole;
-    if packages {
+    let of_packages = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Debian(debian) => Some(debian),
+        _ => None,
+    });
+    let packages = of_packages.is_some() && !whole;
+    if let Some(debian) = of_packages.filter(|_| !whole) {
         need(Tool::Mmdebstrap)?;
+        let (recipe, keyring) = &**debian;
+        if let (Base::Packages(base), None) = (&recipe.base, keyring) {
+            has_keys(keyring_of(base.release))?;
+        }
     }
     if !ctx.is_root {
         need(Tool::Newuidmap)?;
@@ -58,6 +68,16 @@ pub(super) fn check(
     match space.lacking(Stage::Lists) {
         Some(error) => Err(error),
         None => Ok(space),
+    }
+}
+
+fn has_keys((path, package): (&'static str, &'static str)) -> Result<(), BuildError> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(BuildError::NoKeyring { path, package })
+        }
+        Err(error) => Err(BuildError::io("read", path, error)),
     }
 }
 

@@ -23,6 +23,7 @@ use kiln_spec::recipe::Base;
 use kiln_spec::{Bytes, Lock, Recipe};
 
 use crate::bundle::user_of;
+use crate::catalog::http::Http;
 use crate::digest;
 use crate::stage::Reporter;
 use crate::store::{Image, Store, StoreError, Work};
@@ -30,6 +31,7 @@ use crate::workspace::{LayerCache, Workspace};
 
 mod debian;
 mod disk;
+mod fetched;
 mod host;
 mod image;
 mod lock;
@@ -57,6 +59,8 @@ pub struct BuildContext<'a> {
     pub host: &'a dyn Host,
     /// The store that the image goes to.
     pub store: &'a Store,
+    /// Fetches archives.
+    pub http: &'a Http,
     /// The layers of steps.
     pub cache: &'a LayerCache,
     /// The time, for the manifest.
@@ -142,8 +146,8 @@ pub fn build(
     let whole = whole && !ctx.renew_lock;
     let space = host::check(ctx, temp, plan, whole)?;
     let renew_lock = ctx.renew_lock;
-    let (host, cache, reporter) = (ctx.host, ctx.cache, &reporter);
-    let means = Means { host, cache, temp, reporter, from, renew_lock };
+    let (host, http, cache, reporter) = (ctx.host, ctx.http, ctx.cache, &reporter);
+    let means = Means { host, http, cache, temp, reporter, from, renew_lock };
     let image =
         make(plan, ctx, &means).map_err(|error| space.explain(error, reporter.current()))?;
     let lock = renew_lock.then(|| plan.taken());
@@ -283,7 +287,7 @@ fn properties(recipe: &Recipe) -> BTreeMap<String, String> {
 
 fn tools(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<BTreeMap<String, String>, BuildError> {
     let mut tools = BTreeMap::from([("kiln".to_owned(), ctx.kiln_version.to_owned())]);
-    if let Base::Debian(_) = plan.recipe.base {
+    if let Base::Packages(_) = plan.recipe.base {
         let printed = run(ctx.host, &mmdebstrap::version(), Stage::Digest)?;
         let version = mmdebstrap::parse_version(&printed).unwrap_or("unknown").to_owned();
         tools.insert("mmdebstrap".to_owned(), version);

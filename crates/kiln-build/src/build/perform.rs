@@ -6,9 +6,10 @@ use kiln_host::Host;
 use kiln_spec::Arch;
 
 use super::plan::{Action, Plan, Step};
-use super::{debian, image, lock, shell, sources};
+use super::{debian, fetched, image, lock, shell, sources};
 use crate::BuildError;
 use crate::bundle::BundleFile;
+use crate::catalog::http::Http;
 use crate::element::ElementError;
 use crate::element::dib::run::RunError;
 use crate::element::native::{Family, Given, Source};
@@ -26,6 +27,7 @@ const FORGET: &str = "rm -rf /var/log/dpkg.log /var/log/alternatives.log /var/lo
 #[derive(Clone, Copy)]
 pub(super) struct Means<'a> {
     pub(super) host: &'a dyn Host,
+    pub(super) http: &'a Http,
     pub(super) cache: &'a LayerCache,
     /// Where mmdebstrap works.
     pub(super) temp: &'a std::path::Path,
@@ -133,12 +135,14 @@ fn act(
     };
     match &step.action {
         Action::Debian(recipe) => debian::make(recipe, (step, arch), (workspace, means), told),
+        Action::Fetched(wanted) => {
+            let fetched = fetched::fetch(wanted, means)?;
+            reporter.tell(Event::Stage(Stage::Unpack));
+            unpack(&fetched.file, workspace).map_err(|error| error.of(&failed))
+        }
         Action::Archive(file) => {
             reporter.tell(Event::Stage(Stage::Unpack));
-            unpack(file, workspace).map_err(|error| match error {
-                Unpacked::Bundle(source) => BuildError::Bundle(source),
-                Unpacked::Workspace(source) => failed(source),
-            })
+            unpack(file, workspace).map_err(|error| error.of(&failed))
         }
         Action::Image(path) => {
             reporter.tell(Event::Stage(Stage::Unpack));
@@ -199,6 +203,15 @@ fn edit(edits: &[Edit], epoch: u64, workspace: &mut Workspace<'_>) -> Result<(),
 enum Unpacked {
     Bundle(crate::bundle::BundleError),
     Workspace(WorkspaceError),
+}
+
+impl Unpacked {
+    fn of(self, failed: &dyn Fn(WorkspaceError) -> BuildError) -> BuildError {
+        match self {
+            Self::Bundle(source) => BuildError::Bundle(source),
+            Self::Workspace(source) => failed(source),
+        }
+    }
 }
 
 fn unpack(file: &BundleFile, workspace: &mut Workspace<'_>) -> Result<(), Unpacked> {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use kiln_host::read;
 use kiln_spec::lock::LockedStep;
-use kiln_spec::recipe::{Base, DibBase, ElementName, KernelWords, Parameters, TreeBase};
+use kiln_spec::recipe::{
+    Base, DebianBase, DibBase, ElementName, KernelWords, Parameters, TarBase, TreeBase,
+};
 use kiln_spec::{Arch, Bytes, Digest, Recipe};
 use serde_json::{Value, json};
 
+use super::fetched::Wanted;
 use super::sources;
 use crate::BuildError;
-use crate::base::debian;
-use crate::bundle::{BundleFile, Shelf};
+use crate::base::debian::{self, Keyring, TreePlaces};
+use crate::bundle::{BundleError, BundleFile, Shelf};
 use crate::digest;
 use crate::element::dib::run::{PHASES, Runner};
 use crate::element::dib::{self, Phase, block_device};
@@ -78,9 +81,11 @@ impl Step {
 #[derive(Debug)]
 pub(super) enum Action {
     /// Makes a tree of Debian's packages.
-    Debian(Box<Recipe>),
+    Debian(Box<(Recipe, Option<Keyring>)>),
     /// Unpacks an archive.
     Archive(Box<BundleFile>),
+    /// Fetches an archive and unpacks it.
+    Fetched(Wanted),
     /// Takes the tree of a disk image.
     Image(PathBuf),
     /// Installs packages with the tree's own package manager.
@@ -268,11 +273,8 @@ impl Steps<'_> {
         }
         self.epoch = recipe.epoch().unwrap_or(self.epoch);
         match &recipe.base {
-            Base::Debian(_) => self.add_debian(recipe),
-            Base::Tree(TreeBase::Tar(file)) => {
-                let path = self.beside(file);
-                self.add_archive(BundleFile::open(&path).map_err(BuildError::Bundle)?)?;
-            }
+            Base::Packages(base) => self.add_debian(recipe, base)?,
+            Base::Tree(TreeBase::Tar(base)) => self.add_tar(base)?,
             Base::Tree(TreeBase::Bundle(name)) => {
                 let found = if name.contains('/') {
                     BundleFile::open(&self.beside(name))
@@ -377,9 +379,14 @@ impl Steps<'_> {
         recipe.unwrap_or(Path::new("")).join(file)
     }
 
-    fn add_debian(&mut self, recipe: &Recipe) {
-        let tree = debian::tree(recipe, (self.arch, self.epoch), Path::new(""));
-        let value = json!({
+    fn add_debian(&mut self, recipe: &Recipe, base: &DebianBase) -> Result<(), BuildError> {
+        let keyring = match &base.keyring {
+            Some(file) => Some(Keyring::read(&sources::inside(&self.beside(""), file)?)?),
+            None => None,
+        };
+        let places = TreePlaces { scripts: Path::new(""), keyring: keyring.as_ref() };
+        let tree = debian::tree(recipe, (self.arch, self.epoch), places);
+        let mut value = json!({
             "suite": tree.suite,
             "variant": tree.variant,
             "packages": tree.packages,
@@ -389,8 +396,37 @@ impl Steps<'_> {
             "env": tree.env,
             "scripts": debian::SCRIPTS,
         });
-        self.add("base", &value, Action::Debian(Box::new(recipe.clone())));
-        self.add_edits("system", sources::given(debian::files(recipe)));
+        if let Some(keyring) = &keyring {
+            value["keyring"] = json!(digest::of_bytes(&keyring.bytes));
+        }
+        let files = debian::files(recipe, self.arch, keyring.as_ref());
+        self.add("base", &value, Action::Debian(Box::new((recipe.clone(), keyring.clone()))));
+        let mut edits = sources::given(files);
+        edits.extend(keyring.map(|keyring| sources::keyring(&keyring)));
+        self.add_edits("system", edits);
+        Ok(())
+    }
+
+    /// Adds the step that unpacks a tar archive: a file, or one to be fetched.
+    fn add_tar(&mut self, base: &TarBase) -> Result<(), BuildError> {
+        if let Some((url, digest)) = base.address() {
+            let wanted = Wanted::new(url, digest.clone())?;
+            self.add("base", &json!({ "archive": digest }), Action::Fetched(wanted));
+            return Ok(());
+        }
+        let path = self.beside(&base.from);
+        self.add_archive(BundleFile::open(&path).map_err(BuildError::Bundle)?)?;
+        match (&base.sha256, self.steps.last().and_then(Step::archive)) {
+            (Some(expected), Some(found)) if *expected != found => {
+                let expected = expected.clone();
+                Err(BuildError::Bundle(BundleError::Unlike {
+                    from: base.from.clone(),
+                    expected,
+                    found,
+                }))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn add_archive(&mut self, file: BundleFile) -> Result<(), BuildError> {

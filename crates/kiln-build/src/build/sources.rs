@@ -14,6 +14,7 @@ use kiln_spec::recipe::{FileEntry, FileSource, Recipe, Units, User, replace};
 
 use crate::BuildError;
 use crate::base::GuestFile;
+use crate::base::debian::Keyring;
 use crate::element::native;
 use crate::workspace::{Content, Edit, Owned};
 
@@ -34,6 +35,12 @@ pub(super) fn given(files: Vec<GuestFile>) -> Vec<Edit> {
         owned: Owned::by_root(file.mode),
     };
     files.into_iter().map(edit).collect()
+}
+
+/// Returns the edit that puts the keys of a mirror into the tree.
+pub(super) fn keyring(keyring: &Keyring) -> Edit {
+    let content = Content(keyring.bytes.clone());
+    Edit::File { path: keyring.place(), content, owned: Owned::by_root(0o644) }
 }
 
 /// Returns the settings of a system that came whole.

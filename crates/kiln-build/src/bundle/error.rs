@@ -74,6 +74,16 @@ pub enum BundleError {
         /// What it has.
         found: Digest,
     },
+    /// The file is not the one that was asked for.
+    #[error("`{from}` has the digest {found}, and the recipe says {expected}")]
+    Unlike {
+        /// Its address, or the file.
+        from: String,
+        /// What was asked for.
+        expected: Digest,
+        /// What it has.
+        found: Digest,
+    },
     /// No disk could be made of it.
     #[error("could not make a disk of `{}`", path.display())]
     Assemble {
@@ -86,7 +96,7 @@ pub enum BundleError {
     #[error("could not use the store of images")]
     Store(#[source] StoreError),
     /// A web server does not give it, or takes it.
-    #[error("could not move the bundle")]
+    #[error("could not move the archive")]
     Http {
         /// Why.
         source: HttpError,
@@ -146,6 +156,9 @@ impl BundleError {
                 "`kiln bundle list` shows those with names; a file's path has a `/` in it".into(),
             ),
             Self::Digest { .. } => Some("fetch it again, or make it anew".into()),
+            Self::Unlike { .. } => Some(
+                "who published it may have another one there now: ask them for its digest".into(),
+            ),
             Self::Assemble { source: AssembleError::TooSmall { need, .. }, .. } => {
                 Some(format!("`--size {need}`"))
             }

@@ -8,6 +8,7 @@
 //! layers/<64 digits>/synced      there if the layer is on the medium
 //! locks/<64 digits>              held alone by who makes or removes it, shared by who uses it
 //! packages/<name>/               what all builds share
+//! downloads/sha256-<64 digits>/  an archive that a recipe names by its address
 //! work/                          workspaces; what killed builds left is removed
 //! ```
 //!
@@ -123,7 +124,7 @@ impl LayerCache {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot = boot.trim().to_owned();
         let cache = Self { folder: folder.to_owned(), sandbox, boot };
-        for name in ["layers", "locks", "packages", "work"] {
+        for name in ["layers", "locks", "packages", "downloads", "work"] {
             let path = folder.join(name);
             let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
             made.map_err(|e| WorkspaceError::io("make", &path, e))?;
@@ -337,7 +338,7 @@ impl LayerCache {
         Ok(removed)
     }
 
-    /// Removes what programs of builds downloaded and keep for others. Returns whether it could: a
+    /// Removes what builds and their programs downloaded and keep for others. Returns whether it could: a
     /// build may use it now.
     ///
     /// # Errors
@@ -352,6 +353,10 @@ impl LayerCache {
             .and_then(|()| fs::DirBuilder::new().mode(0o755).create(&folder))
             .map_err(|e| WorkspaceError::io("clear", &folder, e))?;
         remove_left(&self.sandbox.exec, scratch.path())?;
+        let archives = self.downloads();
+        fs::remove_dir_all(&archives)
+            .and_then(|()| fs::DirBuilder::new().mode(0o755).create(&archives))
+            .map_err(|e| WorkspaceError::io("clear", &archives, e))?;
         Ok(true)
     }
 
@@ -359,8 +364,18 @@ impl LayerCache {
         self.folder.join("locks").join("packages")
     }
 
+    /// Returns where archives are kept that recipes name by their address.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.folder.join("downloads")
+    }
+
+    /// Returns the lock of a name that downloads share.
+    pub(crate) fn lock_of(&self, name: &str) -> PathBuf {
+        self.folder.join("locks").join(name)
+    }
+
     /// Keeps the downloads there while the lock is held.
-    pub(super) fn hold_downloads(&self) -> Result<Lock, WorkspaceError> {
+    pub(crate) fn hold_downloads(&self) -> Result<Lock, WorkspaceError> {
         Ok(Lock::wait_share(&self.downloads_lock())?)
     }
 

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
+use super::base::{BaseFile, PACKAGES_ONLY};
 use super::disk::DiskFile;
 use super::{
-    Base, Command, Component, Debian, DebianBase, DibBase, ElementUse, FORMAT, FileEntry, FileMode,
-    FileSource, GuestPath, ImageName, KernelWords, Locale, Output, Owner, PackageName, Parameters,
-    Properties, Recipe, RecipeBase, Snapshot, SourcePath, Timezone, TreeBase, Units, Url, User,
-    UserName, Variant,
+    Base, Command, ElementUse, FORMAT, FileEntry, FileMode, FileSource, GuestPath, ImageName,
+    KernelWords, Locale, Output, Owner, PackageName, Parameters, Properties, Recipe, SourcePath,
+    Timezone, Units, User, UserName,
 };
 use crate::size::SizeError;
 use crate::{Arch, Bytes, MachineName};
@@ -75,23 +75,6 @@ pub(super) struct RecipeFile {
     outputs: Vec<Spanned<Output>>,
     #[serde(default)]
     properties: Properties,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BaseFile {
-    debian: Option<Debian>,
-    tar: Option<String>,
-    bundle: Option<String>,
-    image: Option<String>,
-    recipe: Option<String>,
-    parameters: Option<Spanned<Parameters>>,
-    dib: Option<DibBase>,
-    mirror: Option<Spanned<Url>>,
-    security: Option<Spanned<Url>>,
-    components: Option<Spanned<Vec<Component>>>,
-    variant: Option<Spanned<Variant>>,
-    snapshot: Option<Spanned<Snapshot>>,
 }
 
 /// A size as people write it: with its unit, always.
@@ -191,67 +174,39 @@ impl RecipeFile {
         }
     }
 
-    /// Checks that the base is one thing, and has only keys that go with it.
     fn check_base(&self) -> Result<(), Finding> {
         let base = &self.base.value;
-        let BaseFile { debian, tar, bundle, image, recipe, dib, components, .. } = base;
-        let kinds = [
-            debian.is_some(),
-            tar.is_some(),
-            bundle.is_some(),
-            image.is_some(),
-            recipe.is_some(),
-            dib.is_some(),
-        ];
-        if kinds.into_iter().filter(|is| *is).count() != 1 {
-            let message = "a base is one of `debian`, `tar`, `bundle`, `image`, `recipe` and `dib`";
-            return Err((self.base.referenced, message.into()));
+        base.check(self.base.referenced)?;
+        if !base.is_packages()
+            && let Some(locale) = &self.locale
+        {
+            return Err((locale.referenced, format!("{PACKAGES_ONLY} with `locale`")));
         }
-        if let (None, Some(parameters)) = (recipe, &base.parameters) {
-            let message = "only the base `recipe` goes with `parameters`".into();
-            return Err((parameters.referenced, message));
-        }
-        if debian.is_some() {
-            return match components {
-                Some(list) if list.value.is_empty() => {
-                    Err((list.referenced, "a base needs a component: `main`".into()))
-                }
-                _ => Ok(()),
-            };
-        }
-        let places = [
-            ("mirror", base.mirror.as_ref().map(|key| key.referenced)),
-            ("security", base.security.as_ref().map(|key| key.referenced)),
-            ("components", components.as_ref().map(|key| key.referenced)),
-            ("variant", base.variant.as_ref().map(|key| key.referenced)),
-            ("snapshot", base.snapshot.as_ref().map(|key| key.referenced)),
-            ("locale", self.locale.as_ref().map(|key| key.referenced)),
-        ];
-        if let (Some(_), Some(user)) = (recipe, &self.user) {
-            return Err((user.referenced, "`user` is that of the recipe below".into()));
-        }
-        match places.into_iter().find_map(|(key, at)| Some((key, at?))) {
-            Some((key, at)) => Err((at, format!("only the base `debian` goes with `{key}`"))),
-            None => Ok(()),
+        match &self.user {
+            Some(user) if base.is_recipe() => {
+                Err((user.referenced, "`user` is that of the recipe below".into()))
+            }
+            _ => Ok(()),
         }
     }
 
     pub(super) fn into_recipe(self) -> Recipe {
-        let base = self.base.value.into_base();
-        let is_debian = matches!(base, Base::Debian(_));
+        let base = self.base.value.into_base(self.arch.or(Arch::native()));
+        let is_packages = matches!(base, Base::Packages(_));
+        let account = base.account();
         Recipe {
             name: self.name,
             base,
             arch: self.arch,
             packages: self.packages,
             elements: self.elements,
-            disk: self.disk.into_disk(is_debian),
-            user: self.user.map(|user| user.value).or_else(|| is_debian.then(UserName::default)),
+            disk: self.disk.into_disk(is_packages),
+            user: self.user.map(|user| user.value).or(account),
             memory: self.memory.map_or(DEFAULT_MEMORY, |memory| memory.value.0),
             files: self.files.into_iter().map(FileEntryFile::into_entry).collect(),
-            hostname: self.hostname.or_else(|| is_debian.then(default_hostname)),
-            locale: self.locale.map(|key| key.value).or_else(|| is_debian.then(Locale::default)),
-            timezone: self.timezone.or_else(|| is_debian.then(Timezone::default)),
+            hostname: self.hostname.or_else(|| is_packages.then(default_hostname)),
+            locale: self.locale.map(|key| key.value).or_else(|| is_packages.then(Locale::default)),
+            timezone: self.timezone.or_else(|| is_packages.then(Timezone::default)),
             kernel_cmdline: self.kernel_cmdline,
             source_date_epoch: self.source_date_epoch.map(|epoch| epoch.value),
             users: self.users.into_iter().map(|user| user.value).collect(),
@@ -278,53 +233,8 @@ impl FileEntryFile {
     }
 }
 
-impl BaseFile {
-    fn into_base(self) -> Base {
-        let Some(debian) = self.debian else {
-            return Base::Tree(match (self.tar, self.bundle, self.dib, self.image) {
-                (Some(tar), ..) => TreeBase::Tar(tar),
-                (None, Some(bundle), ..) => TreeBase::Bundle(bundle),
-                (None, None, Some(dib), _) => TreeBase::Dib(dib),
-                (None, None, None, Some(image)) => TreeBase::Image(image),
-                (None, None, None, None) => {
-                    let parameters = self.parameters.map(|all| all.value).unwrap_or_default();
-                    TreeBase::Recipe(RecipeBase {
-                        file: self.recipe.unwrap_or_default(),
-                        parameters,
-                    })
-                }
-            });
-        };
-        let mut components = self.components.map_or(vec![Component::Main], |list| list.value);
-        components.sort_unstable();
-        components.dedup();
-        let snapshot = self.snapshot.map(|snapshot| snapshot.value);
-        let url = |given: Option<Spanned<Url>>, archive: &str| match (given, &snapshot) {
-            (Some(url), _) => url.value,
-            (None, Some(at)) => default_url(&format!("{SNAPSHOTS}/{archive}/{at}")),
-            (None, None) => default_url(&format!("{MIRROR}/{archive}")),
-        };
-        Base::Debian(DebianBase {
-            debian,
-            mirror: url(self.mirror, "debian"),
-            security: url(self.security, "debian-security"),
-            snapshot: snapshot.clone(),
-            components,
-            variant: self.variant.map_or_else(Variant::default, |variant| variant.value),
-        })
-    }
-}
-
-/// Debian's mirrors.
-const MIRROR: &str = "http://deb.debian.org";
-/// What Debian's mirrors were at any time.
-const SNAPSHOTS: &str = "http://snapshot.debian.org/archive";
 const DEFAULT_MEMORY: Bytes = Bytes::from_mib(512);
 
 fn default_hostname() -> MachineName {
     "localhost".parse().expect("it is a host name")
-}
-
-fn default_url(url: &str) -> Url {
-    url.parse().expect("it is an address")
 }

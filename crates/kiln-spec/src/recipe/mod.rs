@@ -7,11 +7,12 @@
 //! **Invariant:** no text of a [`Recipe`] holds a control character except a file's content and
 //! a command, and none could be taken for an option, so each may stand as one argument of a program.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::yaml::{self, YamlError};
 use crate::{Arch, Bytes, MachineName};
 
+mod base;
 mod disk;
 mod elements;
 mod file;
@@ -21,6 +22,9 @@ mod parts;
 mod snapshot;
 mod words;
 
+pub use base::{
+    Base, Component, Debian, DebianBase, RecipeBase, Release, TarBase, TreeBase, Ubuntu, Variant,
+};
 pub use disk::{Disk, DiskFirmware, FileSystem, Partition, Table};
 pub use elements::{DibBase, ElementUse};
 use file::RecipeFile;
@@ -58,7 +62,7 @@ pub struct Recipe {
     pub elements: Vec<ElementUse>,
     /// The disk.
     pub disk: Disk,
-    /// The account that one logs in to; a Debian's is made by cloud-init.
+    /// The account that one logs in to; that of a base of packages is made by cloud-init.
     pub user: Option<UserName>,
     /// The least memory of a machine made from the image.
     pub memory: Bytes,
@@ -95,138 +99,6 @@ pub struct Recipe {
     pub parameters: Parameters,
 }
 
-/// What an image is made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Base {
-    /// A release of Debian.
-    Debian(DebianBase),
-    /// Something that has a tree.
-    Tree(TreeBase),
-}
-
-/// What has a tree already.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum TreeBase {
-    /// A tar archive, compressed or not: a file, from the recipe's folder if it is no absolute path.
-    Tar(String),
-    /// A bundle: its name, or a file.
-    Bundle(String),
-    /// A disk image: its name in the store, or a file if there is a `/` in it.
-    Image(String),
-    /// Another recipe.
-    Recipe(RecipeBase),
-    /// What diskimage-builder's elements make.
-    Dib(DibBase),
-}
-
-/// Another recipe, and the values of its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RecipeBase {
-    /// Its file, from this one's folder.
-    pub file: String,
-    /// Values in place of the defaults of its parameters.
-    #[serde(skip_serializing_if = "Parameters::is_empty")]
-    pub parameters: Parameters,
-}
-
-/// A release of Debian, and where its packages are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DebianBase {
-    /// The release.
-    pub debian: Debian,
-    /// Where its packages are.
-    pub mirror: Url,
-    /// Where its security updates are.
-    pub security: Url,
-    /// The parts of the archive, each once.
-    pub components: Vec<Component>,
-    /// Which packages come without being asked for.
-    pub variant: Variant,
-    /// The moment whose packages they are; `None` for those of today.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<Snapshot>,
-}
-
-/// A release of Debian that Kiln builds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Debian {
-    /// Debian 12.
-    Bookworm,
-    /// Debian 13.
-    Trixie,
-}
-
-impl Debian {
-    /// Returns the code name, which is the suite's name on a mirror.
-    #[must_use]
-    pub const fn codename(self) -> &'static str {
-        match self {
-            Self::Bookworm => "bookworm",
-            Self::Trixie => "trixie",
-        }
-    }
-}
-
-/// A part of Debian's archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Component {
-    /// Debian itself.
-    Main,
-    /// Free packages that need others which are not free.
-    Contrib,
-    /// Packages that are not free.
-    NonFree,
-    /// Firmware that is not free.
-    NonFreeFirmware,
-}
-
-impl Component {
-    /// Returns its name on a mirror.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Main => "main",
-            Self::Contrib => "contrib",
-            Self::NonFree => "non-free",
-            Self::NonFreeFirmware => "non-free-firmware",
-        }
-    }
-}
-
-/// Which packages an image has without being asked for, in mmdebstrap(1)'s words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Variant {
-    /// The essential ones and apt.
-    Apt,
-    /// Those of priority `required`, too.
-    #[default]
-    Minbase,
-    /// Those of priority `important`, too.
-    Important,
-    /// Those of priority `standard`, too.
-    Standard,
-}
-
-impl Variant {
-    /// Returns mmdebstrap's name for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Apt => "apt",
-            Self::Minbase => "minbase",
-            Self::Important => "important",
-            Self::Standard => "standard",
-        }
-    }
-}
-
 impl Recipe {
     /// Reads a recipe. `file` is how errors call it.
     ///
@@ -258,7 +130,7 @@ impl Recipe {
     #[must_use]
     pub fn epoch(&self) -> Option<u64> {
         let snapshot = match &self.base {
-            Base::Debian(base) => base.snapshot.as_ref().map(Snapshot::seconds),
+            Base::Packages(base) => base.snapshot.as_ref().map(Snapshot::seconds),
             Base::Tree(_) => None,
         };
         self.source_date_epoch.or(snapshot)

@@ -3,6 +3,7 @@
 //! once more as a user without rights, if that is root.
 #![expect(clippy::unwrap_used, reason = "a failed test is to panic")]
 
+mod bases;
 mod elements;
 mod locks;
 mod outputs;

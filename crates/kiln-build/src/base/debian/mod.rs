@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Debian: the tree that mmdebstrap is to make, and the files that Kiln puts into it.
+//! Debian and Ubuntu: the tree that mmdebstrap is to make, and the files that Kiln puts into it.
 //!
 //! What a machine needs to be reachable: kernel, systemd, cloud-init with the `networkd` renderer
 //! (the lightest that cloud-init of Debian 12 and 13 has), DNS by systemd-resolved, guest agent,
@@ -8,13 +8,17 @@
 //! **Invariant:** no text of a recipe becomes part of a script. Values reach the scripts by the
 //! environment, and files by [`files`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use kiln_host::read;
 use kiln_host::tools::mmdebstrap::Tree;
 use kiln_spec::Arch;
-use kiln_spec::recipe::{Base, Component, Debian, DebianBase, Locale, Recipe, Url, Variant};
+use kiln_spec::recipe::{
+    Base, Component, Debian, DebianBase, Locale, Recipe, Release, Ubuntu, Variant,
+};
 
 use super::GuestFile;
+use crate::BuildError;
 
 mod watch;
 
@@ -52,7 +56,6 @@ const PACKAGES: &[&str] = &[
     "locales",
     "tzdata",
     // Reach.
-    "systemd-resolved",
     "iproute2",
     "openssh-server",
     "qemu-guest-agent",
@@ -64,37 +67,95 @@ const PACKAGES: &[&str] = &[
     "grub2-common",
 ];
 
-/// Packages of an architecture: kernel and boot loaders.
-const fn packages_of(arch: Arch) -> &'static [&'static str] {
-    match arch {
-        Arch::Arm64 => &[
-            "linux-image-cloud-arm64",
-            "grub-efi-arm64-bin",
-            "grub-efi-arm64-signed",
-            "shim-signed",
-        ],
-        _ => &[
-            "linux-image-cloud-amd64",
-            "grub-pc-bin",
-            "grub-efi-amd64-bin",
-            "grub-efi-amd64-signed",
-            "shim-signed",
-        ],
+/// Returns the kernel's package.
+const fn kernel(release: Release, arch: Arch) -> &'static str {
+    match (release, arch) {
+        (Release::Ubuntu(_), _) => "linux-image-virtual",
+        (Release::Debian(_), Arch::Arm64) => "linux-image-cloud-arm64",
+        (Release::Debian(_), _) => "linux-image-cloud-amd64",
     }
 }
 
-/// Where Debian keeps the keys of its archive, on the host and in the image.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Boot loaders of an architecture.
+const fn loaders(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        Arch::Arm64 => &["grub-efi-arm64-bin", "grub-efi-arm64-signed", "shim-signed"],
+        _ => &["grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-amd64-signed", "shim-signed"],
+    }
+}
+
+/// Returns where a distributor keeps the keys of its archive, on the host and in the image, and the
+/// package that brings them to a host with Debian.
+#[must_use]
+pub const fn keyring_of(release: Release) -> (&'static str, &'static str) {
+    match release {
+        Release::Debian(_) => {
+            ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring")
+        }
+        Release::Ubuntu(_) => ("/usr/share/keyrings/ubuntu-archive-keyring.gpg", "ubuntu-keyring"),
+    }
+}
+
+/// The most bytes of a keyring.
+const MOST_KEYRING: u64 = 1 << 20;
+/// Where a machine keeps the keys of a mirror of one's own.
+const OWN_KEYRINGS: &str = "/etc/apt/keyrings";
+
+/// The keys of a mirror of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyring {
+    /// Public keys of OpenPGP, armoured or not.
+    pub bytes: Vec<u8>,
+}
+
+impl Keyring {
+    /// Reads a keyring.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Io`].
+    pub fn read(path: &Path) -> Result<Self, BuildError> {
+        let bytes = read::bounded(path, MOST_KEYRING);
+        Ok(Self { bytes: bytes.map_err(|e| BuildError::io("read", path, e))? })
+    }
+
+    /// Returns the name of its file: apt tells armour by the ending. Source: apt-secure(8),
+    /// sources.list(5), `Signed-By`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        if self.bytes.starts_with(b"-----BEGIN") { "kiln-mirror.asc" } else { "kiln-mirror.gpg" }
+    }
+
+    /// Returns where a machine has it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{OWN_KEYRINGS}/{}", self.name())
+    }
+}
+
+/// Where a build has what mmdebstrap is given.
+#[derive(Clone, Copy, Debug)]
+pub struct TreePlaces<'a> {
+    /// The folder of [`SCRIPTS`], and of the keyring.
+    pub scripts: &'a Path,
+    /// The keys of the recipe's mirror, if it has its own.
+    pub keyring: Option<&'a Keyring>,
+}
 
 /// Returns the tree of packages that `recipe` asks for, with no file newer than `epoch`.
-/// [`SCRIPTS`] lie in the folder `scripts`.
 #[must_use]
-pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), scripts: &Path) -> Tree {
+pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), places: TreePlaces<'_>) -> Tree {
+    let TreePlaces { scripts, keyring } = places;
     let base = base_of(recipe);
+    let release = release_of(recipe);
     let locale = locale(recipe);
     let timezone = recipe.timezone.as_ref().map_or("Etc/UTC", |zone| zone.as_str());
-    let mut packages: Vec<String> =
-        packages_of(arch).iter().chain(PACKAGES).map(|&name| name.to_owned()).collect();
+    let mut packages = vec![kernel(release, arch).to_owned()];
+    packages.extend(loaders(arch).iter().chain(PACKAGES).map(|&name| name.to_owned()));
+    // Part of systemd itself before.
+    if release != Release::Ubuntu(Ubuntu::Jammy) {
+        packages.push("systemd-resolved".to_owned());
+    }
     packages.extend(recipe.packages.iter().map(ToString::to_string));
     let english = locale == "C.UTF-8";
     let mut dpkg = vec![
@@ -108,10 +169,10 @@ pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), scripts: &Path) -> Tree
     }
     let own: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
     Tree {
-        suite: base.map_or(Debian::Bookworm, |base| base.debian).codename().to_owned(),
+        suite: release.codename().to_owned(),
         variant: base.map_or(Variant::default(), |base| base.variant).as_str().to_owned(),
         packages,
-        sources: base.map(fetched_from).unwrap_or_default(),
+        sources: base.map(|base| fetched_from(base, scripts, keyring)).unwrap_or_default(),
         apt: vec!["Acquire::Languages \"none\"".into()],
         dpkg,
         setups: Vec::new(),
@@ -139,9 +200,13 @@ pub fn lock(tree: &mut Tree, scripts: &Path, files: [&str; 2]) {
 
 fn base_of(recipe: &Recipe) -> Option<&DebianBase> {
     match &recipe.base {
-        Base::Debian(base) => Some(base),
+        Base::Packages(base) => Some(base),
         Base::Tree(_) => None,
     }
+}
+
+fn release_of(recipe: &Recipe) -> Release {
+    base_of(recipe).map_or(Release::Debian(Debian::Bookworm), |base| base.release)
 }
 
 fn locale(recipe: &Recipe) -> &str {
@@ -149,29 +214,28 @@ fn locale(recipe: &Recipe) -> &str {
 }
 
 /// Returns where the packages of an image come from: lines of sources.list(5).
-fn fetched_from(base: &DebianBase) -> Vec<String> {
+fn fetched_from(base: &DebianBase, scripts: &Path, keyring: Option<&Keyring>) -> Vec<String> {
     // What a mirror said was valid for a week.
     let option = if base.snapshot.is_some() { " check-valid-until=no" } else { "" };
-    sources(base, option, [base.mirror.as_str(), base.security.as_str()])
+    let own = keyring.map(|keyring| scripts.join(keyring.name()));
+    let signed = own.unwrap_or_else(|| PathBuf::from(keyring_of(base.release).0));
+    let signed = format!("[signed-by={}{option}]", signed.display());
+    sources(base, &signed, [base.mirror.as_str(), base.security.as_str()])
 }
 
 /// Returns where a machine gets its packages from: where they are today, not what they were then.
-fn updated_from(base: &DebianBase) -> Vec<String> {
-    let today = |url: &'static str, given: &'_ Url| {
-        let snapshot = given.as_str().starts_with("http://snapshot.debian.org/");
-        if snapshot { url.to_owned() } else { given.to_string() }
-    };
-    let mirror = today("http://deb.debian.org/debian", &base.mirror);
-    let security = today("http://deb.debian.org/debian-security", &base.security);
-    sources(base, "", [&mirror, &security])
+fn updated_from(base: &DebianBase, arch: Arch, keyring: Option<&Keyring>) -> Vec<String> {
+    let own = keyring.map(Keyring::place);
+    let signed = own.unwrap_or_else(|| keyring_of(base.release).0.to_owned());
+    let [mirror, security] = base.today(arch);
+    sources(base, &format!("[signed-by={signed}]"), [&mirror, &security])
 }
 
 /// The lines of sources.list(5): release, updates, security.
-fn sources(base: &DebianBase, option: &str, [mirror, security]: [&str; 2]) -> Vec<String> {
-    let suite = base.debian.codename();
+fn sources(base: &DebianBase, signed: &str, [mirror, security]: [&str; 2]) -> Vec<String> {
+    let suite = base.release.codename();
     let components: Vec<_> = base.components.iter().map(|c: &Component| c.as_str()).collect();
     let components = components.join(" ");
-    let signed = format!("[signed-by={KEYRING}{option}]");
     vec![
         format!("deb {signed} {mirror} {suite} {components}"),
         format!("deb {signed} {mirror} {suite}-updates {components}"),
@@ -181,10 +245,11 @@ fn sources(base: &DebianBase, option: &str, [mirror, security]: [&str; 2]) -> Ve
 
 /// Returns Kiln's own files, which go into the tree before the recipe's.
 #[must_use]
-pub fn files(recipe: &Recipe) -> Vec<GuestFile> {
+pub fn files(recipe: &Recipe, arch: Arch, keyring: Option<&Keyring>) -> Vec<GuestFile> {
     let file = |path: &str, content: String| GuestFile { path: path.into(), mode: 0o644, content };
     let hostname = recipe.hostname.as_ref().map_or("localhost", |name| name.as_str());
-    let sources = base_of(recipe).map(updated_from).unwrap_or_default();
+    let sources = base_of(recipe).map(|base| updated_from(base, arch, keyring));
+    let sources = sources.unwrap_or_default();
     vec![
         file("/etc/hostname", format!("{hostname}\n")),
         file("/etc/hosts", HOSTS.into()),
@@ -212,9 +277,13 @@ ExecStart=
 ExecStart=/lib/systemd/systemd-networkd-wait-online --any --timeout=30
 ";
 
+/// Ubuntu's cloud-init writes another list of sources beside ours otherwise, which apt then warns of.
+const KEEP_SOURCES: &str = "apt: {preserve_sources_list: true}\n";
+
 /// cloud-init's configuration. Text, not a serializer's output: ds-identify, a shell script,
 /// reads the line `datasource_list` and wants it just so.
 fn cloud_config(recipe: &Recipe) -> String {
+    let release = release_of(recipe);
     format!(
         "\
 # Seeds are local. None comes last: a machine without a seed boots, too.
@@ -224,13 +293,14 @@ ssh_genkeytypes: [ed25519, ecdsa]
 ssh: {{emit_keys_to_console: false}}
 # GRUB is not installed by its package, so there is no disk to tell that package.
 grub_dpkg: {{enabled: false}}
-locale: {locale}
+{apt}locale: {locale}
 system_info:
   default_user: {{name: \"{user}\"}}
   network: {{renderers: [networkd]}}
 ",
+        apt = if matches!(release, Release::Ubuntu(_)) { KEEP_SOURCES } else { "" },
         locale = locale(recipe),
-        user = recipe.user.as_ref().map_or("debian", |user| user.as_str()),
+        user = recipe.user.as_ref().map_or(release.family(), |user| user.as_str()),
     )
 }
 
@@ -239,7 +309,8 @@ mod tests {
     use super::*;
 
     fn tree(recipe: &Recipe, arch: Arch) -> Tree {
-        super::tree(recipe, (arch, EPOCH), Path::new("/t"))
+        let places = TreePlaces { scripts: Path::new("/t"), keyring: None };
+        super::tree(recipe, (arch, EPOCH), places)
     }
 
     fn recipe(more: &str) -> Recipe {
@@ -284,6 +355,7 @@ mod tests {
              http://snapshot.debian.org/archive/debian-security/20250301T000000Z bookworm-security \
              main"
         );
+        let files = |recipe: &Recipe| super::files(recipe, Arch::Amd64, None);
         let list = files(&recipe).into_iter().find(|file| file.path.ends_with("sources.list"));
         let list = list.unwrap().content;
         assert!(list.contains("gpg] http://deb.debian.org/debian bookworm main\n"), "{list}");
@@ -304,5 +376,38 @@ mod tests {
         };
         assert!(excluded(&recipe("")));
         assert!(!excluded(&recipe("locale: de_DE.UTF-8\n")));
+    }
+
+    #[test]
+    fn an_ubuntu_has_its_own_kernel_keys_and_mirrors() {
+        let text = |more: &str| format!("kiln: 1\nname: u\nbase: {{ubuntu: noble{more}}}\n");
+        let noble = Recipe::parse(&text(""), "r").unwrap();
+        let made = tree(&noble, Arch::Amd64);
+        assert_eq!(made.packages[0], "linux-image-virtual");
+        assert_eq!(
+            made.sources[2],
+            "deb [signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg] \
+             http://security.ubuntu.com/ubuntu noble-security main universe"
+        );
+        assert!(made.packages.contains(&"systemd-resolved".to_owned()));
+        let jammy = Recipe::parse(&text("").replace("noble", "jammy"), "r").unwrap();
+        assert!(!tree(&jammy, Arch::Amd64).packages.contains(&"systemd-resolved".to_owned()));
+        let then = Recipe::parse(&text(", snapshot: 20250301T000000Z"), "r").unwrap();
+        let list = &files(&then, Arch::Arm64, None)[2].content;
+        assert!(list.contains("http://ports.ubuntu.com/ubuntu-ports noble-updates "), "{list}");
+        assert!(files(&then, Arch::Arm64, None)[3].content.contains("name: \"ubuntu\""));
+    }
+
+    #[test]
+    fn keys_of_ones_own_are_named_where_they_are() {
+        let text = "kiln: 1\nname: u\nbase: {debian: trixie, keyring: k}\n";
+        let recipe = Recipe::parse(text, "r").unwrap();
+        let keyring = Keyring { bytes: b"-----BEGIN PGP PUBLIC KEY BLOCK-----".to_vec() };
+        let places = TreePlaces { scripts: Path::new("/t"), keyring: Some(&keyring) };
+        let made = super::tree(&recipe, (Arch::Amd64, EPOCH), places);
+        assert!(made.sources[0].starts_with("deb [signed-by=/t/kiln-mirror.asc] "));
+        let list = &files(&recipe, Arch::Amd64, Some(&keyring))[2].content;
+        assert!(list.starts_with("deb [signed-by=/etc/apt/keyrings/kiln-mirror.asc] "), "{list}");
+        assert_eq!(Keyring { bytes: vec![0x98] }.name(), "kiln-mirror.gpg");
     }
 }

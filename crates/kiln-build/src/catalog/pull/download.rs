@@ -45,22 +45,22 @@ const SPARE: u64 = 64 << 20;
 
 /// A file that is wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The catalog, for errors.
-    pub(super) catalog: &'a str,
+    pub(crate) catalog: &'a str,
     /// Where it is.
-    pub(super) url: &'a Address,
+    pub(crate) url: &'a Address,
     /// What it must have.
-    pub(super) checksum: &'a Checksum,
+    pub(crate) checksum: &'a Checksum,
     /// How long it is, if the catalog says so.
-    pub(super) length: Option<Bytes>,
+    pub(crate) length: Option<Bytes>,
     /// How many connections are used at most.
-    pub(super) connections: usize,
+    pub(crate) connections: usize,
 }
 
 /// Fetches a file into `folder`, which this process alone uses. `progress` gets how many bytes
 /// are there, and of how many; the length is 0 as long as it is not known.
-pub(super) fn download(
+pub(crate) fn download(
     client: &Client<'_>,
     wanted: &Wanted<'_>,
     folder: &Path,

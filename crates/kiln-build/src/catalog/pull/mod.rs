@@ -37,7 +37,7 @@ use crate::store::{Image, Store};
 mod download;
 mod unpack;
 
-use download::Wanted;
+pub(crate) use download::{Wanted, download};
 use unpack::packing_of;
 
 /// The most that a file of checksums may have.

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::args::build::Build;
 use crate::commands::cache;
+use crate::commands::catalog::read::Tools;
 use crate::context::{Context, now};
 use crate::error::{Class, Problem, unreadable};
 use crate::ui::{Task, waterfall};
@@ -53,9 +54,11 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     let store = ctx.store()?;
     let user = ctx.env.user.clone().unwrap_or_default();
     let task = ctx.ui.task(recipe.name.as_str());
+    let tools = Tools::new(ctx);
     let context = BuildContext {
         host: &ctx.host,
         store: &store,
+        http: tools.http(),
         cache: &cache,
         now: now(),
         is_root: ctx.root,

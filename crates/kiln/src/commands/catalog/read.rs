@@ -42,6 +42,11 @@ impl Tools {
         Self { http, environment: pairs.into_iter().filter_map(set).collect() }
     }
 
+    /// Returns what fetches files.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
     pub(crate) fn openpgp<'a>(&'a self, ctx: &'a Context) -> OpenPgp<'a> {
         OpenPgp { host: &ctx.host, environment: &self.environment }
     }
