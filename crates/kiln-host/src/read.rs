@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Reading: a file that the user names, bounded and never waiting for somebody to open it; and a
-//! stream, by whole buffers.
+//! Reading: a file that the user names, bounded and never waiting for somebody to open it; a
+//! stream, by whole buffers; and contents with holes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,6 +28,40 @@ pub fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
+}
+
+/// Contents whose holes are known.
+pub trait Holes: Read {
+    /// Skips the hole that comes next, as far as it is whole units of `unit` bytes; returns how
+    /// many bytes that were.
+    fn skip_hole(&mut self, unit: u64) -> u64;
+
+    /// Returns how many bytes at least come before the next hole, where all holes are known: what
+    /// is none is to be written then, zeros too. `None` if long runs of zeros are to become holes.
+    fn before_hole(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+/// Contents whose holes are seen as zeros only.
+pub struct Plain<'a>(pub &'a mut dyn Read);
+
+impl std::fmt::Debug for Plain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plain").finish_non_exhaustive()
+    }
+}
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Holes for Plain<'_> {
+    fn skip_hole(&mut self, _: u64) -> u64 {
+        0
+    }
 }
 
 /// Reads until `buffer` is full or `from` ends; returns how many bytes.

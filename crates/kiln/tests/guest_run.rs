@@ -179,6 +179,31 @@ fn changes_come_into_the_tree_and_nothing_else() {
     }
 }
 
+/// A swap file must have no holes: swapon(8). What a program left out is not written either.
+#[test]
+fn zeros_that_a_program_wrote_are_written_and_its_holes_are_holes() {
+    let Some(mut guest) = Guest::new(&files(), "48M") else { return };
+    guest.shell(
+        "set -e; dd if=/dev/zero of=/srv/swap bs=1M count=4; truncate -s 20M /srv/hole
+        dd if=/dev/zero of=/srv/part bs=64k count=2 seek=8; truncate -s 4M /srv/part
+        busybox fallocate -l 3M /srv/set-aside
+        dd if=/dev/zero of=/srv/keep/a bs=64k count=16 conv=notrunc",
+    );
+    let blocks = |path: &str| {
+        let stat =
+            run(&["debugfs", "-R", &format!("stat {path}"), &guest.image().display().to_string()]);
+        let stat = stat.success().stdout;
+        let count = stat.split("Blockcount: ").nth(1).unwrap();
+        count.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 512
+    };
+    let written = [("swap", 4 << 20), ("hole", 0), ("part", 128 << 10), ("set-aside", 3 << 20)];
+    for (name, bytes) in written.into_iter().chain([("keep/a", 1 << 20)]) {
+        let got = blocks(&format!("/srv/{name}"));
+        // What lists a file's extents is counted, too.
+        assert!((bytes..=bytes + (8 << 10)).contains(&got), "{name}: {got}");
+    }
+}
+
 #[test]
 fn the_network_comes_only_when_asked_for_and_the_resolver_stays() {
     let Some(mut guest) = Guest::new(&files(), "64M") else { return };

@@ -3,12 +3,13 @@
 
 use std::io::Read;
 
+use kiln_host::read::Holes;
 use kiln_spec::Bytes;
 
 use super::layout::Holds;
 use super::{AssembleError, ExtraFile, Layout, Progress};
 use crate::device::len64;
-use crate::fs::ext::{Attrs, Contents, ExtError, ExtFs, Holes, Kind, New, Node, Time, split};
+use crate::fs::ext::{Attrs, Contents, ExtError, ExtFs, Kind, New, Node, Time, split};
 use crate::tar::{Entry, EntryKind, Reader, TarError};
 
 /// What a member takes on disk is counted in blocks of this size.
@@ -182,7 +183,7 @@ impl Unpacker<'_> {
         }
         let new = match &entry.kind {
             EntryKind::File => {
-                let contents = (entry.size, data);
+                let contents = (Some(entry.size), data);
                 let node = self.fs.create_file_with_holes(parent, name, &attrs, contents)?;
                 return self.fs.set_xattrs(node, &entry.xattrs);
             }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 
 use kiln_host::namespace::{Change as Made, ChangeKind};
+use kiln_host::read::Holes;
 
 use super::files::{Shown, is_seen};
 use crate::tree::{Attrs, Change, GuestPath, Kind, New, Stat, Time, Tree, TreeError, Xattrs};
@@ -42,7 +43,11 @@ impl<'a> Apply<'a> {
     }
 
     /// Puts one change into the tree. A directory comes before what is in it.
-    pub(super) fn change(&mut self, made: &Made, contents: &mut dyn Read) -> Result<(), TreeError> {
+    pub(super) fn change(
+        &mut self,
+        made: &Made,
+        contents: &mut dyn Holes,
+    ) -> Result<(), TreeError> {
         let path = GuestPath::new(&made.path)?;
         let attrs = Attrs {
             mode: made.mode,
@@ -117,7 +122,7 @@ impl<'a> Apply<'a> {
         path: &GuestPath,
         there: Option<&Stat>,
         (size, kept, attrs): (u64, bool, &Attrs),
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
     ) -> Result<bool, TreeError> {
         let failed = |source| TreeError::Contents { path: path.clone(), source };
         let mut head = Vec::new();
@@ -136,7 +141,12 @@ impl<'a> Apply<'a> {
         if !there.is_some_and(same) {
             self.remove(path, there)?;
         }
-        self.tree.write(path, &mut head.chain(contents), attrs)?;
+        if head.is_empty() {
+            // A hole that the program left is one, and zeros that it wrote are none.
+            self.tree.write_with_holes(path, contents, attrs)?;
+        } else {
+            self.tree.write(path, &mut head.chain(contents), attrs)?;
+        }
         Ok(true)
     }
 

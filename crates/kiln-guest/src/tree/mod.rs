@@ -27,6 +27,7 @@ use std::io::{Read, Write};
 pub use copy::copy;
 pub use error::TreeError;
 pub use kiln_disk::fs::ext::{Attrs, Kind, Time};
+use kiln_host::read::Holes;
 use kiln_spec::Bytes;
 pub use owner::{chown, chown_all};
 pub use path::GuestPath;
@@ -156,6 +157,17 @@ pub trait Tree {
         contents: &mut dyn Read,
         attrs: &Attrs,
     ) -> Result<(), TreeError>;
+
+    /// As [`Tree::write`], with contents whose holes are known: what is none is written, zeros
+    /// too, where the file system can tell.
+    fn write_with_holes(
+        &mut self,
+        path: &GuestPath,
+        contents: &mut dyn Holes,
+        attrs: &Attrs,
+    ) -> Result<(), TreeError> {
+        self.write(path, contents, attrs)
+    }
 
     /// Makes something without contents. [`TreeError::Exists`] if the name is taken.
     fn make(&mut self, path: &GuestPath, new: &New, attrs: &Attrs) -> Result<(), TreeError>;

@@ -3,6 +3,8 @@
 
 use std::io::{self, Read, Write};
 
+use kiln_host::read::Holes;
+
 use super::walk::real_path;
 use super::{Attrs, Change, Entry, GuestPath, Kind, New, Stat, Tree, TreeError, Usage, Xattrs};
 
@@ -97,6 +99,21 @@ impl<'a> Recorder<'a> {
         Edits { list, left_out: std::mem::take(&mut self.left_out) }
     }
 
+    fn note_written(
+        &mut self,
+        path: &GuestPath,
+        old: Option<Stat>,
+        new: u64,
+    ) -> Result<(), TreeError> {
+        let how = match old {
+            Some(old) => How::Written { old: old.size, new },
+            None => How::Made { kind: Kind::File, size: new },
+        };
+        let real = real_path(self.tree, path, true)?;
+        self.note(real, how);
+        Ok(())
+    }
+
     fn note(&mut self, path: GuestPath, how: How) {
         if self.edits.len() < MOST_EDITS {
             self.edits.push(Edit { path, how });
@@ -107,16 +124,28 @@ impl<'a> Recorder<'a> {
 }
 
 /// Counts what is read.
-struct Counted<'a> {
-    inner: &'a mut dyn Read,
+struct Counted<'a, R: ?Sized> {
+    inner: &'a mut R,
     bytes: u64,
 }
 
-impl Read for Counted<'_> {
+impl<R: Read + ?Sized> Read for Counted<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let got = self.inner.read(buf)?;
         self.bytes += got as u64;
         Ok(got)
+    }
+}
+
+impl Holes for Counted<'_, dyn Holes + '_> {
+    fn skip_hole(&mut self, unit: u64) -> u64 {
+        let skipped = self.inner.skip_hole(unit);
+        self.bytes += skipped;
+        skipped
+    }
+
+    fn before_hole(&mut self) -> Option<u64> {
+        self.inner.before_hole()
     }
 }
 
@@ -151,15 +180,20 @@ impl Tree for Recorder<'_> {
         let mut counted = Counted { inner: contents, bytes: 0 };
         self.tree.write(path, &mut counted, attrs)?;
         let new = counted.bytes;
-        let real = real_path(self.tree, path, true)?;
-        self.note(
-            real,
-            match old {
-                Some(old) => How::Written { old: old.size, new },
-                None => How::Made { kind: Kind::File, size: new },
-            },
-        );
-        Ok(())
+        self.note_written(path, old, new)
+    }
+
+    fn write_with_holes(
+        &mut self,
+        path: &GuestPath,
+        contents: &mut dyn Holes,
+        attrs: &Attrs,
+    ) -> Result<(), TreeError> {
+        let old = self.tree.stat(path)?;
+        let mut counted = Counted { inner: contents, bytes: 0 };
+        self.tree.write_with_holes(path, &mut counted, attrs)?;
+        let new = counted.bytes;
+        self.note_written(path, old, new)
     }
 
     fn make(&mut self, path: &GuestPath, new: &New, attrs: &Attrs) -> Result<(), TreeError> {

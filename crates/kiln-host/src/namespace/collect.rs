@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use super::change::{Change, ChangeKind};
 use super::wire::{Message, Wire};
 use super::{SpaceError, change};
+use crate::read::Holes;
 
 /// Attributes with this prefix are the overlay's own.
 const OWN: &str = "user.overlay.";
@@ -29,6 +30,8 @@ const ORIGIN: &str = "user.overlay.origin";
 const WHITEOUT: &str = "user.overlay.whiteout";
 /// Bytes of a file that go over at once.
 const CHUNK: usize = 256 << 10;
+/// What `st_blocks` counts in: stat(2).
+const BLOCK: u64 = 512;
 /// The most bytes of a path: beyond `PATH_MAX` no program of the guest can name it.
 const MOST_PATH: usize = 4000;
 /// The most bytes of an attribute's value, and of a list of names: xattr(7).
@@ -67,7 +70,7 @@ pub(super) fn send(upper: &Path, wire: &mut Wire) -> Result<(), SpaceError> {
         if let Some(size) = contents {
             let flags = OFlags::NOFOLLOW.bits().cast_signed();
             let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(&path);
-            file.and_then(|file| pour(file, size, wire)).map_err(failed)?;
+            file.and_then(|file| pour(file, (size, meta.blocks()), wire)).map_err(failed)?;
         }
         if meta.is_dir() {
             let mut below: Vec<_> = fs::read_dir(&path)
@@ -150,18 +153,27 @@ fn xattrs(path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(found)
 }
 
-/// Sends a file's contents: pieces of a length of skipped zeros (8 bytes), a length of bytes (4),
-/// and those; the last piece has no bytes.
-fn pour(mut file: File, size: u64, wire: &mut Wire) -> io::Result<()> {
+/// Sends a file's contents: pieces of a length of a hole (8 bytes), a length of bytes (4), and
+/// those; the last piece has no bytes. What is no hole goes over as bytes, zeros too: a swap file
+/// that the program made must have no holes.
+fn pour(mut file: File, (size, blocks): (u64, u64), wire: &mut Wire) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
+    // Places that are set aside but not written (fallocate) look like holes to lseek(2).
+    let full = blocks.saturating_mul(BLOCK) >= size;
     let mut at = 0;
     loop {
         let data = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
+            _ if full => at,
             Ok(data) => data.min(size),
             Err(Errno::NXIO) => size,
             Err(_) => at,
         };
-        let most = usize::try_from(size - data).unwrap_or(CHUNK).min(CHUNK);
+        let end = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(data)) {
+            _ if full => size,
+            Ok(hole) if hole > data => hole.min(size),
+            _ => size,
+        };
+        let most = usize::try_from(end - data).unwrap_or(CHUNK).min(CHUNK);
         file.seek(SeekFrom::Start(data))?;
         let length = if most == 0 { 0 } else { file.read(&mut buffer[..most])? };
         // A file that ends early has zeros there.
@@ -189,6 +201,19 @@ impl<'a> Contents<'a> {
         Self { wire, zeros: 0, bytes: 0, ended: false }
     }
 
+    /// Reads what comes next: a hole, bytes or the end.
+    fn next(&mut self) -> io::Result<()> {
+        while self.zeros == 0 && self.bytes == 0 && !self.ended {
+            let mut head = [0; 12];
+            self.wire.read_exact(&mut head)?;
+            let (zeros, bytes) = head.split_at(8);
+            self.zeros = u64::from_le_bytes(zeros.try_into().map_err(io::Error::other)?);
+            self.bytes = u32::from_le_bytes(bytes.try_into().map_err(io::Error::other)?).into();
+            self.ended = self.bytes == 0;
+        }
+        Ok(())
+    }
+
     /// Reads to the end what nobody wanted.
     pub(super) fn finish(mut self) -> io::Result<()> {
         while !self.ended || self.bytes > 0 {
@@ -201,14 +226,7 @@ impl<'a> Contents<'a> {
 
 impl Read for Contents<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.zeros == 0 && self.bytes == 0 && !self.ended {
-            let mut head = [0; 12];
-            self.wire.read_exact(&mut head)?;
-            let (zeros, bytes) = head.split_at(8);
-            self.zeros = u64::from_le_bytes(zeros.try_into().map_err(io::Error::other)?);
-            self.bytes = u32::from_le_bytes(bytes.try_into().map_err(io::Error::other)?).into();
-            self.ended = self.bytes == 0;
-        }
+        self.next()?;
         let from = if self.zeros > 0 { &mut self.zeros } else { &mut self.bytes };
         let most = usize::try_from(*from).unwrap_or(usize::MAX).min(buf.len());
         let done = u64::try_from(most).map_err(io::Error::other)?;
@@ -223,10 +241,49 @@ impl Read for Contents<'_> {
     }
 }
 
+impl Holes for Contents<'_> {
+    // A wire that fails here fails again when it is read.
+    fn skip_hole(&mut self, unit: u64) -> u64 {
+        self.next().ok();
+        let whole = self.zeros - self.zeros % unit.max(1);
+        self.zeros -= whole;
+        whole
+    }
+
+    fn before_hole(&mut self) -> Option<u64> {
+        self.next().ok();
+        Some(if self.zeros > 0 { 0 } else { self.bytes })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::net::UnixStream;
+
+    /// What is zeros and no hole stays apart from a hole, also between two holes.
+    #[test]
+    fn zeros_that_were_written_are_no_hole() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.seek(SeekFrom::Start(1 << 20)).unwrap();
+        file.write_all(&[0; 8192]).unwrap();
+        file.set_len(3 << 20).unwrap();
+        let (a, b) = UnixStream::pair().unwrap();
+        let sender =
+            std::thread::spawn(move || pour(file, (3 << 20, 0), &mut Wire::new(a)).unwrap());
+        let mut wire = Wire::new(b);
+        let mut contents = Contents::new(&mut wire);
+        assert_eq!(contents.before_hole(), Some(0));
+        assert_eq!(contents.skip_hole(4096), 1 << 20);
+        assert_eq!(contents.before_hole(), Some(8192));
+        let mut bytes = [1; 8192];
+        contents.read_exact(&mut bytes).unwrap();
+        assert!(bytes == [0; 8192]);
+        assert_eq!(contents.skip_hole(4096), (2 << 20) - 8192);
+        assert_eq!((contents.skip_hole(4096), contents.before_hole()), (0, Some(0)));
+        contents.finish().unwrap();
+        sender.join().unwrap();
+    }
 
     #[test]
     fn contents_come_over_with_their_holes() {
@@ -235,7 +292,8 @@ mod tests {
         file.write_all(b"hello").unwrap();
         file.set_len(3 << 20).unwrap();
         let (a, b) = UnixStream::pair().unwrap();
-        let sender = std::thread::spawn(move || pour(file, 3 << 20, &mut Wire::new(a)).unwrap());
+        let sender =
+            std::thread::spawn(move || pour(file, (3 << 20, 0), &mut Wire::new(a)).unwrap());
         let mut wire = Wire::new(b);
         let mut all = Vec::new();
         Contents::new(&mut wire).read_to_end(&mut all).unwrap();

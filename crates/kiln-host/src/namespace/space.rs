@@ -3,7 +3,7 @@
 //! of the changes.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -21,6 +21,7 @@ use super::collect::Contents;
 use super::wire::{Message, Wire};
 use super::{BUSY, ENTRY, Exec, Root, Setup, SpaceError, WORK, free, ids};
 use crate::lock::Lock;
+use crate::read::{Holes, Plain};
 use crate::signal;
 
 /// How often a wait looks for a signal, the deadline and the space left.
@@ -220,7 +221,7 @@ impl Space {
     /// The error of `on`, which ends it; [`SpaceError`] if the changes cannot be read.
     pub fn changes<E: From<SpaceError>>(
         &mut self,
-        mut on: impl FnMut(&Change, &mut dyn Read) -> Result<(), E>,
+        mut on: impl FnMut(&Change, &mut dyn Holes) -> Result<(), E>,
     ) -> Result<(), E> {
         let wire = self.wire.as_mut().ok_or(SpaceError::Lost)?;
         let speak = |e| SpaceError::System { what: "hear of the changes".into(), source: e };
@@ -233,7 +234,7 @@ impl Space {
                     on(&change, &mut contents)?;
                     contents.finish().map_err(speak)?;
                 }
-                Message::Change(change) => on(&change, &mut io::empty())?,
+                Message::Change(change) => on(&change, &mut Plain(&mut io::empty()))?,
                 _ => return Err(SpaceError::Lost.into()),
             }
             if signal::interrupted() {

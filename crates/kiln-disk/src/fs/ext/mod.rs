@@ -41,7 +41,7 @@ pub use self::names::New;
 pub(crate) use self::path::{names, shown, split};
 use self::raw::Raw;
 pub use self::scratch::{OnProgress, Progress, TendError};
-pub use self::write::{Contents, Holes};
+pub use self::write::Contents;
 use crate::device::Device;
 
 /// Names held in memory for one file system; a hostile tree of hard links ends here.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use kiln_host::read;
+use kiln_host::read::{self, Holes, Plain};
 
 use super::inode::{INLINE_DATA_FL, Inode, Kind};
 use super::xattr::INLINE;
@@ -36,28 +36,6 @@ impl fmt::Debug for Contents<'_> {
     }
 }
 
-/// Contents whose holes are known.
-pub trait Holes: Read {
-    /// Skips the hole that comes next, as far as it is whole units of `unit` bytes; returns how
-    /// many bytes that were.
-    fn skip_hole(&mut self, unit: u64) -> u64;
-}
-
-/// Contents whose holes are seen as zeros only.
-struct Plain<'a>(&'a mut dyn Read);
-
-impl Read for Plain<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
-    }
-}
-
-impl Holes for Plain<'_> {
-    fn skip_hole(&mut self, _: u64) -> u64 {
-        0
-    }
-}
-
 impl ExtFs {
     /// Makes a file in the directory `parent`. Long runs of zeros become holes.
     ///
@@ -79,6 +57,8 @@ impl ExtFs {
     /// Makes a file of `size` bytes, holes included, in the directory `parent`. Holes that are
     /// known are skipped, not read.
     ///
+    /// Without a size it has all that `data` gives.
+    ///
     /// # Errors
     ///
     /// As [`ExtFs::create_file`]; [`ExtError::NoBlocks`] if ext4 knows no files of that size.
@@ -87,9 +67,9 @@ impl ExtFs {
         parent: Node,
         name: &[u8],
         attrs: &Attrs,
-        (size, data): (u64, &mut dyn Holes),
+        contents: (Option<u64>, &mut dyn Holes),
     ) -> Result<Node, ExtError> {
-        self.new_file(parent, name, attrs, (Some(size), data))
+        self.new_file(parent, name, attrs, contents)
     }
 
     /// Makes a file in the directory `parent` with all that `data` gives. Long runs of zeros
@@ -142,10 +122,23 @@ impl ExtFs {
     /// [`ExtError::WrongKind`] if the node is no file; [`ExtError::NoBlocks`], [`ExtError::Data`]:
     /// the file is empty then.
     pub fn overwrite(&mut self, node: Node, data: &mut dyn Read) -> Result<u64, ExtError> {
+        self.overwrite_with_holes(node, &mut Plain(data))
+    }
+
+    /// As [`ExtFs::overwrite`], with contents whose holes are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExtFs::overwrite`].
+    pub fn overwrite_with_holes(
+        &mut self,
+        node: Node,
+        data: &mut dyn Holes,
+    ) -> Result<u64, ExtError> {
         let mut inode = self.file_to_write(node)?;
         let ino = node.0;
         self.empty(ino, &mut inode)?;
-        let filled = self.fill(ino, &mut inode, None, &mut Plain(data));
+        let filled = self.fill(ino, &mut inode, None, data);
         if filled.is_err() {
             self.empty(ino, &mut inode)?;
         }
@@ -252,7 +245,7 @@ impl ExtFs {
         size: Option<u64>,
         data: &mut dyn Holes,
     ) -> Result<u64, ExtError> {
-        let unit = self.raw.block_size();
+        let (unit, unit64) = (self.raw.block_size(), self.raw.block64());
         let most = size.and_then(|size| usize::try_from(size).ok());
         let mut len = most.map_or(FIRST_CHUNK, |n| n.next_multiple_of(unit).min(CHUNK));
         let mut at = 0;
@@ -263,9 +256,17 @@ impl ExtFs {
             let skipped = data.skip_hole(self.raw.block64());
             if skipped > 0 {
                 at += skipped;
+                // Blocks of a file have numbers of 32 bits.
+                if at / self.raw.block64() >= u64::from(u32::MAX) {
+                    return Err(ExtError::NoBlocks);
+                }
                 self.raw.set_size(inode, at)?;
             }
+            let known = data.before_hole();
             let left = size.map_or(u64::MAX, |size| size - at);
+            let left = known.map_or(left, |known| {
+                left.min(known.div_ceil(unit64).max(1).saturating_mul(unit64))
+            });
             let want = usize::try_from(left).map_or(len, |left| left.min(len));
             let got =
                 read::full(data, &mut chunk[..want]).map_err(|source| ExtError::Data { source })?;
@@ -276,12 +277,15 @@ impl ExtFs {
             let whole = got.next_multiple_of(unit);
             chunk[got..whole].fill(0);
             self.raw.set_size(inode, at + len64(&chunk[..got]))?;
-            for (start, end) in data_runs(&chunk[..whole], unit) {
+            // Less than a block that is part of a hole is one.
+            let exact = known.is_some_and(|known| known > 0) && whole > 0;
+            let runs = if exact { vec![(0, whole)] } else { data_runs(&chunk[..whole], unit) };
+            for (start, end) in runs {
                 let first = at + len64(&chunk[..start]);
                 self.write_run(ino, inode, first, &chunk[start..end])?;
             }
             at += len64(&chunk[..got]);
-            if got < len || size == Some(at) {
+            if got < want || size == Some(at) {
                 break;
             }
             len = CHUNK;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! ext2, ext3 and ext4 as a [`Volume`].
 
-use std::io::Read;
-
 use kiln_disk::device::SharedDevice;
 use kiln_disk::fs::ext::{self, Access, ExtError, ExtFs, Listed};
 use kiln_disk::fs::identify::{ContentKind, identify};
+use kiln_host::read::Holes;
 
 use super::volume::{Fill, Node, NodeStat, Place, Volume, VolumeError};
 use crate::tree::{Attrs, Entry, New, Xattrs};
@@ -113,23 +112,25 @@ impl Volume for Ext {
     fn create_file(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let dir = of(place.dir)?;
-        self.change()?.create_file_from(dir, place.name, attrs, contents).map_err(error)?;
+        let contents = (None, contents);
+        let made = self.change()?.create_file_with_holes(dir, place.name, attrs, contents);
+        made.map_err(error)?;
         Ok(())
     }
 
     fn replace(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let node = self.there(place)?;
         let old = self.fs.stat(node).map_err(error)?.attrs;
-        self.change()?.overwrite(node, contents).map_err(error)?;
+        self.change()?.overwrite_with_holes(node, contents).map_err(error)?;
         self.change()?.set_attrs(node, &Attrs { mtime: attrs.mtime, ..old }).map_err(error)
     }
 

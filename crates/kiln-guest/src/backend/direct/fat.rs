@@ -3,9 +3,9 @@
 //! whether a file may be written.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use kiln_disk::fs::fat::{self, FatError, FatFs};
+use kiln_host::read::Holes;
 
 use super::volume::{Fill, Node, NodeStat, Place, Volume, VolumeError};
 use crate::tree::{Attrs, Entry, New, Xattrs};
@@ -103,7 +103,7 @@ impl Volume for Fat {
     fn create_file(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let dir = self.of(place.dir)?;
@@ -114,7 +114,7 @@ impl Volume for Fat {
     fn replace(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let dir = self.of(place.dir)?;

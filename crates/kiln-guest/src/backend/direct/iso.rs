@@ -2,9 +2,9 @@
 //! ISO 9660, and places that cannot be looked into, as [`Volume`]s: nothing in them changes.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use kiln_disk::fs::iso9660::{self, IsoFs, IsoFsError};
+use kiln_host::read::Holes;
 
 use super::volume::{Fill, Node, NodeStat, Place, Volume, VolumeError};
 use crate::tree::{Attrs, Entry, Kind, New, Xattrs};
@@ -58,7 +58,7 @@ macro_rules! no_changes {
         fn create_file(
             &mut self,
             _: Place<'_>,
-            _: &mut dyn Read,
+            _: &mut dyn Holes,
             _: &Attrs,
         ) -> Result<(), VolumeError> {
             $answer(self)
@@ -67,7 +67,7 @@ macro_rules! no_changes {
         fn replace(
             &mut self,
             _: Place<'_>,
-            _: &mut dyn Read,
+            _: &mut dyn Holes,
             _: &Attrs,
         ) -> Result<(), VolumeError> {
             $answer(self)

@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
-use kiln_host::read;
+use kiln_host::read::{self, Holes};
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, StatVfs, Timespec, Timestamps, Uid,
     XattrFlags,
@@ -171,16 +171,20 @@ impl Mounted {
         Ok(path)
     }
 
-    fn fill_file(file: &File, contents: &mut dyn Read) -> Result<(), VolumeError> {
+    fn fill_file(file: &File, contents: &mut dyn Holes) -> Result<(), VolumeError> {
         let mut buffer = vec![0; CHUNK];
         let mut at = 0;
         loop {
-            let len = read::full(contents, &mut buffer).map_err(VolumeError::Contents)?;
-            if buffer[..len].iter().any(|byte| *byte != 0) {
+            at += contents.skip_hole(1);
+            let known = contents.before_hole();
+            let want = known.and_then(|known| usize::try_from(known).ok());
+            let want = want.map_or(CHUNK, |known| known.clamp(1, CHUNK));
+            let len = read::full(contents, &mut buffer[..want]).map_err(VolumeError::Contents)?;
+            if known.is_some() || buffer[..len].iter().any(|byte| *byte != 0) {
                 file.write_all_at(&buffer[..len], at).map_err(io_error)?;
             }
             at += u64::try_from(len).unwrap_or(u64::MAX);
-            if len < buffer.len() {
+            if len < want {
                 return file.set_len(at).map_err(io_error);
             }
         }
@@ -299,7 +303,7 @@ impl Volume for Mounted {
     fn create_file(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         let dir = self.open_dir(place.dir)?;
@@ -321,7 +325,7 @@ impl Volume for Mounted {
     fn replace(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError> {
         self.file = None;

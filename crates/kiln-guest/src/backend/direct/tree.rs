@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 
+use kiln_host::read::{Holes, Plain};
 use kiln_spec::Bytes;
 
 use super::resolve::{At, Last, Reached, Spot};
@@ -169,6 +170,15 @@ impl Tree for DirectTree {
         &mut self,
         path: &GuestPath,
         contents: &mut dyn Read,
+        attrs: &Attrs,
+    ) -> Result<(), TreeError> {
+        self.write_with_holes(path, &mut Plain(contents), attrs)
+    }
+
+    fn write_with_holes(
+        &mut self,
+        path: &GuestPath,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), TreeError> {
         let missing = || TreeError::NotFound { path: path.clone() };

@@ -4,7 +4,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
+
+use kiln_host::read::Holes;
 
 use crate::tree::{Attrs, Entry, Kind, New, Xattrs};
 
@@ -79,7 +81,7 @@ pub(super) trait Volume: fmt::Debug {
     fn create_file(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError>;
 
@@ -87,7 +89,7 @@ pub(super) trait Volume: fmt::Debug {
     fn replace(
         &mut self,
         place: Place<'_>,
-        contents: &mut dyn Read,
+        contents: &mut dyn Holes,
         attrs: &Attrs,
     ) -> Result<(), VolumeError>;
 
