@@ -204,6 +204,19 @@ pub(super) fn host_file(path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
     bounded(path, most).map_err(|source| Problem::Host { path: path.to_owned(), source })
 }
 
+/// Fails unless a file of the host is there and can be read. A pipe is left alone: who opens one
+/// takes what is in it.
+pub(super) fn check_file(path: &Path) -> Result<(), Problem> {
+    let failed = |source| Problem::Host { path: path.to_owned(), source };
+    let meta = std::fs::metadata(path).map_err(failed)?;
+    if meta.is_file() || meta.is_dir() {
+        return host_open(path).map(drop);
+    }
+    let flags = rustix::fs::AtFlags::EACCESS;
+    let may = rustix::fs::accessat(rustix::fs::CWD, path, rustix::fs::Access::READ_OK, flags);
+    may.map_err(|errno| failed(errno.into()))
+}
+
 /// Opens a file of the host whose size has no bound.
 pub(super) fn host_open(path: &Path) -> Result<std::fs::File, Problem> {
     let failed = |source| Problem::Host { path: path.to_owned(), source };

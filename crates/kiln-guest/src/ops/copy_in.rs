@@ -8,10 +8,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::argument::{action, host_path, pair, path};
-use super::context::write_from;
+use super::context::{check_file, write_from};
 use super::{Action, Operation, Problem, Scene, Shown};
 use crate::tree::{Attrs, Change, GuestPath, Kind, New, Time, Tree as _, TreeError};
 
+/// How many sockets are named.
+const NAMED: usize = 10;
 /// How many folders may lie in one another.
 const DEEPEST: usize = 512;
 
@@ -24,7 +26,7 @@ pub(super) const OPERATION: Operation = Operation {
 Copies LOCALPATH, a file or a directory of the host with all that is in it, into the guest's \
 directory REMOTEDIR, which must be there. Permissions, times, links and hard links are kept, and \
 owners by number, as virt-customize does: files of yours are yours in the guest, too, if you are \
-not root. Symbolic links are copied as such. A directory that is in the guest already gets what is \
+not root. Symbolic links are copied as such; sockets are left out. A directory that is in the guest already gets what is \
 new; files are replaced.
 
 Wildcards cannot be used.",
@@ -43,6 +45,10 @@ struct CopyIn {
 }
 
 impl Action for CopyIn {
+    fn check(&self) -> Result<(), Problem> {
+        check_below(&self.from)
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         scene.need_folder(&self.to)?;
         let failed = |source| Problem::Host { path: self.from.clone(), source };
@@ -55,13 +61,18 @@ impl Action for CopyIn {
                 name.ok_or_else(|| Problem::refused("the root directory has no name to copy"))?
             }
         };
-        let mut names = HashMap::new();
+        let (mut names, mut sockets) = (HashMap::new(), Vec::new());
         let mut folders = Vec::new();
         let mut open = vec![(self.from.clone(), self.to.join(name.as_bytes()), 0)];
         while let Some((from, to, depth)) = open.pop() {
             let failed = |source| Problem::Host { path: from.clone(), source };
             let meta = fs::symlink_metadata(&from).map_err(failed)?;
-            copy_one(scene, (&from, &meta), &to, &mut names)?;
+            if meta.file_type().is_socket() {
+                sockets.push(from);
+                continue;
+            }
+            copy_one(scene, (&from, &meta), &to, &mut names)
+                .map_err(|problem| problem.wanting(size_below(&self.from)))?;
             if !meta.is_dir() {
                 continue;
             }
@@ -75,6 +86,7 @@ impl Action for CopyIn {
             }
             folders.push((to, attrs_of(&meta)));
         }
+        note_sockets(scene, &sockets);
         // What was put into the folders changed their times.
         for (folder, attrs) in folders {
             let change = Change { mtime: Some(attrs.mtime), ..Change::default() };
@@ -82,6 +94,47 @@ impl Action for CopyIn {
         }
         Ok(())
     }
+}
+
+/// Names what was left out: a socket is nothing without the program that listens on it.
+fn note_sockets(scene: &mut Scene<'_>, sockets: &[PathBuf]) {
+    for socket in sockets.iter().take(NAMED) {
+        scene.note(format!("`{}` is a socket, and left out", socket.display()));
+    }
+    if let Some(more) = sockets.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        scene.note(format!("{more} more sockets are left out"));
+    }
+}
+
+/// Returns how many bytes all files have; what cannot be read has none.
+fn size_below(top: &Path) -> u64 {
+    let (mut open, mut size) = (vec![top.to_owned()], 0_u64);
+    while let Some(path) = open.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() {
+            open.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|e| e.path()));
+        } else if meta.is_file() {
+            size = size.saturating_add(meta.len());
+        }
+    }
+    size
+}
+
+/// Fails unless a file or a folder of the host, with all that is in it, can be read.
+fn check_below(top: &Path) -> Result<(), Problem> {
+    let mut open = vec![top.to_owned()];
+    while let Some(path) = open.pop() {
+        let failed = |source| Problem::Host { path: path.clone(), source };
+        let meta = fs::symlink_metadata(&path).map_err(failed)?;
+        if meta.is_dir() {
+            for entry in fs::read_dir(&path).map_err(failed)? {
+                open.push(entry.map_err(failed)?.path());
+            }
+        } else if meta.is_file() {
+            check_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn attrs_of(meta: &Metadata) -> Attrs {

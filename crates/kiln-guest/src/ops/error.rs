@@ -5,11 +5,12 @@ use std::io;
 use std::path::PathBuf;
 
 use kiln_disk::tar::TarError;
+use kiln_spec::Bytes;
 
 use crate::run::RunError;
 use crate::system::crypt::HashError;
 use crate::system::units::UnitError;
-use crate::tree::TreeError;
+use crate::tree::{GuestPath, TreeError};
 
 /// Why an argument cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +112,14 @@ pub enum Problem {
     /// The guest's tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// What is copied into the guest does not fit.
+    #[error("no space left in the guest for `{path}`: {wanted} are to be copied in all")]
+    Full {
+        /// The first that does not fit.
+        path: GuestPath,
+        /// Bytes of all files that are to be copied.
+        wanted: Bytes,
+    },
     /// Units of systemd.
     #[error(transparent)]
     Unit(#[from] UnitError),
@@ -168,6 +177,14 @@ impl Problem {
     /// Returns a refusal.
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into() }
+    }
+
+    /// Says how much was to be copied, of what did not fit.
+    pub(super) fn wanting(self, wanted: u64) -> Self {
+        match self {
+            Self::Tree(TreeError::NoSpace { path }) => Self::Full { path, wanted: Bytes(wanted) },
+            other => other,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::argument::{action, host_path};
-use super::context::host_file;
+use super::context::{check_file, host_file};
 use super::{Action, Operation, Problem, Scene, Shown, boot_scripts};
 
 /// The most bytes of a script.
@@ -31,6 +31,10 @@ struct Firstboot {
 }
 
 impl Action for Firstboot {
+    fn check(&self) -> Result<(), Problem> {
+        check_file(&self.script)
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         let contents = host_file(&self.script, MOST)?;
         boot_scripts::add(scene, &self.script.to_string_lossy(), &contents)

@@ -69,6 +69,16 @@ pub use self::report::{Done, NewPassword, Report};
 
 /// What changes a guest.
 pub trait Action: fmt::Debug {
+    /// Looks whether the files of the host that this needs are there and can be read, so that a
+    /// mistake is told before anything is begun. Nothing is read, of a pipe neither.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Host`].
+    fn check(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Changes the guest of `scene`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::argument::{action, host_path, pair};
-use super::context::{PasswordToSet, host_file};
+use super::context::{PasswordToSet, check_file, host_file};
 use super::{Action, NewPassword, Operation, Problem, Scene, Shown, Wrong};
 use crate::system::accounts::{self, Records};
 use crate::system::crypt::random_password;
@@ -20,7 +20,7 @@ Sets the password of USER, who must be in the guest. SELECTOR is one of:
 
   file:FILENAME      the first line of a file of the host
   password:PASSWORD  this password; everyone can see it in the list of processes
-  random             a random one, which is shown when all is done
+  random             a random one, which is shown before the image is changed
   disabled           none: nobody can log in with a password
   locked             locked: no password fits until it is unlocked
   locked:SELECTOR    the one that SELECTOR says, locked
@@ -85,6 +85,14 @@ impl Selector {
         };
         Ok(Self { locked, source })
     }
+
+    /// Fails if the password is to come from a file that cannot be read.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        match &self.source {
+            Source::File(path) => check_file(path),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -94,6 +102,10 @@ pub(super) struct Password {
 }
 
 impl Action for Password {
+    fn check(&self) -> Result<(), Problem> {
+        self.selector.check()
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         if scene.to_set.iter().any(|set| set.user == self.user) {
             let why = format!("the password of `{}` is set twice", self.user);

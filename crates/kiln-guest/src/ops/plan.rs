@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::commands_from_file;
-use super::{Action, ArgumentError, OPERATIONS, Operation, Parsed, Setting};
+use super::{Action, ArgumentError, EditError, OPERATIONS, Operation, Parsed, Setting};
 use crate::system::crypt::Crypto;
 use crate::tree::GuestPath;
 
@@ -55,6 +55,21 @@ impl Plan {
                 Ok(())
             }
         }
+    }
+
+    /// Looks whether the files of the host that the operations need are there and can be read.
+    ///
+    /// # Errors
+    ///
+    /// The first operation that cannot be done, and why.
+    pub fn check(&self) -> Result<(), EditError> {
+        self.steps.iter().try_for_each(|step| {
+            step.action.check().map_err(|source| EditError {
+                operation: step.operation.name,
+                argument: step.argument.clone(),
+                source,
+            })
+        })
     }
 
     /// Adds an operation from a file, which may not name another file.
@@ -143,4 +158,52 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_host_are_looked_for_before_anything_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("there").display().to_string();
+        std::fs::write(&there, "x").unwrap();
+        let none = folder.path().join("none").display().to_string();
+        let dir = folder.path().display().to_string();
+        for (name, [before, after]) in [
+            ("upload", ["", ":/x"]),
+            ("copy-in", ["", ":/x"]),
+            ("tar-in", ["", ":/x"]),
+            ("run", ["", ""]),
+            ("firstboot", ["", ""]),
+            ("root-password", ["file:", ""]),
+            ("password", ["u:locked:file:", ""]),
+            ("ssh-inject", ["root:file:", ""]),
+        ] {
+            let check = |path: &str| {
+                let mut plan = Plan::default();
+                plan.add(name, Some(&format!("{before}{path}{after}"))).unwrap();
+                plan.check()
+            };
+            check(&there).unwrap();
+            let error = check(&none).unwrap_err();
+            assert_eq!(error.operation, name);
+            assert_eq!(error.source.to_string(), format!("cannot read `{none}`"));
+            // Of these only `copy-in` takes a folder.
+            assert_eq!(check(&dir).is_ok(), name == "copy-in", "{name}");
+        }
+    }
+
+    /// Who opens a pipe takes what is in it, or waits for ever.
+    #[test]
+    fn a_pipe_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let (cwd, mode) = (rustix::fs::CWD, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(cwd, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let mut plan = Plan::default();
+        plan.add("upload", Some(&format!("{}:/x", path.display()))).unwrap();
+        plan.check().unwrap();
+    }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::argument::{action, host_path};
-use super::context::host_file;
+use super::context::{check_file, host_file};
 use super::{Action, Network, Operation, Problem, Scene, Shown};
 use crate::run::{Job, Program};
 
@@ -34,6 +34,10 @@ struct Run {
 }
 
 impl Action for Run {
+    fn check(&self) -> Result<(), Problem> {
+        check_file(&self.script)
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         let bytes = host_file(&self.script, MOST)?;
         let is_program = bytes.starts_with(b"#!") || bytes.starts_with(b"\x7fELF");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::append_line::append;
 use super::argument::{action, host_path};
-use super::context::host_file;
+use super::context::{check_file, host_file};
 use super::{Action, Operation, Problem, Scene, Shown, Wrong};
 use crate::system::accounts::{self, User};
 use crate::tree::{Attrs, Change, GuestPath, New, Tree as _, make_dirs};
@@ -64,6 +64,13 @@ struct SshInject {
 }
 
 impl Action for SshInject {
+    fn check(&self) -> Result<(), Problem> {
+        match &self.source {
+            Source::File(path) => check_file(path),
+            _ => Ok(()),
+        }
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         let lines = match &self.source {
             Source::Lines(lines) => lines.clone(),

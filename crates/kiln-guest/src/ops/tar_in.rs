@@ -9,7 +9,7 @@ use kiln_disk::decompress::Decompressed;
 use kiln_disk::tar::{Entry, EntryKind, Reader};
 
 use super::argument::{action, host_path, pair, path};
-use super::context::host_open;
+use super::context::{check_file, host_open};
 use super::{Action, Operation, Problem, Scene, Shown};
 use crate::tree::{Attrs, Change, GuestPath, Kind, New, Time, Tree, TreeError, make_dirs};
 
@@ -41,6 +41,10 @@ struct TarIn {
 }
 
 impl Action for TarIn {
+    fn check(&self) -> Result<(), Problem> {
+        check_file(&self.file)
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         scene.need_folder(&self.dir)?;
         let failed = |source| Problem::Host { path: self.file.clone(), source };

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::argument::{action, host_path, pair, path};
-use super::context::{host_open, write_from};
+use super::context::{check_file, host_open, write_from};
 use super::{Action, Operation, Problem, Scene, Shown};
 use crate::tree::{Attrs, Change, GuestPath, Tree as _};
 
@@ -33,6 +33,10 @@ struct Upload {
 }
 
 impl Action for Upload {
+    fn check(&self) -> Result<(), Problem> {
+        check_file(&self.file)
+    }
+
     fn apply(&self, scene: &mut Scene<'_>) -> Result<(), Problem> {
         use std::os::unix::ffi::OsStrExt;
         let failed = |source| Problem::Host { path: self.file.clone(), source };
@@ -44,7 +48,8 @@ impl Action for Upload {
         };
         let (mode, uid, gid) = (meta.mode() & 0o7777, meta.uid(), meta.gid());
         let attrs = Attrs { mode, uid, gid, mtime: scene.now };
-        write_from(scene, &to, &mut file, &attrs)?;
+        let written = write_from(scene, &to, &mut file, &attrs);
+        written.map_err(|problem| problem.wanting(meta.len()))?;
         let change = Change { mode: Some(mode), uid: Some(uid), gid: Some(gid), mtime: None };
         Ok(scene.tree.change(&to, &change, true)?)
     }

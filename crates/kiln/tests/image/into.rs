@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 
 use kiln_testkit::{Files, need_program, run, run_with};
 
@@ -66,8 +67,9 @@ fn files_are_copied_in_all_or_none() {
     let note = lab.path("note");
     fs::write(&note, "note\n").expect("written");
     let before = lab.bytes();
-    let out = lab.image("copy-in", &[&tree, &lab.path("missing"), "-C", "/home"]);
-    assert_eq!(out.code, 3, "{}", out.stderr);
+    let missing = lab.path("missing");
+    let out = lab.image("copy-in", &[&tree, &missing, "-C", "/home"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
     let out = lab.image("copy-in", &[&note, "-C", "/nowhere"]);
     assert_eq!(out.code, 4, "{}", out.stderr);
     assert!(lab.bytes() == before, "copies that failed");
@@ -78,6 +80,46 @@ fn files_are_copied_in_all_or_none() {
     assert_eq!(listed["entries"][0]["target"], "/etc/passwd");
     let out = lab.image("copy-in", &["a:b"]);
     assert_eq!((out.code, out.stderr.contains("has a colon in it")), (2, true));
+}
+
+#[test]
+fn sockets_are_left_out_and_named() {
+    let Some(lab) = Lab::debian() else { return };
+    let tree = lab.path("tree");
+    fs::create_dir(&tree).expect("made");
+    fs::write(format!("{tree}/file"), "1").expect("written");
+    let _socket = UnixListener::bind(format!("{tree}/socket")).expect("a socket");
+    drop(run(&["mkfifo", &format!("{tree}/fifo")]).success());
+    let out = lab.image("copy-in", &[&tree, "-C", "/home"]).success();
+    let warning = format!("warning: `{tree}/socket` is a socket, and left out\n");
+    assert!(out.stderr.contains(&warning), "{}", out.stderr);
+    assert_eq!(lab.image("ls", &["/home/tree"]).success().stdout, "fifo\nfile\n");
+    let json = lab.json("copy-in", &[&tree, "-C", "/home"]);
+    assert_eq!(json["notes"].as_array().map(Vec::len), Some(1), "{json}");
+}
+
+/// What is wrong with the files of the host is told before the image is looked for.
+#[test]
+fn files_of_the_host_are_looked_for_first() {
+    let Some(lab) = Lab::debian() else { return };
+    let (none, image) = (lab.path("none"), lab.path("no image"));
+    for (option, argument, code) in [
+        ("--upload", format!("{none}:/x"), 4),
+        ("--copy-in", format!("{none}:/x"), 4),
+        ("--run", none.clone(), 4),
+        ("--firstboot", none.clone(), 4),
+        ("--root-password", format!("file:{none}"), 4),
+        ("--ssh-inject", format!("root:file:{none}"), 4),
+        ("--commands-from-file", none.clone(), 4),
+        ("--upload", format!("{}:/x", lab.path("")), 3),
+    ] {
+        for verb in ["customize", "seal"] {
+            let out = lab.kiln(&["image", verb, &image, option, &argument]);
+            assert_eq!(out.code, code, "{option}: {}", out.stderr);
+            let named = out.stderr.contains(&none) || code == 3;
+            assert!(named && !out.stderr.contains("no image"), "{option}: {}", out.stderr);
+        }
+    }
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
     let (gone, stay): (Vec<_>, Vec<_>) = lines(&passwd).filter_map(account).partition(|account| {
         (first..=last).contains(&account.number) && is_unwanted(work, &account.name)
     });
+    note_strangers(work, &gone, &stay);
     if gone.is_empty() {
         return Ok(());
     }
@@ -76,6 +77,29 @@ fn run(work: &mut Work<'_, '_>) -> Result<(), TreeError> {
         remove_home(work, account, &stay)?;
     }
     Ok(())
+}
+
+/// Names the accounts that were named and cannot be meant: those the guest does not have, and
+/// those that are to go and are of no people.
+fn note_strangers(work: &mut Work<'_, '_>, gone: &[Account], stay: &[Account]) {
+    let has = |among: &[Account], name: &str| among.iter().any(|a| a.name == name.as_bytes());
+    let options = work.options;
+    let named = [("remove", &options.remove_users), ("keep", &options.keep_users)];
+    let mut notes = Vec::new();
+    for (option, names) in named {
+        for name in names.iter().filter(|name| !has(gone, name)) {
+            let why = if !has(stay, name) {
+                "is not in the guest"
+            } else if option == "remove" && !options.keep_users.contains(name) {
+                "is no account of a person, and stays"
+            } else {
+                continue;
+            };
+            let name = name.escape_debug();
+            notes.push(format!("`{name}`, named by `--{option}-user-accounts`, {why}"));
+        }
+    }
+    notes.into_iter().for_each(|note| work.note(note));
 }
 
 /// Reads where the numbers of people begin and end.
@@ -213,6 +237,27 @@ mod tests {
         sealed_with(&mut tree, "user-account", &options);
         assert!(tree.text("/etc/passwd").contains("ann"));
         assert!(!tree.text("/etc/passwd").contains("top"));
+    }
+
+    /// A name with a typing mistake would leave the account in all copies of the image.
+    #[test]
+    fn names_that_are_no_accounts_are_named() {
+        let mut tree = tree();
+        let options = Options {
+            remove_users: ["bob", "bop", "root"].map(String::from).into(),
+            keep_users: ["ann", "amm"].map(String::from).into(),
+            ..Options::default()
+        };
+        let report = sealed_with(&mut tree, "user-account", &options);
+        assert_eq!(
+            report.done[0].notes,
+            [
+                "`bop`, named by `--remove-user-accounts`, is not in the guest",
+                "`root`, named by `--remove-user-accounts`, is no account of a person, and stays",
+                "`amm`, named by `--keep-user-accounts`, is not in the guest",
+            ]
+        );
+        assert!(!tree.text("/etc/passwd").contains("bob"));
     }
 
     #[test]
