@@ -12,7 +12,7 @@ use kiln_host::Host;
 use kiln_spec::Bytes;
 
 use crate::device::{Device, SharedDevice, Window};
-use crate::fs::ext::resize::resize as resize_ext;
+use crate::fs::ext::resize::{minimum_size, resize as resize_ext};
 use crate::fs::ext::{OnProgress, TendError};
 use crate::fs::{ContentKind, identify};
 use crate::image::{DiskImage, ImageError};
@@ -108,6 +108,18 @@ pub enum ResizeError {
         what: String,
         /// What is there.
         kind: ContentKind,
+        /// The least that the disk can have: whole MiB.
+        least: Bytes,
+    },
+    /// The file system needs more.
+    #[error("the file system of {what} needs {needs}")]
+    TooSmall {
+        /// `partition 2`, or `the disk`.
+        what: String,
+        /// About the least that the file system can have.
+        needs: Bytes,
+        /// About the least that the disk can have: whole MiB.
+        least: Bytes,
     },
     /// The file system cannot have that size.
     #[error("could not resize the file system of {what}")]
@@ -232,6 +244,37 @@ impl Change<'_> {
             .map_err(|source| ResizeError::FileSystem { what: self.name(), source })
     }
 
+    /// Makes the file system smaller, or says how small it can be.
+    fn smaller(
+        &self,
+        (start, len): (u64, u64),
+        size: u64,
+        on: OnProgress<'_>,
+    ) -> Result<Bytes, ResizeError> {
+        let failed = |source| ResizeError::FileSystem { what: self.name(), source };
+        let needs = if size == 0 {
+            let window = Window::new(self.device.clone(), start, len).map_err(unreadable)?;
+            let (host, folder) = self.workshop;
+            minimum_size(Box::new(window), host, folder, on).map_err(failed)?
+        } else {
+            match self.file_system((start, len), size, on) {
+                Err(ResizeError::FileSystem {
+                    source: TendError::TooSmall { minimum, .. },
+                    ..
+                }) => minimum,
+                done => return done,
+            }
+        };
+        let least = self.least(start.saturating_add(needs.0));
+        Err(ResizeError::TooSmall { what: self.name(), needs, least })
+    }
+
+    /// Returns the size of the smallest disk on which a partition can end at `end`.
+    fn least(&self, end: u64) -> Bytes {
+        let used = end.div_ceil(ALIGN).saturating_mul(ALIGN).saturating_add(self.table.reserved);
+        Bytes(used.div_ceil(ALIGN).saturating_mul(ALIGN))
+    }
+
     fn grow(&mut self, which: Which, on: OnProgress<'_>) -> Result<Resized, ResizeError> {
         let mut done = self.result();
         if self.table.kind.is_some() {
@@ -285,10 +328,11 @@ impl Change<'_> {
             let end = if self.part.is_some() { self.end() } else { self.size };
             if start + old > end {
                 let new = end.saturating_sub(start);
-                if content.is_ext() && new > 0 {
-                    done.file_system = Some(self.file_system((start, old), new, on)?);
+                if content.is_ext() {
+                    done.file_system = Some(self.smaller((start, old), new, on)?);
                 } else if content != ContentKind::Empty {
-                    return Err(ResizeError::NotSmaller { what: self.name(), kind: content });
+                    let (what, least) = (self.name(), self.least(start + old));
+                    return Err(ResizeError::NotSmaller { what, kind: content, least });
                 }
                 if let Some(part) = &self.part {
                     resize_partition(&mut self.device, part.number, new)?;

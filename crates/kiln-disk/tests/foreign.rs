@@ -98,7 +98,7 @@ fn what_cannot_be_changed_is_refused_before_it_is_tried() {
     let path = folder.path().join("flat.vmdk");
     create(&path, "vmdk", "subformat=monolithicFlat");
     let error = open(&path, Mode::Write).unwrap_err();
-    let why = format!("`{}` is a vmdk image that cannot be changed in place", text(&path));
+    let why = format!("`{}` is a vmdk image, which cannot be changed so", text(&path));
     assert_eq!(error.to_string(), why);
     assert!(error.hint().unwrap().contains("kiln image convert"));
     let image = open(&path, Mode::Read).unwrap();

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether the partition table and the file systems of a disk are in order, and mending them.
 
+use std::io;
+
 use kiln_host::causes::in_line;
 use kiln_host::tools::e2fsck::Outcome;
+use kiln_spec::Bytes;
 
 use super::{CheckError, Means, Part, State, What};
 use crate::device::{Device, SharedDevice, Window};
 use crate::fs::ext::check::Checked;
 use crate::fs::ext::{self, TendError};
-use crate::fs::{ContentKind, fat, identify};
+use crate::fs::{ContentKind, fat, identify, length};
 use crate::image::DiskImage;
 use crate::table::gpt::BIOS_BOOT;
 use crate::table::{self, Partition, PartitionKind, PartitionTable};
@@ -106,6 +109,10 @@ fn file_system(
     let read = |source| CheckError::Read { source };
     let kind = identify(&mut open().map_err(read)?).map_err(read)?.kind;
     let what = What::FileSystem { partition: number, kind };
+    if let Some(missing) = missing(&mut open().map_err(read)?, kind, place).map_err(read)? {
+        let why = format!("it is cut off: {missing} are missing at its end");
+        return Ok(Some(Part::with(what, State::Unmendable, why)));
+    }
     let checker: Checker = match kind {
         kind if kind.is_ext() => Checker::Ext,
         ContentKind::Vfat { .. } => {
@@ -130,6 +137,20 @@ fn file_system(
     let looked = checker.run(&device, mend, (&what, means));
     let failed = |source| CheckError::FileSystem { what: what.to_string(), source };
     looked.map(Some).map_err(failed)
+}
+
+/// Returns how much of a file system lies behind the end of what holds it.
+fn missing(
+    device: &mut dyn Device,
+    kind: ContentKind,
+    place: Option<&Partition>,
+) -> io::Result<Option<Bytes>> {
+    // A partition of a hybrid disk begins behind the beginning of its ISO 9660.
+    if kind == ContentKind::Iso9660 && place.is_some() {
+        return Ok(None);
+    }
+    let length = length(device, kind)?.unwrap_or_default();
+    Ok(length.checked_sub(device.size()).filter(|missing| *missing > 0).map(Bytes))
 }
 
 /// Returns whether a partition holds a boot loader's code and no file system.

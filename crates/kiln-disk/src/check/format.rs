@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use kiln_host::tools::qemu_img::{self, Checked};
-use kiln_host::tools::qemu_storage_daemon::{Backing, Node, Source};
+use kiln_host::tools::qemu_storage_daemon::{Backing, Node, Source, plain};
 use rustix::fs::OFlags;
 
 use super::{CheckError, Means, Part, State, What};
@@ -54,11 +54,26 @@ pub(super) fn look(
         // A disk of the host is not probed: it is raw unless the user says otherwise.
         return raw;
     }
-    let foreign = if options.format.is_some() { None } else { foreign::probe(&mut file, &name)? };
+    let foreign = match options.format {
+        None => foreign::probe(&mut file, &name),
+        Some(_) => Ok(None),
+    };
+    let foreign = match foreign {
+        Ok(found) => found,
+        Err(error @ (FormatError::Foreign { .. } | FormatError::Truncated { .. })) => {
+            let part = Part::with(What::File, State::Unmendable, error.to_string());
+            return Ok(Looked { part: Some(part), mender: None });
+        }
+        Err(error) => return Err(error.into()),
+    };
     if let Some(found) = foreign {
         let what = What::Format(found.format.name());
         let node = found.node(path, false)?;
-        let part = verdict(what, &node, &name, means)?;
+        let mut part = verdict(what, &node, &name, means)?;
+        if part.state == State::Damaged {
+            // QEMU mends some of these, but not all or nothing.
+            part.state = State::Unmendable;
+        }
         return Ok(Looked { part: Some(part), mender: None });
     }
     let what = What::Format("qcow2");
@@ -71,6 +86,8 @@ pub(super) fn look(
             let part = Part::with(what, State::Unmendable, error.to_string());
             return Ok(Looked { part: Some(part), mender: None });
         }
+        // The disk that it may be is told of when it is opened.
+        Err(FormatError::Length { .. }) => return raw,
         Err(error) => return Err(error.into()),
     };
     let size = file.metadata().map_err(ImageError::io("read", &name))?.len();
@@ -123,14 +140,14 @@ fn verdict(what: What, node: &Node, name: &str, means: &mut Means<'_>) -> Result
     }
     let Some(found) = qemu_img::parse_check(&done.stdout) else {
         let mut part = Part::with(what, State::Unmendable, "QEMU cannot read it");
-        part.report = done.stderr;
+        part.report = plain(&done.stderr);
         return Ok(part);
     };
     let mut part = Part::clean(what);
     part.findings = lines(found);
     if !part.findings.is_empty() {
         part.state = State::Damaged;
-        part.report = done.stderr;
+        part.report = plain(&done.stderr);
     }
     Ok(part)
 }

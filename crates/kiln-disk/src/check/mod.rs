@@ -50,6 +50,8 @@ impl fmt::Debug for Means<'_> {
 pub enum What {
     /// The file, in this format.
     Format(&'static str),
+    /// The file, in a format that cannot be told any more.
+    File,
     /// The disk in it, of which nothing more is known.
     Disk,
     /// The partition table, of this kind: `gpt`, `dos`.
@@ -67,6 +69,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Format(name) => write!(f, "{name} file"),
+            Self::File => f.write_str("file"),
             Self::Disk => f.write_str("disk"),
             Self::Table(name) => write!(f, "partition table ({name})"),
             Self::FileSystem { partition: Some(number), kind } => {
@@ -110,8 +113,9 @@ impl Part {
         Self { what, state: State::Clean, findings: Vec::new(), report: String::new() }
     }
 
-    fn with(what: What, state: State, finding: impl Into<String>) -> Self {
-        Self { what, state, findings: vec![finding.into()], report: String::new() }
+    fn with(what: What, state: State, finding: impl AsRef<str>) -> Self {
+        let findings = finding.as_ref().lines().map(str::to_owned).collect();
+        Self { what, state, findings, report: String::new() }
     }
 }
 
@@ -348,6 +352,10 @@ fn opened(
         Err(error) => error,
     };
     let known = match &error {
+        // A raw disk has no part before this one, and is cut off.
+        ImageError::Format(FormatError::Length { .. }) => {
+            return Ok(Err(Part::with(What::Disk, State::Unmendable, error.to_string())));
+        }
         ImageError::Format(FormatError::BackingFile { .. }) => !report.parts.is_empty(),
         ImageError::Format(_) | ImageError::Served { .. } => !report.is_good(),
         _ => false,

@@ -110,7 +110,7 @@ pub enum ImageError {
         size: Bytes,
     },
     /// It is in a format that is not changed here.
-    #[error("`{name}` is a {format} image that cannot be changed in place")]
+    #[error("`{name}` is a {format} image, which cannot be changed so")]
     NotChanged {
         /// The image.
         name: String,

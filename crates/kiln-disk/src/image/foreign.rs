@@ -19,6 +19,7 @@ use super::key::{Key, KeyFile};
 use super::overlay::Overlay;
 use super::{Backing, DiskImage, ImageError, Mode, OpenOptions};
 use crate::device::{Device, Extent};
+use crate::format::FormatError;
 use crate::format::foreign::{Foreign, ForeignFormat};
 use crate::format::nbd::{NbdError, Served, serve};
 
@@ -40,7 +41,7 @@ impl ForeignFile {
         file_size: u64,
         options: &OpenOptions,
     ) -> Result<Self, ImageError> {
-        let name = path.display().to_string();
+        let name = options.shown.clone().unwrap_or_else(|| path.display().to_string());
         let node = found.node(path, options.backing == Backing::Follow)?;
         if options.mode == Mode::Write
             && (!found.writable || !found.parts.is_empty() || found.parent.is_some())
@@ -51,7 +52,13 @@ impl ForeignFile {
             let (served, key) = with_a_key(&node, &options.keys, &name)?;
             (served, Some(key))
         } else {
-            let failed = |source| ImageError::Served { name: name.clone(), source };
+            let failed = |source| match source {
+                NbdError::Refused { why, .. } => {
+                    let what = format!("QEMU says: {why}");
+                    FormatError::Foreign { name: name.clone(), what }.into()
+                }
+                source => ImageError::Served { name: name.clone(), source },
+            };
             (serve(&RealHost, node, Access::Read, &name).map_err(failed)?, None)
         };
         Ok(Self { served, found, path: path.to_owned(), file_size, key })
@@ -104,7 +111,12 @@ fn with_a_key(node: &Node, keys: &[Key], name: &str) -> Result<(Served, Key), Im
         match serve_with(node, Some(key), Access::Read, name) {
             Ok(served) => return Ok((served, key.clone())),
             // QEMU does not say by its exit status what was wrong.
-            Err(error @ ImageError::Served { source: NbdError::Daemon { .. }, .. }) => {
+            Err(
+                error @ ImageError::Served {
+                    source: NbdError::Daemon { .. } | NbdError::Refused { .. },
+                    ..
+                },
+            ) => {
                 last = Some(error);
             }
             Err(error) => return Err(error),

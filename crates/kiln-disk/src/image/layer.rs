@@ -56,6 +56,14 @@ impl<'a> Opening<'a> {
         Self { options, layers: Vec::new(), warnings: Vec::new(), seen: Vec::new() }
     }
 
+    /// Returns what errors call a file: the one that is to be opened, or one below it.
+    pub(super) fn name(&self, path: &Path) -> String {
+        match &self.options.shown {
+            Some(shown) if self.seen.len() <= 1 => shown.clone(),
+            _ => path.display().to_string(),
+        }
+    }
+
     /// Opens and locks a file or a disk of the host.
     pub(super) fn open(
         &mut self,
@@ -134,8 +142,8 @@ impl<'a> Opening<'a> {
                     break;
                 }
                 Found::Part(file, info, lock) => {
+                    let name = self.name(&path);
                     let below = self.below(&path, &info)?;
-                    let name = path.display().to_string();
                     parts.push(Part { name, file, info, lock, named: named.take() });
                     let Some((below, name)) = below else {
                         break;
@@ -181,10 +189,11 @@ impl<'a> Opening<'a> {
         format: Option<FormatName>,
         mode: Mode,
     ) -> Result<Found, ImageError> {
-        let name = path.display().to_string();
+        let name = self.name(path);
         let Opened { mut file, size, lock } = opened;
         if let Some(found) = self.foreign(&mut file, format, &name)? {
-            let options = OpenOptions { mode, ..self.options.clone() };
+            let shown = Some(name);
+            let options = OpenOptions { mode, shown, ..self.options.clone() };
             let file = ForeignFile::open(path, found, size, &options)?;
             let format = FormatName::Foreign(file.format());
             self.layers.push(Layer { path: path.to_owned(), format });
@@ -224,7 +233,7 @@ impl<'a> Opening<'a> {
         let Some(backing) = info.backing_file.as_deref().filter(|name| !name.is_empty()) else {
             return Ok(None);
         };
-        let (name, backing) = (path.display().to_string(), backing.to_owned());
+        let (name, backing) = (self.name(path), backing.to_owned());
         if self.options.backing == Backing::Refuse {
             return Err(FormatError::BackingFile { name, backing }.into());
         }

@@ -69,6 +69,9 @@ pub enum Backing {
 pub struct OpenOptions {
     /// What for.
     pub mode: Mode,
+    /// What errors and warnings call the file. `None`: its path. For a copy that its user knows
+    /// nothing of.
+    pub shown: Option<String>,
     /// Its format. `None`: found out from its content, and an error if that is no image. A raw
     /// disk that begins like something else, or is empty, must be named as raw.
     pub format: Option<FormatName>,
@@ -223,8 +226,8 @@ impl DiskImage {
     }
 
     fn open_file(path: &Path, options: &OpenOptions) -> Result<Self, ImageError> {
-        let name = path.display().to_string();
         let mut opening = Opening::new(options);
+        let name = opening.name(path);
         let mut opened = opening.open(path, &name, options.mode)?;
         let journal = redo::place(path, &opened.file, options.journal_folder.as_deref())
             .map_err(ImageError::io("open", &name))?;

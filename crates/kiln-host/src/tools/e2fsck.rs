@@ -2,7 +2,7 @@
 //! `e2fsck`: checks and mends an ext2, ext3 or ext4 file system in a file.
 //!
 //! Source: e2fsck(8), e2fsprogs 1.47.0 to 1.47.2. The exit status is a sum: 1 and 2 for what was
-//! mended, 4 for what was left, 8 and more for failures.
+//! mended, 4 for what was left, 8 if it could not work on the file system, 16 and more for failures.
 
 use std::path::Path;
 
@@ -25,29 +25,35 @@ impl Outcome {
     pub fn of(code: i32) -> Self {
         match code {
             0 => Self::Clean,
-            code if code & 4 == 0 => Self::Mended,
+            code if code & (4 | UNUSABLE) == 0 => Self::Mended,
             _ => Self::Damaged,
         }
     }
 }
 
+/// In the exit status: the file system cannot be worked on, such as one that is cut off.
+const UNUSABLE: i32 = 8;
+
 /// Returns the command that looks for everything that is wrong in `file`, and changes nothing.
 #[must_use]
 pub fn check(file: &Path) -> Cmd {
-    Cmd::new(Tool::E2fsck).arg("-fn").arg(file).also_ok(4).deadline(None)
+    any_verdict(Cmd::new(Tool::E2fsck).arg("-fn").arg(file))
 }
 
 /// Returns the command that mends everything that is wrong in `file`.
 #[must_use]
 pub fn mend(file: &Path) -> Cmd {
-    (1..8).fold(Cmd::new(Tool::E2fsck).arg("-fy").arg(file), Cmd::also_ok).deadline(None)
+    any_verdict(Cmd::new(Tool::E2fsck).arg("-fy").arg(file))
 }
 
 /// Returns the command that replays the journal of `file`, if it needs that.
 #[must_use]
 pub fn replay(file: &Path) -> Cmd {
-    let cmd = Cmd::new(Tool::E2fsck).args(["-y", "-E", "journal_only"]).arg(file);
-    (1..8).fold(cmd, Cmd::also_ok).deadline(None)
+    any_verdict(Cmd::new(Tool::E2fsck).args(["-y", "-E", "journal_only"]).arg(file))
+}
+
+fn any_verdict(cmd: Cmd) -> Cmd {
+    (1..16).fold(cmd, Cmd::also_ok).deadline(None)
 }
 
 #[cfg(test)]
@@ -69,6 +75,8 @@ mod tests {
             (3, Outcome::Mended),
             (4, Outcome::Damaged),
             (5, Outcome::Damaged),
+            (8, Outcome::Damaged),
+            (9, Outcome::Damaged),
         ] {
             assert_eq!(Outcome::of(code), outcome);
         }

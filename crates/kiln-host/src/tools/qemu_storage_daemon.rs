@@ -219,6 +219,46 @@ pub fn version() -> Cmd {
     Cmd::new(Tool::QemuStorageDaemon).arg("--version")
 }
 
+/// Returns what QEMU said, for people: `the image` where it writes down all that it was told of it.
+#[must_use]
+pub fn plain(said: &str) -> String {
+    let mut text = String::with_capacity(said.len());
+    let mut rest = said;
+    while let Some(at) = rest.find("{\"") {
+        let (before, object) = rest.split_at(at);
+        text.push_str(before.strip_suffix("json:").unwrap_or(before));
+        let Some(end) = object_end(object) else {
+            rest = object;
+            break;
+        };
+        text.push_str("the image");
+        rest = &object[end..];
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Returns where an object ends that a text begins with.
+fn object_end(text: &str) -> Option<usize> {
+    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' if !quoted => depth += 1,
+            b'}' if !quoted => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,5 +345,14 @@ mod tests {
             "user": "libvirt", "read-only": false, "discard": "unmap",
         });
         assert_eq!(disk["file"], file);
+    }
+
+    #[test]
+    fn what_qemu_was_told_is_not_told_again() {
+        let said = r#"qemu-img: Could not open 'json:{"driver":"vpc","file":{"filename":"/a}\"{b"}}': cut
+x: --blockdev {"driver":"vhdx"}: No valid VHDX header found"#;
+        let shown = "qemu-img: Could not open 'the image': cut\nx: --blockdev the image: No valid VHDX header found";
+        assert_eq!(plain(said), shown);
+        assert_eq!(plain("no { object {\"here"), "no { object {\"here");
     }
 }

@@ -149,7 +149,11 @@ pub fn probe<F: Read + Seek>(file: &mut F, name: &str) -> Result<Option<Foreign>
         ForeignFormat::Dmg | ForeignFormat::Bochs | ForeignFormat::Cloop => {
             Foreign { writable: false, ..plain }
         }
-        ForeignFormat::Vhdx | ForeignFormat::Vdi | ForeignFormat::Parallels => plain,
+        ForeignFormat::Vdi => {
+            vdi(&source, &head)?;
+            plain
+        }
+        ForeignFormat::Vhdx | ForeignFormat::Parallels => plain,
         // Not among the beginnings: see `encrypted`.
         ForeignFormat::Luks | ForeignFormat::EncryptedQcow2 => plain,
     }))
@@ -222,6 +226,13 @@ fn vpc<F: Read + Seek>(
         }
     }
     Ok(plain)
+}
+
+/// QEMU reads what is missing at the end of a VDI as zeros. Its header says where the data begins,
+/// how long a block is and how many there are: at 0x158, 0x178 and 0x184.
+fn vdi<F: Read + Seek>(source: &Source<'_, F>, head: &[u8]) -> Result<(), FormatError> {
+    let le32 = |at: usize| field(head, at).map_or(0, |bytes| u64::from(u32::from_le_bytes(bytes)));
+    source.within(le32(0x158), le32(0x178).saturating_mul(le32(0x184)))
 }
 
 impl Foreign {

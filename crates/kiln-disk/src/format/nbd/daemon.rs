@@ -5,7 +5,9 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use kiln_host::run::{CmdError, Host, Pipe};
-use kiln_host::tools::qemu_storage_daemon::{Access, EXPORT, Export, Node, serve as command};
+use kiln_host::tools::qemu_storage_daemon::{
+    Access, EXPORT, Export, Node, plain, serve as command,
+};
 use tempfile::TempDir;
 
 use super::device::NbdDevice;
@@ -21,13 +23,21 @@ pub enum NbdError {
         /// What the host says.
         source: io::Error,
     },
-    /// The daemon is missing, or refuses the image.
+    /// The daemon is missing, or was ended.
     #[error("could not open `{name}` with QEMU")]
     Daemon {
         /// The image.
         name: String,
         /// What came of it.
         source: CmdError,
+    },
+    /// The daemon looked at the image and does not take it.
+    #[error("QEMU does not take `{name}`: {why}")]
+    Refused {
+        /// The image.
+        name: String,
+        /// What it says, in a line.
+        why: String,
     },
     /// The daemon is there and does not answer.
     #[error("could not reach QEMU, which has `{name}` open")]
@@ -71,12 +81,28 @@ pub fn serve(host: &dyn Host, disk: Node, access: Access, name: &str) -> Result<
     let mut daemon = BufReader::new(pipe);
     let refused = |source| NbdError::Connect { name: name.to_owned(), source };
     if !greets(&mut daemon).map_err(refused)? {
-        daemon.into_inner().finish().map_err(failed)?;
+        daemon.into_inner().finish().map_err(|error| match refusal(&error) {
+            Some(why) => NbdError::Refused { name: name.to_owned(), why },
+            None => failed(error),
+        })?;
         return Err(refused(io::ErrorKind::UnexpectedEof.into()));
     }
     let device = connect(&socket).map_err(refused)?;
     Ok(Served { device, _daemon: daemon, folder })
 }
+
+/// Returns what the daemon said if it ended by itself: then it is the image that it does not take.
+fn refusal(error: &CmdError) -> Option<String> {
+    let CmdError::Failed { status, stderr, .. } = error else { return None };
+    let stderr = plain(stderr);
+    let line = stderr.lines().find(|line| !line.trim().is_empty())?;
+    let own = [PROGRAM, "--blockdev the image: ", "Could not open 'the image': "];
+    let why = own.iter().fold(line, |line, own| line.strip_prefix(own).unwrap_or(line));
+    status.starts_with("status ").then(|| why.to_owned())
+}
+
+/// What the daemon's messages begin with.
+const PROGRAM: &str = "qemu-storage-daemon: ";
 
 fn connect(socket: &Path) -> io::Result<NbdDevice> {
     NbdDevice::connect(socket, EXPORT)

@@ -87,6 +87,11 @@ pub fn repair(
 pub(super) fn run(host: &dyn Host, cmd: &Cmd) -> Result<Checked, TendError> {
     let done = host.run(cmd).map_err(|source| TendError::Tool { source })?;
     let report = &done.stdout[..done.stdout.len().min(MOST_REPORT)];
-    let report = String::from_utf8_lossy(report).into_owned();
-    Ok(Checked { outcome: Outcome::of(done.code), report })
+    let mut report = String::from_utf8_lossy(report).into_owned();
+    let outcome = Outcome::of(done.code);
+    if outcome == Outcome::Damaged && report.trim().is_empty() {
+        // Why it gave up is not on standard output; its first line is its version.
+        report = done.stderr.lines().skip(1).collect::<Vec<_>>().join("\n");
+    }
+    Ok(Checked { outcome, report })
 }
