@@ -404,7 +404,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from rm" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
@@ -420,7 +420,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from ls" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
@@ -434,7 +434,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from cat" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
@@ -448,7 +448,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from df" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
@@ -464,7 +464,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from inspect" -l follow-backing -d 'Read the backing files that the image names; only for images that you trust'
@@ -480,7 +480,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s e -l expression -d 'Apply an expression to each line: `s/old/new/`; several are done in order' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from edit" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -497,7 +497,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s C -l to -d 'The folder in the guest; it must be there' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -513,7 +513,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-in" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s C -l to -d 'The folder here; it must be there' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from copy-out" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -530,7 +530,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s C -l to -d 'The folder in the guest; it must be there' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -546,7 +546,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-in" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s o -l output -d 'The archive; standard output if it is left out' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -561,7 +561,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from tar-out" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from diff" -l times -d 'Compare the times of change, too'
@@ -577,7 +577,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l operations -l operation -d 'Which operations: names, `-` before those that are not to run, `defaults`, `all`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -l enable -d 'Run exactly these operations' -r
@@ -647,7 +647,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from seal" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from convert" -s O -l output-format -d 'The format of the copy; else what the end of TARGET says (.qcow2, .raw, .img, .vmdk, .vhdx, .vhd, .vdi), else qcow2' -r -f -a "qcow2\t'QEMU\'s own'
 raw\t'The bytes of the disk'
@@ -674,7 +674,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -l partition -d 'The partition that gets what the disk gains: its number, `auto` for the last one, or `none`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from resize" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -692,7 +692,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcomm
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -s o -l output -d 'Leave the image as it is and make a changed copy: a file, or a new name of the store' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l format -d 'Its format, for a raw disk that begins like something else; else it is found out' -r -f -a "raw\t'The bytes of the disk'
 qcow2\t'QEMU\'s own'"
-complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l root -d 'Which system, if there are several; `kiln image inspect` lists them' -r
+complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l root -d 'Which system, if there are several, by its number; or which file system, by its name' -r
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l key-file -d 'A file whose first line is the passphrase of the guest\'s encrypted disks; can be given several times' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand image; and __fish_seen_subcommand_from customize" -l list-operations -d 'List the operations; `=long` says all about them, `=markdown` for a document' -r -f -a "short\t'A line each'
 long\t'All that there is to say'

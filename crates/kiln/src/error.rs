@@ -23,6 +23,8 @@ use kiln_guest::transfer::TransferError;
 use kiln_guest::tree::TreeError;
 use kiln_host::CmdError;
 use kiln_host::scratch::ScratchError;
+use kiln_host::tools::guestfish::FishError;
+use kiln_spec::Bytes;
 
 use crate::build_errors::of_builds;
 
@@ -141,11 +143,40 @@ impl std::error::Error for Problem {
 /// Returns the problem of a file of the user's that cannot be read: class object if it is not
 /// there, else class file.
 pub(crate) fn unreadable(what: &str, source: std::io::Error) -> Problem {
-    let class = match source.kind() {
-        std::io::ErrorKind::NotFound => Class::Object,
-        _ => Class::File,
+    Problem::new(of_own_file(&source), what).because(source)
+}
+
+/// Returns the problem of a file that cannot be made: class object if its folder is not there, or
+/// the file is there already, else class host.
+pub(crate) fn unwritable(what: &str, source: std::io::Error) -> Problem {
+    // What is made first has a name that its user does not know, which tempfile adds.
+    let (class, kind, text) = (of_target(&source), source.kind(), source.to_string());
+    let source = match text.split_once(" at path \"") {
+        Some((text, _)) => std::io::Error::new(kind, text.to_owned()),
+        None => source,
     };
     Problem::new(class, what).because(source)
+}
+
+fn of_target(source: &std::io::Error) -> Class {
+    match source.kind() {
+        std::io::ErrorKind::NotFound
+        | std::io::ErrorKind::NotADirectory
+        | std::io::ErrorKind::AlreadyExists => Class::Object,
+        _ => Class::Host,
+    }
+}
+
+/// The class of an image that cannot be read: it is damaged, unless the host says why.
+fn of_read(source: &std::io::Error) -> Option<Class> {
+    of_io(source).0.is_none().then_some(Class::File)
+}
+
+fn of_own_file(source: &std::io::Error) -> Class {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => Class::Object,
+        _ => Class::File,
+    }
 }
 
 /// What is shown of a failure.
@@ -258,19 +289,24 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
     if let Some(error) = cause.downcast_ref::<TransferError>() {
         let class = match error {
             TransferError::Tree(error) => of_tree(error),
+            TransferError::Host { source, .. } => of_target(source),
             _ => Class::Host,
         };
         return (Some(class), None);
     }
     if let Some(error) = cause.downcast_ref::<ArgumentError>() {
-        let in_file = matches!(error, ArgumentError::Line { .. } | ArgumentError::File { .. });
-        return (Some(if in_file { Class::File } else { Class::Usage }), None);
+        let class = match error {
+            ArgumentError::File { source, .. } => of_own_file(source),
+            ArgumentError::Line { .. } => Class::File,
+            _ => Class::Usage,
+        };
+        return (Some(class), None);
     }
     if let Some(error) = cause.downcast_ref::<EditProblem>() {
         return of_edit(error);
     }
     if let Some(error) = cause.downcast_ref::<TreeError>() {
-        return (Some(of_tree(error)), None);
+        return (Some(of_tree(error)), hint_of_tree(error));
     }
     if let Some(error) = cause.downcast_ref::<SealError>() {
         return (of_seal(error), None);
@@ -315,7 +351,9 @@ fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
         | ImageError::Cycle { .. }
         | ImageError::TooDeep { .. }
         | ImageError::Unfinished { .. } => Some(Class::File),
-        ImageError::Size { .. } | ImageError::OnlyRaw { .. } => Some(Class::Usage),
+        ImageError::Size { .. } | ImageError::OnlyRaw { .. } | ImageError::NotChanged { .. } => {
+            Some(Class::Usage)
+        }
         ImageError::ReadOnly { .. } => Some(Class::Bug),
         // What the host said is next in the chain, and knows its class.
         _ => None,
@@ -362,16 +400,22 @@ fn of_resize(error: &ResizeError) -> (Option<Class>, Option<String>) {
             let hint = "`--partition auto` takes the last one, `none` leaves all as they are";
             (Some(Class::Object), Some(hint.to_owned()))
         }
-        ResizeError::NotSmaller { .. } | ResizeError::Read { .. } => (Some(Class::File), None),
+        ResizeError::TooSmall { least, .. } => (Some(Class::Usage), Some(smallest(*least))),
+        ResizeError::NotSmaller { least, .. } => (Some(Class::File), Some(smallest(*least))),
+        ResizeError::Read { .. } => (Some(Class::File), None),
         ResizeError::Table(error) => (of_table(error), None),
         ResizeError::Image(error) => of_image(error),
         _ => (None, None),
     }
 }
 
+fn smallest(disk: Bytes) -> String {
+    format!("the smallest that this disk can have is about {}M", disk.0 >> 20)
+}
+
 fn of_table(error: &TableError) -> Option<Class> {
     match error {
-        TableError::Io { .. } => None,
+        TableError::Io { source, .. } => of_read(source),
         TableError::NoPartition { .. } | TableError::NoTable => Some(Class::Object),
         _ => Some(Class::File),
     }
@@ -392,10 +436,11 @@ fn of_guest(error: &GuestError) -> Option<Class> {
     match error {
         GuestError::NeedsAppliance { .. } => Some(Class::Host),
         GuestError::SeveralRoots { .. } => Some(Class::Usage),
-        GuestError::NoSuchRoot { .. } => Some(Class::Object),
+        GuestError::NoSuchRoot { .. } | GuestError::NoSuchPlace { .. } => Some(Class::Object),
         GuestError::NoSystem { .. } | GuestError::Table { .. } | GuestError::FileSystem { .. } => {
             Some(Class::File)
         }
+        GuestError::Io { source } => of_read(source),
         // What failed is next in the chain, and knows its class.
         _ => None,
     }
@@ -406,7 +451,9 @@ fn of_appliance(error: &ApplianceError) -> Option<Class> {
         ApplianceError::SeveralRoots { .. }
         | ApplianceError::Locked { .. }
         | ApplianceError::Name { .. } => Some(Class::Usage),
-        ApplianceError::NoSuchRoot { .. } => Some(Class::Object),
+        ApplianceError::NoSuchRoot { .. } | ApplianceError::NoSuchPlace { .. } => {
+            Some(Class::Object)
+        }
         ApplianceError::NoSystem { .. }
         | ApplianceError::Mount { .. }
         | ApplianceError::Unfinished => Some(Class::File),
@@ -417,20 +464,21 @@ fn of_appliance(error: &ApplianceError) -> Option<Class> {
 
 fn of_edit(error: &EditProblem) -> (Option<Class>, Option<String>) {
     match error {
-        EditProblem::Tree(error) => (Some(of_tree(error)), None),
+        EditProblem::Tree(error) => (Some(of_tree(error)), hint_of_tree(error)),
         EditProblem::Failed { .. } => (Some(Class::Guest), None),
-        EditProblem::Run(RunError::Full { .. }) => {
-            let hint = "`kiln image resize` makes the disk and its file system larger";
-            (Some(Class::File), Some(hint.to_owned()))
+        EditProblem::Run(RunError::Full { .. }) => (Some(Class::File), Some(LARGER.to_owned())),
+        EditProblem::Full { wanted, .. } => {
+            let more = wanted.0.div_ceil(1 << 20);
+            let hint = format!("{LARGER}: `kiln image resize IMAGE +{more}M` is enough for it");
+            (Some(Class::File), Some(hint))
         }
         EditProblem::NoUser { .. } => {
             let hint = "`--add-user` before it adds one";
             (Some(Class::Object), Some(hint.to_owned()))
         }
         EditProblem::Unit(_) => (Some(Class::Object), None),
-        EditProblem::Refused { .. } | EditProblem::Tar(_) | EditProblem::Host { .. } => {
-            (Some(Class::File), None)
-        }
+        EditProblem::Host { source, .. } => (Some(of_own_file(source)), None),
+        EditProblem::Refused { .. } | EditProblem::Tar(_) => (Some(Class::File), None),
         EditProblem::Random { .. } | EditProblem::NoRunner | EditProblem::Run(_) => {
             (Some(Class::Host), None)
         }
@@ -439,12 +487,36 @@ fn of_edit(error: &EditProblem) -> (Option<Class>, Option<String>) {
     }
 }
 
+/// What helps where the guest has no space.
+const LARGER: &str = "`kiln image resize` makes the disk and its file system larger";
+
+fn hint_of_tree(error: &TreeError) -> Option<String> {
+    matches!(error, TreeError::NoSpace { .. }).then(|| LARGER.to_owned())
+}
+
 fn of_tree(error: &TreeError) -> Class {
     match error {
-        TreeError::Backend { .. } => Class::Tool,
+        TreeError::Backend { source, .. } => of_backend(&**source),
+        TreeError::Output { .. } => Class::Host,
+        TreeError::Contents { source, .. } => of_read(source).unwrap_or(Class::Host),
         TreeError::NoSpace { .. } | TreeError::ReadOnly { .. } => Class::File,
         _ => Class::Object,
     }
+}
+
+/// What holds a tree failed: a tool, or the image is damaged.
+fn of_backend(source: &(dyn std::error::Error + 'static)) -> Class {
+    let mut cause = Some(source);
+    while let Some(error) = cause {
+        if error.is::<CmdError>() || error.is::<FishError>() || error.is::<KernelError>() {
+            return Class::Tool;
+        }
+        if let Some((Some(class), _)) = error.downcast_ref().map(of_io) {
+            return class;
+        }
+        cause = error.source();
+    }
+    Class::File
 }
 
 fn of_seal(error: &SealError) -> Option<Class> {

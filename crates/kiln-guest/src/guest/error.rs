@@ -36,6 +36,18 @@ pub enum GuestError {
     NoSystem {
         /// What there is instead.
         why: String,
+        /// File systems that can be chosen.
+        places: Vec<String>,
+    },
+    /// The file system that was chosen is not there, or none.
+    #[error("there is no file system `{name}` to be chosen: {why}")]
+    NoSuchPlace {
+        /// What was chosen.
+        name: String,
+        /// Why not.
+        why: String,
+        /// File systems that can be chosen.
+        places: Vec<String>,
     },
     /// There are several systems, and none was chosen.
     #[error("there are several systems in the image: {}", roots.join("; "))]
@@ -87,8 +99,17 @@ impl GuestError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::SeveralRoots { .. } => Some("choose one with `--root NUMBER`".to_owned()),
+            Self::NoSystem { places, .. } | Self::NoSuchPlace { places, .. } => choice(places),
             Self::Commit { source } => source.hint(),
             _ => None,
         }
     }
+}
+
+/// Returns how to choose a file system, if there is one.
+pub(crate) fn choice(places: &[String]) -> Option<String> {
+    let [first, ..] = places else { return None };
+    Some(format!(
+        "choose a file system by its name: `--root {first}`; `kiln image inspect` shows all"
+    ))
 }

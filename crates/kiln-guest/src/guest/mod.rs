@@ -18,19 +18,47 @@ use kiln_host::causes::in_line;
 
 pub use self::disk::{Disk, Place};
 pub use self::error::GuestError;
+pub(crate) use self::error::choice;
 use self::root::Opener;
 pub use self::root::Root;
 use crate::backend::direct::DirectTree;
 use crate::backend::kernel::Kernel;
 use crate::tree::{GuestPath, Time, Tree, TreeError};
 
+/// Where a guest's tree begins, if that is to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// At the root of one of several systems, with all that it mounts; the first is 1.
+    System(usize),
+    /// At the root of this file system: `sda2`. If that is a system's root, it is that system.
+    Place(String),
+}
+
+/// From a number, or from a name, with `/dev/` or without.
+impl From<&str> for Wanted {
+    fn from(text: &str) -> Self {
+        let place = || Self::Place(text.strip_prefix("/dev/").unwrap_or(text).to_owned());
+        text.parse().map_or_else(|_| place(), Self::System)
+    }
+}
+
+impl Wanted {
+    /// Returns the system that has this name, if one has it.
+    #[must_use]
+    pub fn among(self, roots: &[Root]) -> Self {
+        let Self::Place(name) = &self else { return self };
+        let found = roots.iter().position(|root| root.name == *name);
+        found.map_or(self, |index| Self::System(index + 1))
+    }
+}
+
 /// How a guest is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whether it is to be changed. The image must be open for that.
     pub change: bool,
-    /// Which of several systems; the first is 1. `None`: the only one.
-    pub root: Option<usize>,
+    /// Which system or file system. `None`: the only one.
+    pub root: Option<Wanted>,
     /// The time of changes.
     pub now: Time,
 }
@@ -189,26 +217,23 @@ impl Guest {
         let mut opener = Opener { disk: &disk, options, kernel: kernel.as_mut() };
         let mut found = root::find(&mut opener, &mut notes)?;
         let roots: Vec<Root> = found.iter().map(|(root, _)| root.clone()).collect();
-        let chosen = choose(&roots, options.root, (&disk, opener.kernel.is_some()))?;
-        let tree = match chosen {
-            Some(index) => {
+        let wanted = options.root.clone().map(|wanted| wanted.among(&roots));
+        let mut chosen = None;
+        let tree = if let Some(Wanted::Place(name)) = &wanted {
+            drop(found);
+            alone(named(&disk, &opener, name)?, &mut opener)?
+        } else {
+            chosen = choose(&roots, wanted.as_ref(), (&disk, opener.kernel.is_some()))?;
+            if let Some(index) = chosen {
                 let (_, mut tree) = found.swap_remove(index);
                 // The others are not used: the kernel lets them go.
                 drop(found);
                 root::mount_all(&mut tree, &mut opener, &mut notes)?;
                 tree
-            }
-            None => {
+            } else {
                 let place = only(&disk, &opener, &notes)?;
                 notes.push(Note::NoSystem { place: place.name.clone() });
-                let part = opener.part(place, None).map_err(|error| match error {
-                    // What this host's kernel does not know an appliance's may.
-                    GuestError::FileSystem { source, .. } if place.needs_more() => {
-                        GuestError::NeedsAppliance { why: in_line(&source) }
-                    }
-                    error => error,
-                })?;
-                DirectTree::new(part)
+                alone(place, &mut opener)?
             }
         };
         let held = Held { disk: Some(disk), roots, chosen, notes };
@@ -316,10 +341,14 @@ impl Guest {
 /// Returns which root is wanted; `None` if there is none at all.
 fn choose(
     roots: &[Root],
-    wanted: Option<usize>,
+    wanted: Option<&Wanted>,
     (disk, trusted): (&Disk, bool),
 ) -> Result<Option<usize>, GuestError> {
     let count = roots.len();
+    let wanted = match wanted {
+        Some(Wanted::System(number)) => Some(*number),
+        _ => None,
+    };
     let has_files = |place: &&Place| place.content.kind.has_files();
     match wanted {
         Some(wanted) if (1..=count).contains(&wanted) => Ok(Some(wanted - 1)),
@@ -342,6 +371,40 @@ fn choose(
     }
 }
 
+/// Opens one file system for itself.
+fn alone(place: &Place, opener: &mut Opener<'_>) -> Result<DirectTree, GuestError> {
+    let part = opener.part(place, None).map_err(|error| match error {
+        // What this host's kernel does not know an appliance's may.
+        GuestError::FileSystem { source, .. } if place.needs_more() => {
+            GuestError::NeedsAppliance { why: in_line(&source) }
+        }
+        error => error,
+    })?;
+    Ok(DirectTree::new(part))
+}
+
+/// Returns the place of a name, whose files can be read here.
+fn named<'a>(disk: &'a Disk, opener: &Opener<'_>, name: &str) -> Result<&'a Place, GuestError> {
+    let holds = |place: &Place| format!("`{}` holds {}", place.name, place.content.kind);
+    match disk.places.iter().find(|place| place.name == name) {
+        Some(place) if opener.can_open(place) => Ok(place),
+        Some(place) if place.needs_more() => Err(GuestError::NeedsAppliance { why: holds(place) }),
+        // It may be a logical volume.
+        None if disk.places.iter().any(Place::needs_more) => {
+            Err(GuestError::NeedsAppliance { why: format!("`{name}` is no partition") })
+        }
+        found => {
+            let why = found.map_or_else(|| "it is not there".to_owned(), holds);
+            let places = with_files(disk).map(|place| place.name.clone()).collect();
+            Err(GuestError::NoSuchPlace { name: name.to_owned(), why, places })
+        }
+    }
+}
+
+fn with_files(disk: &Disk) -> impl Iterator<Item = &Place> {
+    disk.places.iter().filter(|place| place.content.kind.has_files())
+}
+
 /// Returns the only file system of a disk without a system.
 fn only<'a>(disk: &'a Disk, opener: &Opener<'_>, notes: &[Note]) -> Result<&'a Place, GuestError> {
     let direct: Vec<&Place> = disk.places.iter().filter(|place| opener.can_open(place)).collect();
@@ -358,5 +421,6 @@ fn only<'a>(disk: &'a Disk, opener: &Opener<'_>, notes: &[Note]) -> Result<&'a P
     for note in notes {
         why = format!("{why}; {note}");
     }
-    Err(GuestError::NoSystem { why })
+    let places = direct.iter().map(|place| place.name.clone()).collect();
+    Err(GuestError::NoSystem { why, places })
 }

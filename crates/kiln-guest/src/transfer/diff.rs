@@ -18,19 +18,16 @@ pub struct DiffOptions {
 }
 
 /// One place at which two trees differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Where: bytes that are no UTF-8 are escaped.
-    #[serde(serialize_with = "shown")]
+    /// Where.
     pub path: GuestPath,
     /// How.
-    #[serde(flatten)]
     pub how: How,
 }
 
 /// How two trees differ at a place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "how", rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum How {
     /// Only the second has it.
     Added {
@@ -94,15 +91,11 @@ pub struct Item {
     /// SHA-256 of a file's contents, if they were compared and differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// A link's target; bytes that are no UTF-8 become U+FFFD.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
+    /// A link's target. It need not be text, so it is left out of what is serialized.
+    #[serde(skip)]
+    pub target: Option<Vec<u8>>,
     /// Seconds since 1970 of the last change.
     pub mtime: i64,
-}
-
-fn shown<S: serde::Serializer>(path: &GuestPath, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(path)
 }
 
 /// Returns in what two trees differ, in order of their paths; a directory before what is in it.
@@ -186,7 +179,7 @@ fn list(
 
 fn item(tree: &mut dyn Tree, path: &GuestPath, stat: &Stat) -> Result<Item, TreeError> {
     let target = match stat.kind {
-        Kind::Symlink => Some(String::from_utf8_lossy(&tree.read_link(path)?).into_owned()),
+        Kind::Symlink => Some(tree.read_link(path)?),
         _ => None,
     };
     Ok(Item {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use kiln_disk::image::{DiskImage, Mode, OpenOptions};
-use kiln_guest::guest::{Guest, GuestError, Options};
+use kiln_guest::guest::{Guest, GuestError, Options, Wanted};
 use kiln_testkit::{Files, need_program, run};
 
 use crate::support::NOW;
@@ -129,5 +129,6 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<Guest, GuestError> {
 
 pub(crate) fn open_root(path: &Path, mode: Mode, root: Option<usize>) -> Result<Guest, GuestError> {
     let image = DiskImage::open(path, &OpenOptions { mode, ..OpenOptions::default() }).unwrap();
+    let root = root.map(Wanted::System);
     Guest::open(image, &Options { change: mode != Mode::Read, root, now: NOW })
 }

@@ -10,7 +10,7 @@ mod progress;
 mod table;
 mod waterfall;
 
-pub(crate) use printer::{Ui, UiOptions};
+pub(crate) use printer::{Ui, UiOptions, pretty};
 pub(crate) use progress::Task;
 pub(crate) use table::Table;
 pub(crate) use waterfall::waterfall;

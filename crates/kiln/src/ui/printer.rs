@@ -10,6 +10,18 @@ use serde_json::json;
 use super::progress::Task;
 use crate::error::{Class, Report};
 
+/// Returns JSON as it is shown: of what names hold nothing is left that a terminal would obey.
+pub(crate) fn pretty(value: &serde_json::Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    // Those below U+0020 are escaped already, but for the line ends between values.
+    let obeyed = |c: char| c.is_control() && c != '\n';
+    if !text.contains(obeyed) {
+        return text;
+    }
+    let escaped = |c: char| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.into() };
+    text.chars().map(escaped).collect()
+}
+
 /// How to print.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UiOptions {
@@ -57,6 +69,17 @@ impl Ui {
         }
     }
 
+    /// Writes lines of the result that must not be lost.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; a reader that is gone is a failure here.
+    pub(crate) fn deliver(&self, lines: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{lines}")?;
+        stdout.flush()
+    }
+
     /// Returns why a part of the result was not written, if that is so.
     pub(crate) fn lost(&mut self) -> Option<io::Error> {
         self.lost.take()
@@ -69,7 +92,7 @@ impl Ui {
 
     /// Writes the result as JSON to stdout.
     pub(crate) fn result(&self, value: &serde_json::Value) {
-        self.out(serde_json::to_string_pretty(value).unwrap_or_default());
+        self.out(pretty(value));
     }
 
     /// Writes a note to stderr, unless `-q`.

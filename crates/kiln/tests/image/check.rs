@@ -340,3 +340,58 @@ fn what_cannot_be_checked_is_said_and_errors_are_none_of_the_image() {
     let out = disk.lab.kiln(&["image", "check", &disk.raw()]).success();
     assert!(out.stderr.contains("it is in use by process"), "{}", out.stderr);
 }
+
+/// What is cut off is found in all formats: by `check` as a finding, by others as a file that is
+/// wrong, in a line or two, without the words that QEMU was told.
+#[test]
+fn images_that_are_cut_off_are_told_alike() {
+    let Some(disk) = Disk::new() else { return };
+    for (format, keep) in [
+        ("raw", 40 << 20),
+        ("raw", 3000),
+        ("qcow2", 3000),
+        ("vmdk", 3000),
+        ("vdi", 3000),
+        ("vdi", 4 << 20),
+        ("vpc", 2 << 20),
+        ("vhdx", 9 << 20),
+    ] {
+        let path = disk.lab.path(&format!("cut.{format}"));
+        let args = ["convert", "-f", "raw", "-O", format, &disk.raw(), &path];
+        drop(run(&[&["qemu-img"], &args[..]].concat()).success());
+        File::options().write(true).open(&path).unwrap().set_len(keep).unwrap();
+        let out = disk.lab.kiln(&["image", "check", &path]);
+        assert_eq!(out.code, 1, "{format}: {}{}", out.stdout, out.stderr);
+        assert!(out.stdout.contains("damaged"), "{format}: {}", out.stdout);
+        assert!(
+            !out.stdout.contains("driver") && !out.stdout.contains('\u{fffd}'),
+            "{}",
+            out.stdout
+        );
+        let out = disk.lab.kiln(&["image", "cat", &path, "/etc/hostname"]);
+        assert_eq!(out.code, 3, "{format}: {}", out.stderr);
+        assert!(out.stderr.lines().count() <= 3, "{format}: {}", out.stderr);
+        assert!(!out.stderr.contains("driver"), "{format}: {}", out.stderr);
+    }
+}
+
+/// The partitions of a disk that is cut off are listed all the same.
+#[test]
+fn the_partitions_of_a_cut_disk_are_listed() {
+    let Some(disk) = Disk::new() else { return };
+    let raw = disk.raw();
+    let table = format!(
+        "printf 'label: dos\\nstart=2048,size=16384\\nstart={}\\n' | sfdisk -q {raw}",
+        ROOT.0
+    );
+    drop(run(&["sh", "-c", &format!("wipefs -qa -t gpt {raw}; {table}")]).success());
+    File::options().write(true).open(&raw).unwrap().set_len(40 << 20).unwrap();
+    let out = disk.lab.kiln(&["image", "check", &raw]);
+    assert_eq!(out.code, 1, "{}{}", out.stdout, out.stderr);
+    assert!(out.stdout.contains("partition 1 (vfat): clean"), "{}", out.stdout);
+    assert!(
+        out.stdout.contains("partition 2 (ext4): damaged\n  it is cut off: "),
+        "{}",
+        out.stdout
+    );
+}

@@ -92,7 +92,7 @@ fn a_failure_leaves_the_image_as_it_was() {
         (&["--password", "nobody-here:random"], 4, "no user `nobody-here`"),
         (&["--touch", "relative"], 2, "no absolute path"),
         (&["--chmod", "644:/etc/hosts"], 2, "no leading 0"),
-        (&["--upload", "/no/such/file:/etc"], 3, "cannot read `/no/such/file`"),
+        (&["--upload", "/no/such/file:/etc"], 4, "cannot read `/no/such/file`"),
         (&["--inject-virtio-win", "/x"], 3, "for Windows guests"),
         (&[], 2, "nothing to do"),
     ] {

@@ -65,6 +65,60 @@ fn a_result_that_is_not_written_is_an_error() {
 }
 
 #[test]
+fn contents_that_are_not_written_are_the_same_error() {
+    let Some(lab) = Lab::debian() else { return };
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let args = ["image", "cat", &lab.disk(), "/etc/hostname"];
+    let out = begin(&lab, &args, Stdio::null(), full.into()).wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(5), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// A password that nobody knows would lock its user out.
+#[test]
+fn a_password_that_cannot_be_told_is_not_set() {
+    let Some(lab) = Lab::debian() else { return };
+    let before = lab.bytes();
+    for more in [&[][..], &["--json"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let disk = lab.disk();
+        let args = [&["image", "customize", &disk, "--root-password", "random"], more].concat();
+        let out = begin(&lab, &args, Stdio::null(), full.into()).wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(5), "{text}");
+        assert!(text.contains("the image was not changed"), "{text}");
+        assert!(lab.bytes() == before);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_the_same_error_everywhere() {
+    let Some(lab) = Lab::debian() else { return };
+    let to = lab.path("no/such");
+    for args in [
+        &["tar-out", "/etc", "-o", &to][..],
+        &["copy-out", "/etc", "-C", &to],
+        &["convert", &to],
+        &["customize", "--touch", "/etc/x", "-o", &to],
+        &["resize", "80M", "-o", &to],
+        &["seal", "-o", &to],
+    ] {
+        let out = lab.image(args[0], &args[1..]);
+        assert_eq!(out.code, 4, "{args:?}: {}", out.stderr);
+        assert!(out.stderr.contains(&to) && !out.stderr.contains(".kiln-"), "{}", out.stderr);
+    }
+}
+
+#[test]
+fn a_copy_that_is_refused_is_called_what_its_user_calls_it() {
+    let Some(lab) = Lab::debian() else { return };
+    let (vmdk, to) = (lab.path("disk.vmdk"), lab.path("new.vmdk"));
+    drop(run(&["qemu-img", "convert", "-O", "vmdk", &lab.disk(), &vmdk]).success());
+    let out = lab.kiln(&["image", "resize", &vmdk, "80M", "-o", &to]);
+    assert_eq!(out.code, 2, "{}", out.stderr);
+    assert!(out.stderr.contains(&vmdk) && !out.stderr.contains(".kiln-"), "{}", out.stderr);
+}
+
+#[test]
 fn a_path_of_neither_image_is_an_error() {
     let Some(lab) = Lab::debian() else { return };
     let disk = lab.disk();
@@ -112,4 +166,39 @@ fn what_a_loop_device_uses_is_not_changed() {
     let named = format!("is in use by the loop device `{device}`");
     assert_eq!((out.code, out.stderr.contains(&named)), (4, true), "{out:?}");
     assert!(read.success().stderr.contains("may change while it is read"));
+}
+
+#[test]
+fn what_helps_is_said() {
+    let Some(lab) = Lab::debian() else { return };
+    let large = lab.path("large");
+    fs::write(&large, vec![7; 60 << 20]).unwrap();
+    let out = lab.image("copy-in", &[&large, "-C", "/home"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    let said = "60 MiB are to be copied in all";
+    let hint = "`kiln image resize IMAGE +60M` is enough for it";
+    assert!(out.stderr.contains(said) && out.stderr.contains(hint), "{}", out.stderr);
+    let over = lab.path("over.qcow2");
+    let made = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &lab.disk(), &over];
+    drop(run(&made).success());
+    for verb in ["ls", "check"] {
+        let out = lab.kiln(&["image", verb, &over]);
+        let hint = "hint: if you trust it, `--follow-backing` reads that, too";
+        assert!(out.stderr.contains(hint) || verb == "check" && out.code <= 1, "{}", out.stderr);
+    }
+}
+
+/// The size that is named works, and the one before it was too small.
+#[test]
+fn how_small_a_disk_can_be_is_said() {
+    if !["resize2fs", "e2fsck"].into_iter().all(need_program) {
+        return;
+    }
+    let Some(lab) = Lab::debian() else { return };
+    for size in ["5M", "12M"] {
+        let out = lab.image("resize", &[size, "--shrink"]);
+        assert_eq!(out.code, 2, "{}", out.stderr);
+        let least = out.stderr.split("can have is about ").nth(1).unwrap().trim();
+        drop(lab.image("resize", &[least, "--shrink", "--dry-run"]).success());
+    }
 }

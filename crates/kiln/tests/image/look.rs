@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image ls`, `cat`, `df`.
 
-use kiln_testkit::Files;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use kiln_testkit::{Files, run};
 use serde_json::json;
 
 use crate::support::Lab;
@@ -42,6 +46,70 @@ fn folders_are_listed() {
     // A link to a folder is that folder.
     let out = lab.image("ls", &["/bin"]).success();
     assert!(out.stdout.lines().any(|l| l == "sh"), "{}", out.stdout);
+}
+
+/// Any bytes can be names. Their JSON can be told apart, and turned back.
+#[test]
+fn names_need_not_be_text() {
+    let Some(lab) = Lab::debian() else { return };
+    let tree = lab.path("tree");
+    let bytes = OsStr::from_bytes(b"caf\xe9");
+    std::fs::create_dir(&tree).expect("made");
+    std::fs::write(Path::new(&tree).join(bytes), "1").expect("written");
+    std::fs::write(format!("{tree}/caf\\xe9"), "2").expect("written");
+    std::os::unix::fs::symlink(bytes, format!("{tree}/link")).expect("linked");
+    drop(lab.image("copy-in", &[&tree, "-C", "/home"]).success());
+    let json = lab.json("ls", &["/home/tree"]);
+    let entries = json["entries"].as_array().expect("entries");
+    assert_eq!(entries[0]["path"], "/home/tree/caf\\xe9");
+    assert_eq!(entries[0].get("path_base64"), None);
+    assert_eq!(entries[1]["path"], "/home/tree/caf\u{fffd}");
+    assert_eq!(entries[1]["path_base64"], "L2hvbWUvdHJlZS9jYWbp");
+    assert_eq!(entries[2]["target"], "caf\u{fffd}");
+    assert_eq!(entries[2]["target_base64"], "Y2Fm6Q==");
+    // With the bytes it is found.
+    let command = r#""$0" image cat "$1" "$(printf '/home/tree/caf\351')""#;
+    let home = lab.path("home");
+    let cat = ["sh", "-c", command, env!("CARGO_BIN_EXE_kiln"), &lab.disk()];
+    assert_eq!(kiln_testkit::run_with(&cat, &[("KILN_HOME", &home)]).success().stdout, "1");
+    let copy = lab.path("copy.qcow2");
+    drop(lab.image("customize", &["-o", &copy, "--delete", "/home/tree"]).success());
+    let out = lab.kiln(&["image", "diff", &lab.disk(), &copy, "/home", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out.stdout).expect("JSON");
+    let all = json["differences"].as_array().expect("differences");
+    assert!(all.iter().any(|one| one["path_base64"] == "L2hvbWUvdHJlZS9jYWbp"), "{json}");
+    assert!(all.iter().any(|one| one["old"]["target_base64"] == "Y2Fm6Q=="), "{json}");
+}
+
+/// A disk for data has no system, and maybe several file systems.
+#[test]
+fn one_of_several_file_systems_is_chosen_by_name() {
+    let Some(lab) = Lab::debian() else { return };
+    let raw = lab.path("data.raw");
+    let make = format!(
+        "truncate -s 20M {raw} && printf 'label: dos\\nstart=2048,size=16384\\nstart=18432\\n' |
+            sfdisk -q {raw} && mke2fs -q -F -t ext4 -E offset=1048576 {raw} 8M &&
+            mke2fs -q -F -t ext4 -E offset=9437184 {raw} 11M"
+    );
+    drop(run(&["sh", "-c", &make]).success());
+    let image = |verb: &str, args: &[&str]| lab.kiln(&[&["image", verb, &raw], args].concat());
+    let out = image("ls", &[]);
+    assert_eq!(out.code, 3);
+    assert!(
+        out.stderr.contains("hint: choose a file system by its name: `--root sda1`"),
+        "{out:?}"
+    );
+    let note = lab.path("note");
+    std::fs::write(&note, "2\n").expect("written");
+    drop(image("copy-in", &["--root", "sda2", &note]).success());
+    assert_eq!(image("cat", &["--root", "/dev/sda2", "/note"]).success().stdout, "2\n");
+    assert_eq!(image("ls", &["--root=sda1"]).success().stdout, "lost+found\n");
+    let out = image("ls", &["--root", "sda3"]);
+    assert_eq!((out.code, out.stderr.contains("`sda3`")), (4, true), "{out:?}");
+    // The name of a system's root is that system, with what it mounts.
+    let out = lab.image("ls", &["--root", "sda2", "/boot/efi"]).success();
+    assert_eq!(out.stdout, "GRUB.CFG\n");
+    assert_eq!(lab.image("ls", &["--root", "sda1"]).success().stdout, "GRUB.CFG\n");
 }
 
 #[test]

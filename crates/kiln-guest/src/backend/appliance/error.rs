@@ -8,7 +8,7 @@ use kiln_host::CmdError;
 use kiln_host::scratch::ScratchError;
 use kiln_host::tools::guestfish::FishError;
 
-use crate::guest::GuestError;
+use crate::guest::{GuestError, choice};
 use crate::tree::GuestPath;
 
 /// Why an appliance could not hold a guest, or its changes not be kept.
@@ -67,6 +67,16 @@ pub enum ApplianceError {
     NoSystem {
         /// What it finds.
         found: String,
+        /// File systems that can be chosen.
+        places: Vec<String>,
+    },
+    /// The file system that was chosen is not there.
+    #[error("the appliance finds no file system `{name}` in the image")]
+    NoSuchPlace {
+        /// What was chosen.
+        name: String,
+        /// File systems that can be chosen.
+        places: Vec<String>,
     },
     /// There is no system, but something that is encrypted.
     #[error("{} is encrypted, and no key opens it", list(places))]
@@ -109,6 +119,9 @@ impl ApplianceError {
                 "name a file with its passphrase by `--key-file FILE`".to_owned()
             }
             Self::SeveralRoots { .. } => "choose one with `--root NUMBER`".to_owned(),
+            Self::NoSystem { places, .. } | Self::NoSuchPlace { places, .. } => {
+                return choice(places);
+            }
             Self::Fish { source: FishError::Refused { command, .. } } if command == "run" => {
                 "the appliance did not start: `kiln doctor` looks for what it needs, \
                  `libguestfs-test-tool` tells more"

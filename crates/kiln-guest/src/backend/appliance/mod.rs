@@ -31,7 +31,7 @@ pub use self::error::ApplianceError;
 use self::mount::{Found, System};
 use self::names::Names;
 pub use self::tree::ApplianceTree;
-use crate::guest::{Backend, Disk, Held, Note, Place, Root};
+use crate::guest::{Backend, Disk, Held, Note, Place, Root, Wanted};
 use crate::tree::Tree;
 
 /// How an appliance holds a guest.
@@ -135,24 +135,24 @@ impl Appliance {
         Ok(Self { tree, found, held, mode, image: opened })
     }
 
-    /// Mounts a system with all that its `/etc/fstab` mounts: the one of this number, of which the
-    /// first is 1, or the only one; where there is none, the only file system. One that was
-    /// mounted before no longer is.
+    /// Mounts a system with all that its `/etc/fstab` mounts, or a file system: the one that is
+    /// wanted, or the only system; where there is none, the only file system. One that was mounted
+    /// before no longer is.
     ///
     /// # Errors
     ///
     /// [`ApplianceError::NoSystem`], [`ApplianceError::SeveralRoots`],
-    /// [`ApplianceError::NoSuchRoot`]; [`ApplianceError::Mount`] if something cannot be mounted
+    /// [`ApplianceError::NoSuchRoot`], [`ApplianceError::NoSuchPlace`]; [`ApplianceError::Mount`] if something cannot be mounted
     /// that is to be changed; [`ApplianceError::Fish`].
-    pub fn choose(&mut self, number: Option<usize>) -> Result<(), ApplianceError> {
-        let (chosen, system) = self.wanted(number)?;
+    pub fn choose(&mut self, wanted: Option<&Wanted>) -> Result<(), ApplianceError> {
+        let (chosen, system) = self.wanted(wanted)?;
         let change = self.mode != Mode::Read;
         let Some(disk) = &self.held.disk else {
             unreachable!("an appliance has its disk until it is committed")
         };
         let notes = mount::all(&mut self.tree, disk, (&system, change))?;
         self.held.notes.clone_from(&self.found.notes);
-        if chosen.is_none() {
+        if chosen.is_none() && wanted.is_none() {
             self.held.notes.push(Note::NoSystem { place: system.name.clone() });
         }
         self.held.notes.extend(notes);
@@ -160,9 +160,14 @@ impl Appliance {
         Ok(())
     }
 
-    fn wanted(&self, number: Option<usize>) -> Result<(Option<usize>, System), ApplianceError> {
+    fn wanted(&self, wanted: Option<&Wanted>) -> Result<(Option<usize>, System), ApplianceError> {
         let Found { roots, others, all, .. } = &self.found;
         let count = roots.len();
+        let number = match wanted.cloned().map(|wanted| wanted.among(&self.held.roots)) {
+            None => None,
+            Some(Wanted::System(number)) => Some(number),
+            Some(Wanted::Place(name)) => return Ok((None, self.place(name)?)),
+        };
         match (number, roots.as_slice(), others.as_slice()) {
             (Some(number), ..) if (1..=count).contains(&number) => {
                 Ok((Some(number - 1), roots[number - 1].1.clone()))
@@ -173,7 +178,8 @@ impl Appliance {
             (None, [], _) => {
                 let shown = |system: &System| format!("`{}` ({})", system.name, system.kind);
                 let found: Vec<String> = all.iter().map(shown).collect();
-                Err(ApplianceError::NoSystem { found: found.join(", ") })
+                let places = others.iter().map(|system| system.name.clone()).collect();
+                Err(ApplianceError::NoSystem { found: found.join(", "), places })
             }
             (None, ..) => {
                 let shown = (1..).zip(roots).map(|(number, (root, _))| root.shown(number));
@@ -182,10 +188,25 @@ impl Appliance {
         }
     }
 
+    /// Returns the file system of a name.
+    fn place(&self, name: String) -> Result<System, ApplianceError> {
+        let others = &self.found.others;
+        others.iter().find(|system| system.name == name).cloned().ok_or_else(|| {
+            let places = others.iter().map(|system| system.name.clone()).collect();
+            ApplianceError::NoSuchPlace { name, places }
+        })
+    }
+
     /// Returns the systems that can be chosen.
     #[must_use]
     pub fn roots(&self) -> &[Root] {
         &self.held.roots
+    }
+
+    /// Returns the system that is mounted, if one is.
+    #[must_use]
+    pub fn root(&self) -> Option<&Root> {
+        self.held.chosen.and_then(|index| self.held.roots.get(index))
     }
 
     /// Returns the guest's files.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image cat`.
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 use super::target::Source;
@@ -12,5 +14,5 @@ pub(crate) struct Cat {
     pub(crate) source: Source,
     /// The files, in the guest
     #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<String>,
+    pub(crate) paths: Vec<OsString>,
 }

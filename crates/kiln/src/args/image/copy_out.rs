@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image copy-out`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,7 +18,7 @@ pub(crate) struct CopyOut {
     pub(crate) source: Source,
     /// The files and folders, in the guest
     #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<String>,
+    pub(crate) paths: Vec<OsString>,
     /// The folder here; it must be there
     #[arg(short = 'C', long = "to", value_name = "FOLDER", default_value = ".")]
     pub(crate) to: PathBuf,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image diff`.
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 use super::target::Opening;
@@ -19,7 +21,7 @@ pub(crate) struct Diff {
     pub(crate) new: String,
     /// The folder that is compared
     #[arg(default_value = "/")]
-    pub(crate) path: String,
+    pub(crate) path: OsString,
     /// Compare the times of change, too
     #[arg(long)]
     pub(crate) times: bool,

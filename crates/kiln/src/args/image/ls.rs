@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image ls`.
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 use super::target::Source;
@@ -12,7 +14,7 @@ pub(crate) struct Ls {
     pub(crate) source: Source,
     /// The folder, or a file, in the guest
     #[arg(default_value = "/")]
-    pub(crate) path: String,
+    pub(crate) path: OsString,
     /// Kind, permissions, owner, size and time, too
     #[arg(short, long)]
     pub(crate) long: bool,

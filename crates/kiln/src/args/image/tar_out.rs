@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image tar-out`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,7 +18,7 @@ pub(crate) struct TarOut {
     pub(crate) source: Source,
     /// The folder, in the guest
     #[arg(value_name = "PATH")]
-    pub(crate) path: String,
+    pub(crate) path: OsString,
     /// The archive; standard output if it is left out
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which image a verb works on: the same words for each.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::Args;
+use kiln_guest::guest::Wanted;
 
 /// An image that is looked into.
 #[derive(Clone, Debug, Args)]
@@ -73,9 +75,12 @@ pub(crate) struct Opening {
     /// Read the backing files that the image names; only for images that you trust
     #[arg(long)]
     pub(crate) follow_backing: bool,
-    /// Which system, if there are several; `kiln image inspect` lists them
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) root: Option<usize>,
+    /// Which system, if there are several, by its number; or which file system, by its name
+    ///
+    /// `kiln image inspect` lists both. A file system such as `sda2` is shown by itself, whatever
+    /// is on it; of one that is a system's root the system is.
+    #[arg(long, value_name = "NUMBER|NAME", value_parser = wanted)]
+    pub(crate) root: Option<Wanted>,
     /// Hold the guest in a libguestfs appliance, also where Kiln could do without
     #[arg(long)]
     pub(crate) appliance: bool,
@@ -87,6 +92,10 @@ pub(crate) struct Opening {
     /// several times
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Vec<PathBuf>,
+}
+
+fn wanted(text: &str) -> Result<Wanted, Infallible> {
+    Ok(Wanted::from(text))
 }
 
 /// Formats that are read in process.

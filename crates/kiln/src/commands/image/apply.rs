@@ -34,6 +34,7 @@ pub(crate) fn add(plan: &mut Plan, name: &str, first: &str, second: &str) -> any
 ///
 /// As [`open::guest_editing`]; an operation fails. The image is as it was then.
 pub(crate) fn run(ctx: &Context, target: &Target, plan: &Plan) -> anyhow::Result<u8> {
+    plan.check()?;
     let mut changing = open::guest_editing(ctx, target)?;
     let report = customize(
         plan,
@@ -55,18 +56,19 @@ pub(crate) fn run(ctx: &Context, target: &Target, plan: &Plan) -> anyhow::Result
         all.list.extend(one.edits.list);
         all.left_out += one.edits.left_out;
     }
-    show(ctx, target, &all);
+    show(ctx, target, (&all, &notes));
     Ok(0)
 }
 
 /// Shows what was changed, or would be.
-pub(crate) fn show(ctx: &Context, target: &Target, all: &Edits) {
+pub(crate) fn show(ctx: &Context, target: &Target, (all, notes): (&Edits, &[String])) {
     if ctx.ui.json() {
         ctx.ui.result(&json!({
             "image": target.image,
             "dry_run": target.dry_run,
             "changes": edits::as_json(all),
             "changes_left_out": all.left_out,
+            "notes": notes,
         }));
         return;
     }

@@ -7,7 +7,7 @@ use kiln_guest::guest::Guest;
 use kiln_guest::tree::GuestPath;
 use serde_json::json;
 
-use super::open;
+use super::{names, open};
 use crate::args::image::cat::Cat;
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -38,7 +38,9 @@ fn as_json(ctx: &Context, guest: &mut Guest, paths: &[GuestPath]) -> anyhow::Res
             let problem = Problem::new(Class::Usage, format!("`{path}` is no text"));
             return Err(problem.hint("leave `--json` out").into());
         };
-        files.push(json!({ "path": path.to_string(), "text": text }));
+        let mut file = names::path(path.as_bytes());
+        file["text"] = json!(text);
+        files.push(file);
     }
     ctx.ui.result(&json!({ "files": files }));
     Ok(0)

@@ -27,10 +27,11 @@ pub(crate) fn run(ctx: &Context, args: &Check) -> anyhow::Result<u8> {
     let mut on = |what: &What, progress: Option<Progress>| tell(&task, what, progress);
     let mut means = Means { host: &ctx.host, scratch: scratch.path(), on: &mut on };
     let report = if args.repair {
-        repair(&place, &options, keep, &mut means)?
+        repair(&place, &options, keep, &mut means)
     } else {
-        check(&place, &options, &mut means)?
+        check(&place, &options, &mut means)
     };
+    let report = report.map_err(open::follow_hint)?;
     drop(task);
     report.warnings.iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
     if ctx.ui.json() {
@@ -105,6 +106,7 @@ fn as_json(args: &Check, report: &Report) -> Value {
 fn part_as_json(part: &Part) -> Value {
     let (kind, name, partition) = match &part.what {
         What::Format(name) => ("format", Some(*name), None),
+        What::File => ("format", None, None),
         What::Table(name) => ("partition_table", Some(*name), None),
         What::FileSystem { partition, kind } => ("file_system", Some(kind.name()), *partition),
         _ => ("disk", None, None),
@@ -128,5 +130,10 @@ fn part_as_json(part: &Part) -> Value {
 
 /// Returns a text of a tool, with names of the image in it, without what a terminal would obey.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let shown = |c| match c {
+        '\t' | '\r' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.trim_end().chars().map(shown).collect()
 }

@@ -4,7 +4,7 @@
 use kiln_guest::transfer::{CopyOut as Options, copy_out};
 use serde_json::json;
 
-use super::open;
+use super::{names, open};
 use crate::args::image::copy_out::CopyOut;
 use crate::context::Context;
 
@@ -28,7 +28,9 @@ pub(crate) fn run(ctx: &Context, args: &CopyOut) -> anyhow::Result<u8> {
             } else {
                 ctx.ui.detail(line)
             }
-            left.push(json!({ "path": one.path.to_string(), "why": one.why }));
+            let mut value = names::path(one.path.as_bytes());
+            value["why"] = json!(one.why);
+            left.push(value);
         }
     }
     if left.len() > SHOWN {

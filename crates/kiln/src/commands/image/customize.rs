@@ -33,29 +33,37 @@ pub(crate) fn run(ctx: &Context, args: &Customize) -> anyhow::Result<u8> {
         let problem = Problem::new(Class::Usage, "there is nothing to do: no operation is given");
         return Err(problem.hint("`kiln image customize --help` lists them").into());
     }
+    let keys = prepare(ctx, &plan)?;
     let mut changing = open::guest_editing(ctx, &target)?;
-    let network = args.programs.network();
-    let report = apply(ctx, network, &plan, changing.guest.tree())?;
+    let how = (args.programs.network(), keys.as_slice());
+    let report = apply(ctx, how, &plan, changing.guest.tree())?;
     show(ctx, args.target.dry_run, &report);
+    let result = as_json(&target.image, args.target.dry_run, &report);
+    let passwords = if args.target.dry_run { &[][..] } else { &report.passwords };
+    let told = report::tell_passwords(ctx, passwords, &result)?;
     changing.finish()?;
-    if ctx.ui.json() {
-        ctx.ui.result(&as_json(&target.image, args.target.dry_run, &report));
+    if ctx.ui.json() && !told {
+        ctx.ui.result(&result);
     } else if args.target.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
-    } else {
-        report::tell_passwords(ctx, &report.passwords);
     }
     Ok(0)
 }
 
-/// Carries out a plan on a tree.
+/// Looks for all that a plan needs of the host, before an image is opened or an appliance starts;
+/// returns the user's own keys if they are asked for.
+pub(super) fn prepare(ctx: &Context, plan: &Plan) -> anyhow::Result<Vec<String>> {
+    plan.check()?;
+    Ok(if plan.wants_keys() { keys::find(ctx, true)?.public } else { Vec::new() })
+}
+
+/// Carries out a plan on a tree; `keys` are those of [`prepare`].
 pub(super) fn apply(
     ctx: &Context,
-    network: Network,
+    (network, keys): (Network, &[String]),
     plan: &Plan,
     tree: &mut dyn Tree,
 ) -> anyhow::Result<Report> {
-    let keys = if plan.wants_keys() { keys::find(ctx, true)?.public } else { Vec::new() };
     let mut random = |bytes: &mut [u8]| File::open("/dev/urandom")?.read_exact(bytes);
     let log = plan.runs_programs().then(|| Log::new(ctx)).transpose()?;
     let mut runner = log.as_ref().map(|log| log.runner(ctx)).transpose()?;
@@ -71,7 +79,7 @@ pub(super) fn apply(
         tree,
         now: open::now(),
         random: &mut random,
-        keys: &keys,
+        keys,
         runner: runner.as_mut().map(|(runner, _)| runner as &mut dyn Runner),
         network,
         progress: &mut progress,

@@ -5,7 +5,7 @@ use kiln_guest::tree::Usage;
 use kiln_spec::Bytes;
 use serde_json::json;
 
-use super::open;
+use super::{names, open};
 use crate::args::image::df::Df;
 use crate::context::Context;
 use crate::ui::Table;
@@ -37,13 +37,13 @@ pub(crate) fn run(ctx: &Context, args: &Df) -> anyhow::Result<u8> {
 }
 
 fn as_json(usage: &Usage) -> serde_json::Value {
-    json!({
-        "mounted_on": usage.mounted_on.to_string(),
-        "source": usage.source,
-        "type": usage.fs,
-        "size": usage.size,
-        "free": usage.free,
-        "inodes": usage.inodes,
-        "free_inodes": usage.free_inodes,
-    })
+    let mut value = json!({});
+    names::put(&mut value, "mounted_on", usage.mounted_on.as_bytes());
+    value["source"] = json!(usage.source);
+    value["type"] = json!(usage.fs);
+    value["size"] = json!(usage.size);
+    value["free"] = json!(usage.free);
+    value["inodes"] = json!(usage.inodes);
+    value["free_inodes"] = json!(usage.free_inodes);
+    value
 }

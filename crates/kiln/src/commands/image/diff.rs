@@ -2,9 +2,9 @@
 //! `kiln image diff`.
 
 use kiln_guest::transfer::{Aspect, DiffOptions, Difference, How, Item, diff};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::open;
+use super::{names, open};
 use crate::args::image::diff::Diff;
 use crate::args::image::target::Source;
 use crate::context::Context;
@@ -19,11 +19,33 @@ pub(crate) fn run(ctx: &Context, args: &Diff) -> anyhow::Result<u8> {
     let options = DiffOptions { times: args.times };
     let all = diff(old.tree(), new.tree(), &path, options)?;
     if ctx.ui.json() {
+        let all: Vec<Value> = all.iter().map(as_json).collect();
         ctx.ui.result(&json!({ "differences": all }));
     } else {
         all.iter().for_each(|one| ctx.ui.out(line(one)));
     }
     Ok(if all.is_empty() { 0 } else { Class::Found.code() })
+}
+
+fn as_json(one: &Difference) -> Value {
+    let mut value = names::path(one.path.as_bytes());
+    let (word, old, new) = match &one.how {
+        How::Added { new } => ("added", None, Some(new)),
+        How::Removed { old } => ("removed", Some(old), None),
+        How::Changed { old, new, .. } => ("changed", Some(old), Some(new)),
+    };
+    value["how"] = json!(word);
+    for (key, item) in [("old", old), ("new", new)] {
+        let Some(item) = item else { continue };
+        value[key] = json!(item);
+        if let Some(target) = &item.target {
+            names::put(&mut value[key], "target", target);
+        }
+    }
+    if let How::Changed { aspects, .. } = &one.how {
+        value["aspects"] = json!(aspects);
+    }
+    value
 }
 
 /// Returns a difference as a line: `+` added, `-` removed, `~` changed.
@@ -46,8 +68,9 @@ fn shown(item: &Item) -> String {
 }
 
 fn changed(aspect: Aspect, old: &Item, new: &Item) -> String {
-    let text =
-        |text: &Option<String>| text.as_deref().unwrap_or_default().escape_debug().to_string();
+    let text = |text: &Option<Vec<u8>>| {
+        String::from_utf8_lossy(text.as_deref().unwrap_or_default()).escape_debug().to_string()
+    };
     match aspect {
         Aspect::Kind => format!("{} -> {}", old.kind, new.kind),
         Aspect::Mode => format!("mode {} -> {}", old.mode, new.mode),

@@ -46,7 +46,7 @@ fn in_editor(ctx: &Context, args: &Edit) -> anyhow::Result<u8> {
     }
     let edits = tree.take();
     changing.finish()?;
-    apply::show(ctx, &args.target, &edits);
+    apply::show(ctx, &args.target, (&edits, &[]));
     Ok(0)
 }
 

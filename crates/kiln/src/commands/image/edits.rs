@@ -7,6 +7,8 @@ use kiln_guest::tree::{Change, Edit, Edits, GuestPath, How, Kind};
 use kiln_spec::Bytes;
 use serde_json::{Value, json};
 
+use super::names;
+
 /// Returns changes in a few words: `removed 12 files, emptied 1`.
 pub(crate) fn summary(edits: &Edits) -> String {
     let count = |takes: fn(&How) -> bool| edits.list.iter().filter(|e| takes(&e.how)).count();
@@ -88,20 +90,25 @@ pub(crate) fn as_json(edits: &Edits) -> Value {
 }
 
 fn edit_as_json(edit: &Edit) -> Value {
+    let other = |change: &str, key: &str, path: &GuestPath| {
+        let mut value = json!({ "change": change });
+        names::put(&mut value, key, path.as_bytes());
+        value
+    };
     let mut value = match &edit.how {
         How::Removed { kind, size } => {
             json!({ "change": "removed", "kind": kind.name(), "size": size })
         }
         How::Made { kind, size } => json!({ "change": "made", "kind": kind.name(), "size": size }),
         How::Written { old, new } => json!({ "change": "written", "old_size": old, "size": new }),
-        How::Moved { to } => json!({ "change": "moved", "to": to.to_string() }),
-        How::Linked { file } => json!({ "change": "linked", "file": file.to_string() }),
+        How::Moved { to } => other("moved", "to", to),
+        How::Linked { file } => other("linked", "file", file),
         How::Changed { change, .. } => json!({
             "change": "attributes", "mode": change.mode, "uid": change.uid, "gid": change.gid,
         }),
         How::Xattrs => json!({ "change": "xattrs" }),
     };
-    value["path"] = json!(edit.path.to_string());
+    names::put(&mut value, "path", edit.path.as_bytes());
     value
 }
 

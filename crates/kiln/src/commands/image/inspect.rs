@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image inspect`.
 
-use kiln_guest::guest::{Disk, GuestError, Options};
+use kiln_guest::guest::{Disk, GuestError, Options, Wanted};
 use kiln_guest::inspect::{
     Driver, Inspection, Kernel, MachineId, Password, System, inspect_disk, inspect_system,
 };
@@ -13,6 +13,8 @@ use crate::args::image::inspect::Inspect;
 use crate::context::Context;
 use crate::ui::Table;
 
+/// What is said of a file system that was chosen.
+const NO_SYSTEM: &str = "there is no system on this file system";
 /// The most systems of one image.
 const MOST_SYSTEMS: usize = 16;
 
@@ -52,21 +54,23 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
     let mut found = Inspection { disk: inspect_disk(&disk, true), ..Inspection::default() };
     let start = disk.start(512)?;
     drop(disk);
-    let first = args.source.opening.root.unwrap_or(1);
-    let last = args.source.opening.root.unwrap_or(MOST_SYSTEMS);
     if args.source.opening.appliance {
         in_appliance(ctx, args, ("it was asked for", &start), &mut found)?;
         return Ok(found);
     }
     let place = open::location(ctx, &args.source.image)?;
-    for number in first..=last {
+    let chosen = args.source.opening.root.as_ref();
+    for (index, wanted) in wanted(chosen, MOST_SYSTEMS).into_iter().enumerate() {
         let image = open::reading(ctx, &args.source)?;
-        let options = Options { change: false, root: Some(number), now: open::now() };
+        let options = Options { change: false, root: Some(wanted), now: open::now() };
         match open::here(ctx, (image, &place), &args.source.opening, &options) {
             Ok(mut guest) => {
-                let root = guest.root().map(|root| root.name.clone()).unwrap_or_default();
-                let more = guest.roots().len() > number;
                 found.notes.extend(guest.notes().iter().map(ToString::to_string));
+                let Some(root) = guest.root().map(|root| root.name.clone()) else {
+                    found.notes.push(NO_SYSTEM.to_owned());
+                    break;
+                };
+                let more = guest.roots().len() > index + 1;
                 let (system, notes) = inspect_system(guest.tree(), &root, &start);
                 found.systems.push(system);
                 found.notes.extend(notes);
@@ -78,7 +82,7 @@ fn inspect(ctx: &Context, args: &Inspect) -> anyhow::Result<Inspection> {
                 in_appliance(ctx, args, (&why, &start), &mut found)?;
                 break;
             }
-            Err(GuestError::NoSuchRoot { count: 0, .. }) if args.source.opening.root.is_none() => {
+            Err(GuestError::NoSuchRoot { count: 0, .. }) if chosen.is_none() => {
                 found.notes.push("there is no system in the image".to_owned());
                 break;
             }
@@ -107,24 +111,34 @@ fn in_appliance(
             return Ok(());
         }
     };
-    let first = opening.root.unwrap_or(1);
-    let last = opening.root.unwrap_or(held.roots().len().min(MOST_SYSTEMS));
     if held.roots().is_empty() {
         found.notes.push("there is no system in the image".to_owned());
     }
-    for number in first..=last {
-        held.choose(Some(number))?;
+    let most = held.roots().len().min(MOST_SYSTEMS);
+    for wanted in wanted(opening.root.as_ref(), most) {
+        held.choose(Some(&wanted))?;
         for note in held.notes().iter().map(ToString::to_string) {
             if !found.notes.contains(&note) {
                 found.notes.push(note);
             }
         }
-        let root = held.roots()[number - 1].name.clone();
+        let Some(root) = held.root().map(|root| root.name.clone()) else {
+            found.notes.push(NO_SYSTEM.to_owned());
+            break;
+        };
         let (system, notes) = inspect_system(held.tree(), &root, start);
         found.systems.push(system);
         found.notes.extend(notes);
     }
     Ok(())
+}
+
+/// Returns what is looked at: the one that was chosen, or each system.
+fn wanted(chosen: Option<&Wanted>, most: usize) -> Vec<Wanted> {
+    match chosen {
+        Some(wanted) => vec![wanted.clone()],
+        None => (1..=most).map(Wanted::System).collect(),
+    }
 }
 
 fn parts(ctx: &Context, found: &Inspection) {
@@ -167,8 +181,8 @@ fn summary(system: &System) -> Vec<(&'static str, String)> {
         let password = match user.password {
             Password::Unknown => "password unknown",
             Password::Set => "password set",
-            Password::Locked => "no password",
-            Password::Empty => "EMPTY password",
+            Password::Locked => "password locked",
+            Password::Empty => "NO password: logs in without",
         };
         let keys =
             if user.ssh_keys > 0 { format!(", {} keys", user.ssh_keys) } else { String::new() };

@@ -7,7 +7,7 @@ use kiln_guest::tree::{self, GuestPath, Kind, Stat, Tree, TreeError};
 use kiln_spec::time::rfc3339;
 use serde_json::{Value, json};
 
-use super::open;
+use super::{names, open};
 use crate::args::image::ls::Ls;
 use crate::context::Context;
 use crate::ui::Table;
@@ -18,7 +18,7 @@ struct Line {
     /// As it is shown: a name, or with `-R` a path.
     shown: String,
     stat: Stat,
-    target: Option<String>,
+    target: Option<Vec<u8>>,
 }
 
 /// Lists a folder of the guest, or a file.
@@ -28,7 +28,9 @@ pub(crate) fn run(ctx: &Context, args: &Ls) -> anyhow::Result<u8> {
     let lines = lines(guest.tree(), &top, args.recursive)?;
     if ctx.ui.json() {
         let all: Vec<Value> = lines.iter().map(as_json).collect();
-        ctx.ui.result(&json!({ "path": top.to_string(), "entries": all }));
+        let mut result = names::path(top.as_bytes());
+        result["entries"] = json!(all);
+        ctx.ui.result(&result);
     } else if args.long {
         let mut table = Table::new(&["MODE", "UID", "GID", "SIZE", "CHANGED", "NAME"]);
         lines.iter().for_each(|line| table.row(row(line)));
@@ -74,9 +76,7 @@ fn line(
     stat: Stat,
 ) -> Result<Line, TreeError> {
     let target = match stat.kind {
-        Kind::Symlink => {
-            Some(String::from_utf8_lossy(&tree.read_link(&path)?).escape_debug().to_string())
-        }
+        Kind::Symlink => Some(tree.read_link(&path)?),
         _ => None,
     };
     Ok(Line { path, shown, stat, target })
@@ -88,7 +88,8 @@ fn row(line: &Line) -> Vec<String> {
         Kind::Char | Kind::Block => format!("{}, {}", stat.device.0, stat.device.1),
         _ => stat.size.to_string(),
     };
-    let arrow = line.target.iter().map(|target| format!(" -> {target}"));
+    let escaped = |target: &Vec<u8>| String::from_utf8_lossy(target).escape_debug().to_string();
+    let arrow = line.target.iter().map(|target| format!(" -> {}", escaped(target)));
     vec![
         mode(stat),
         stat.attrs.uid.to_string(),
@@ -134,17 +135,19 @@ fn changed(stat: &Stat) -> String {
 
 fn as_json(line: &Line) -> Value {
     let stat = &line.stat;
-    json!({
-        "path": line.path.to_string(),
-        "kind": stat.kind.name(),
-        "mode": format!("{:04o}", stat.attrs.mode),
-        "uid": stat.attrs.uid,
-        "gid": stat.attrs.gid,
-        "size": stat.size,
-        "links": stat.links,
-        "changed": changed(stat),
-        "target": line.target,
-    })
+    let mut value = names::path(line.path.as_bytes());
+    value["kind"] = json!(stat.kind.name());
+    value["mode"] = json!(format!("{:04o}", stat.attrs.mode));
+    value["uid"] = json!(stat.attrs.uid);
+    value["gid"] = json!(stat.attrs.gid);
+    value["size"] = json!(stat.size);
+    value["links"] = json!(stat.links);
+    value["changed"] = json!(changed(stat));
+    match &line.target {
+        Some(target) => names::put(&mut value, "target", target),
+        None => value["target"] = Value::Null,
+    }
+    value
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod inspect;
 mod list;
 mod listing;
 mod ls;
+mod names;
 mod open;
 mod pull;
 mod report;

@@ -4,14 +4,20 @@
 //! **Invariant:** an image of the store is never changed: it is known by its digest. A copy that
 //! is being changed has a name of its own until all is done.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use kiln_disk::check::CheckError;
 use kiln_disk::convert::{ConvertOptions, TargetFormat, convert};
-use kiln_disk::image::{Backing, DiskImage, FormatName, Key, Location, Mode, OpenOptions, RbdName};
+use kiln_disk::format::FormatError;
+use kiln_disk::image::{
+    Backing, DiskImage, FormatName, ImageError, Key, Location, Mode, OpenOptions, RbdName,
+};
 use kiln_guest::backend::kernel::Kernel;
 use kiln_guest::guest::{Guest, GuestError, Options};
 use kiln_guest::tree::{GuestPath, Time};
@@ -24,7 +30,7 @@ use super::appliance;
 use super::stored::{self, NewImage};
 use crate::args::image::target::{Format, Opening, Source, Target};
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem, unreadable};
+use crate::error::{Class, Problem, unreadable, unwritable};
 use crate::machine::image::find_in_store;
 use crate::remains;
 
@@ -88,7 +94,8 @@ pub(crate) fn now() -> Time {
 /// # Errors
 ///
 /// It is none (class usage).
-pub(crate) fn path(typed: &str) -> anyhow::Result<GuestPath> {
+pub(crate) fn path(typed: impl AsRef<OsStr>) -> anyhow::Result<GuestPath> {
+    let typed = typed.as_ref().as_bytes();
     Ok(GuestPath::new(typed).map_err(|error| Problem::new(Class::Usage, error.to_string()))?)
 }
 
@@ -100,14 +107,15 @@ fn guest(
 ) -> anyhow::Result<Guest> {
     let in_appliance = |why: &str| -> anyhow::Result<Guest> {
         let mut held = appliance::start(ctx, place, options(ctx, place, mode, opening)?, why)?;
-        held.choose(opening.root)?;
+        held.choose(opening.root.as_ref())?;
         Ok(Guest::over(Box::new(held)))
     };
     let guest = if opening.appliance {
         drop(disk);
         in_appliance("it was asked for")?
     } else {
-        let options = Options { change: mode != Mode::Read, root: opening.root, now: now() };
+        let (change, root) = (mode != Mode::Read, opening.root.clone());
+        let options = Options { change, root, now: now() };
         match here(ctx, (disk, place), opening, &options) {
             Err(GuestError::NeedsAppliance { why }) => in_appliance(&why)?,
             guest => guest?,
@@ -233,7 +241,10 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
     let format = format.or(target.opening.format);
     let (opening, mode) = (Opening { format, ..target.opening.clone() }, Mode::Write);
     let place = Location::File(under_way.path().to_owned());
-    let disk = open(ctx, &place, mode, &opening)?;
+    // The copy has a name that its user does not know.
+    let shown = Some(target.image.clone());
+    let disk =
+        open_as(ctx, &place, OpenOptions { shown, ..options(ctx, &place, mode, &opening)? })?;
     let copy = Some(Copy::File { under_way, output: output.clone() });
     Ok(Editing { disk, copy, place, mode, opening })
 }
@@ -263,7 +274,7 @@ fn editing_for_store(
     }
     let source = (target.image.as_str(), place);
     let how = options(ctx, place, Mode::Read, &target.opening)?;
-    let new = NewImage::begin(ctx, name, source, (&how, target.opening.root))?;
+    let new = NewImage::begin(ctx, name, source, (&how, target.opening.root.as_ref()))?;
     // The copy is a qcow2 file by itself, whatever the image was.
     let format = Some(Format::Qcow2);
     let opening = Opening { format, follow_backing: false, ..target.opening.clone() };
@@ -292,13 +303,8 @@ impl Copy {
             Self::Stored(new) => return new.keep(),
         };
         let output = path.display().to_string();
-        under_way.persist_noclobber(&path).map_err(|error| {
-            let class = match error.error.kind() {
-                std::io::ErrorKind::AlreadyExists => Class::Object,
-                _ => Class::Host,
-            };
-            Problem::new(class, format!("could not make `{output}`")).because(error.error)
-        })?;
+        let made = under_way.persist_noclobber(&path);
+        made.map_err(|error| unwritable(&format!("could not make `{output}`"), error.error))?;
         Ok(())
     }
 }
@@ -381,7 +387,28 @@ fn open(
     mode: Mode,
     opening: &Opening,
 ) -> anyhow::Result<DiskImage> {
-    let disk = DiskImage::open_at(place, &options(ctx, place, mode, opening)?)?;
+    open_as(ctx, place, options(ctx, place, mode, opening)?)
+}
+
+/// Says how an image is read that needs another file.
+pub(super) fn follow_hint(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    let needs = |cause: &(dyn std::error::Error + 'static)| {
+        let image = match cause.downcast_ref::<CheckError>() {
+            Some(CheckError::Image(error)) => Some(error),
+            _ => cause.downcast_ref::<ImageError>(),
+        };
+        matches!(image, Some(ImageError::Format(FormatError::BackingFile { .. })))
+    };
+    if !error.chain().any(needs) {
+        return error;
+    }
+    let hint = "if you trust it, `--follow-backing` reads that, too";
+    Problem::new(Class::File, error.to_string()).hint(hint).because(error).into()
+}
+
+fn open_as(ctx: &Context, place: &Location, options: OpenOptions) -> anyhow::Result<DiskImage> {
+    let disk = DiskImage::open_at(place, &options).map_err(follow_hint)?;
     disk.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
     Ok(disk)
 }
@@ -445,9 +472,7 @@ fn copied(
     output: &Path,
 ) -> anyhow::Result<(NamedTempFile, Option<Format>)> {
     let shown = output.display();
-    let failed = |source: std::io::Error| {
-        Problem::new(Class::Host, format!("could not make `{shown}`")).because(source)
-    };
+    let failed = |source| unwritable(&format!("could not make `{shown}`"), source);
     let file = beside(folder_of(output)).map_err(failed)?;
     let readable = fs::Permissions::from_mode(0o644);
     file.as_file().set_permissions(readable).map_err(failed)?;

@@ -6,6 +6,7 @@ use kiln_guest::selinux::Labels;
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::error::{Class, Problem};
 
 /// Tells what became of SELinux labels, if the guest uses them.
 pub(crate) fn tell_labels(ctx: &Context, labels: &Labels) {
@@ -28,11 +29,30 @@ pub(crate) fn labels(labels: &Labels) -> Value {
     }
 }
 
-/// Tells the passwords that were made, the only time.
-pub(crate) fn tell_passwords(ctx: &Context, passwords: &[NewPassword]) {
-    for new in passwords {
-        ctx.ui.out(format!("the password of `{}` is {}", new.user, new.password));
-    }
+/// Tells the passwords that were made, the only time: with `--json` by the whole `result`. They are
+/// told before the image is changed, so that none is set that nobody knows. Returns whether there
+/// were any.
+///
+/// # Errors
+///
+/// They cannot be told (class host); the image is not to be changed then.
+pub(crate) fn tell_passwords(
+    ctx: &Context,
+    passwords: &[NewPassword],
+    result: &Value,
+) -> anyhow::Result<bool> {
+    let line = |new: &NewPassword| format!("the password of `{}` is {}", new.user, new.password);
+    let text = match passwords {
+        [] => return Ok(false),
+        _ if ctx.ui.json() => crate::ui::pretty(result),
+        all => all.iter().map(line).collect::<Vec<_>>().join("\n"),
+    };
+    let told = ctx.ui.deliver(&text);
+    told.map_err(|error| {
+        let what = "could not tell the new passwords, and the image was not changed";
+        Problem::new(Class::Host, what).because(error)
+    })?;
+    Ok(true)
 }
 
 /// Returns a password that was made, as `--json` has it.

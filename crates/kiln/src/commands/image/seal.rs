@@ -34,20 +34,21 @@ pub(crate) fn run(ctx: &Context, args: &Seal) -> anyhow::Result<u8> {
     };
     options.check(&selection)?;
     check(args, &selection)?;
+    let keys = customize::prepare(ctx, &plan)?;
     let mut changing = open::guest_editing(ctx, &target)?;
-    let mut task = Task { ctx, args, plan, edited: None };
+    let mut task = Task { ctx, args, plan, keys, edited: None };
     let report = task.seal(&mut changing.guest, &selection, &options)?;
     show(ctx, args.target.dry_run, &report);
     task.renew_ca_store(&mut changing.guest, &report)?;
+    let edited = task.edited.filter(|_| !args.target.dry_run);
+    let passwords = edited.map(|edited| edited.passwords).unwrap_or_default();
+    let result = as_json(&target.image, args.target.dry_run, &report, &passwords);
+    let told = report::tell_passwords(ctx, &passwords, &result)?;
     changing.finish()?;
-    let passwords = task.edited.map(|edited| edited.passwords).unwrap_or_default();
-    if ctx.ui.json() {
-        let passwords: &[NewPassword] = if args.target.dry_run { &[] } else { &passwords };
-        ctx.ui.result(&as_json(&target.image, args.target.dry_run, &report, passwords));
+    if ctx.ui.json() && !told {
+        ctx.ui.result(&result);
     } else if args.target.dry_run {
         ctx.ui.say("nothing was changed: this was a dry run");
-    } else {
-        report::tell_passwords(ctx, &passwords);
     }
     Ok(0)
 }
@@ -91,6 +92,7 @@ struct Task<'a> {
     ctx: &'a Context,
     args: &'a Seal,
     plan: Plan,
+    keys: Vec<String>,
     edited: Option<Report>,
 }
 
@@ -128,7 +130,8 @@ impl Task<'_> {
         if self.plan.steps.is_empty() {
             return Ok(Vec::new());
         }
-        let done = customize::apply(self.ctx, self.args.programs.network(), &self.plan, tree)?;
+        let how = (self.args.programs.network(), self.keys.as_slice());
+        let done = customize::apply(self.ctx, how, &self.plan, tree)?;
         let notes = done.notes.clone();
         self.edited = Some(done);
         Ok(notes)
@@ -145,7 +148,8 @@ impl Task<'_> {
         };
         let mut plan = Plan::default();
         plan.add("run-command", Some(command))?;
-        let Err(error) = customize::apply(self.ctx, Network::None, &plan, guest.tree()) else {
+        let Err(error) = customize::apply(self.ctx, (Network::None, &[]), &plan, guest.tree())
+        else {
             return Ok(());
         };
         let impossible = |cause: &(dyn std::error::Error + 'static)| {

@@ -11,7 +11,7 @@ use kiln_build::digest;
 use kiln_build::store::{Image, Store, StoreError, Work};
 use kiln_disk::convert::{ConvertOptions, TargetFormat, convert};
 use kiln_disk::image::{DiskImage, FormatName, Location, Mode, OpenOptions};
-use kiln_guest::guest::{Disk, Guest, Options};
+use kiln_guest::guest::{Disk, Guest, Options, Wanted};
 use kiln_guest::inspect::{System, inspect_system};
 use kiln_host::{copy, signal};
 use kiln_spec::image::{self, DiskFormat, Firmware, Made, Manifest, Os};
@@ -32,7 +32,7 @@ pub(super) struct NewImage {
     disk: PathBuf,
     /// The image that it was copied from, if that is of the store.
     from: Option<Image>,
-    root: Option<usize>,
+    root: Option<Wanted>,
     created: String,
     /// What system is in it, if that was looked at.
     system: Option<System>,
@@ -85,7 +85,7 @@ impl NewImage {
         ctx: &Context,
         name: ImageName,
         (wanted, place): (&str, &Location),
-        (options, root): (&OpenOptions, Option<usize>),
+        (options, root): (&OpenOptions, Option<&Wanted>),
     ) -> anyhow::Result<Self> {
         check_free(ctx, &name)?;
         let store = ctx.store()?;
@@ -120,6 +120,7 @@ impl NewImage {
             .ok()
             .filter(|image| matches!(place, Location::File(path) if image.path == *path));
         let created = kiln_spec::time::rfc3339(now());
+        let root = root.cloned();
         Ok(Self { store, work, name, disk, from, root, created, system: None })
     }
 
@@ -208,7 +209,7 @@ impl NewImage {
             return Ok((system.clone(), size));
         }
         let start = Disk::read(disk.device())?.start(512)?;
-        let options = Options { change: false, root: self.root, now: open::now() };
+        let options = Options { change: false, root: self.root.clone(), now: open::now() };
         let Ok(mut guest) = Guest::open(disk, &options) else {
             return Ok((System::default(), size));
         };

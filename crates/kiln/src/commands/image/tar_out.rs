@@ -14,7 +14,7 @@ use serde_json::json;
 use super::open;
 use crate::args::image::tar_out::TarOut;
 use crate::context::Context;
-use crate::error::{Class, Problem};
+use crate::error::{Class, Problem, unwritable};
 
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 1 << 20;
@@ -54,9 +54,7 @@ pub(crate) fn run(ctx: &Context, args: &TarOut) -> anyhow::Result<u8> {
 
 /// Writes the archive to a file that has its name only when it is whole.
 fn to_file(guest: &mut Guest, path: &GuestPath, file: &Path) -> anyhow::Result<Archived> {
-    let failed = |source: io::Error| {
-        Problem::new(Class::Host, format!("could not write `{}`", file.display())).because(source)
-    };
+    let failed = |source| unwritable(&format!("could not write `{}`", file.display()), source);
     let new = tempfile::Builder::new()
         .prefix(".kiln-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
