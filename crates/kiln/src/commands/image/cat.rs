@@ -17,7 +17,7 @@ const JSON_MOST: u64 = 16 << 20;
 
 /// Prints files, byte for byte.
 pub(crate) fn run(ctx: &Context, args: &Cat) -> anyhow::Result<u8> {
-    let paths = args.paths.iter().map(|path| open::path(path)).collect::<Result<Vec<_>, _>>()?;
+    let paths = args.paths.iter().map(open::path).collect::<Result<Vec<_>, _>>()?;
     let mut guest = open::guest_reading(ctx, &args.source)?;
     if ctx.ui.json() {
         return as_json(ctx, &mut guest, &paths);

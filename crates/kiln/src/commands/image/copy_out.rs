@@ -13,7 +13,7 @@ const SHOWN: usize = 10;
 
 /// Copies files and folders of the guest here.
 pub(crate) fn run(ctx: &Context, args: &CopyOut) -> anyhow::Result<u8> {
-    let paths = args.paths.iter().map(|path| open::path(path)).collect::<Result<Vec<_>, _>>()?;
+    let paths = args.paths.iter().map(open::path).collect::<Result<Vec<_>, _>>()?;
     let mut guest = open::guest_reading(ctx, &args.source)?;
     let options = Options { all_links: args.all_links };
     let (mut entries, mut bytes, mut left) = (0, 0, Vec::new());
