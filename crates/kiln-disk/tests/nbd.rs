@@ -159,12 +159,9 @@ fn a_luks_container_opens_with_a_file_for_a_key() {
     assert!(!fs::read(&path).unwrap().windows(6).any(|window| window == b"hidden"));
     fs::write(&key, "wrong").unwrap();
     let error = serve(&RealHost, node(&key), Access::Read, "d.luks").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "QEMU does not take `d.luks`: Invalid password, cannot unlock any keyslot"
-    );
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("qemu-storage-daemon") && !source.contains("correct"), "{source}");
+    let error = error.to_string();
+    assert!(error.starts_with("QEMU does not take `d.luks`: "), "{error}");
+    assert!(!error.contains("correct") && !error.contains("driver"), "{error}");
 }
 
 #[test]
