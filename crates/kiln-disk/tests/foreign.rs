@@ -112,7 +112,8 @@ fn what_cannot_be_changed_is_refused_before_it_is_tried() {
     // What QEMU does not take is said in its words.
     File::options().write(true).open(&path).unwrap().write_all_at(&[0xff; 8], 0x170).unwrap();
     let error = open(&path, Mode::Read).unwrap_err();
-    assert!(matches!(error, ImageError::Served { .. }), "{error}");
+    assert!(matches!(error, ImageError::Format(_)), "{error}");
+    assert!(error.to_string().contains("QEMU says: "), "{error}");
 }
 
 #[test]

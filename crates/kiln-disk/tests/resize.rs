@@ -205,6 +205,6 @@ fn what_cannot_be_is_refused_and_the_disk_stays() {
     let path = disk(folder.path(), 80, GPT, (4096, 131_072));
     let wanted = Resize { size: 6 * MIB, which: Which::Last, shrink: true };
     let error = change(&path, wanted).unwrap_err();
-    assert!(matches!(error, ResizeError::FileSystem { .. }), "{error}");
+    assert!(matches!(error, ResizeError::TooSmall { .. }), "{error}");
     assert_eq!(File::open(&path).unwrap().metadata().unwrap().len(), 80 * MIB);
 }
