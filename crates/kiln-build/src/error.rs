@@ -51,7 +51,7 @@ pub enum BuildError {
         /// The names, each with the nearest that exists, if one is near.
         packages: Vec<(String, Option<String>)>,
         /// The release.
-        suite: &'static str,
+        suite: String,
     },
     /// A package cannot be installed as the recipe asks.
     #[error("a package cannot be installed: {what}")]
@@ -80,10 +80,10 @@ pub enum BuildError {
         what: String,
     },
     /// The keys of a distributor's mirrors are not on the host.
-    #[error("the keys of the mirror, `{path}`, are not there")]
+    #[error("the keys of the mirror, `{}`, are not there", path.display())]
     NoKeyring {
         /// Their file.
-        path: &'static str,
+        path: PathBuf,
         /// The package of Debian that has it.
         package: &'static str,
     },
@@ -344,8 +344,8 @@ impl BuildError {
                 "look at `mirror` and `security` of the recipe's `base`, and at the network".into(),
             ),
             Self::Untrusted { .. } => Some(
-                "the packages debian-archive-keyring and ubuntu-keyring have the distributors' keys: \
-                 install a newer one; the keys of a mirror of your own go into a file that \
+                "the packages debian-archive-keyring, ubuntu-keyring and distribution-gpg-keys have \
+                 the distributors' keys: install a newer one; the keys of a mirror of your own go into a file that \
                  `keyring` of the `base` names"
                     .into(),
             ),
@@ -397,7 +397,7 @@ impl BuildError {
         source: CmdError,
         stage: Stage,
         finding: Option<Finding>,
-        suite: &'static str,
+        suite: &str,
     ) -> Self {
         match (source, finding) {
             (CmdError::Interrupted { .. }, _) => Self::Interrupted,
@@ -406,9 +406,9 @@ impl BuildError {
         }
     }
 
-    fn of_finding(finding: Finding, stage: Stage, suite: &'static str) -> Self {
+    pub(crate) fn of_finding(finding: Finding, stage: Stage, suite: &str) -> Self {
         match finding {
-            Finding::NoPackage(packages) => Self::NoPackage { packages, suite },
+            Finding::NoPackage(packages) => Self::NoPackage { packages, suite: suite.to_owned() },
             Finding::Unmet(what) => Self::Unmet { what },
             Finding::NoSuite { repository } => Self::NoSuite { repository },
             Finding::Fetch { url, why } => Self::Mirror { url, why },

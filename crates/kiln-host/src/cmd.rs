@@ -16,6 +16,8 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
 pub enum Tool {
     /// `mmdebstrap`: a Debian tree from packages.
     Mmdebstrap,
+    /// `dnf`: a tree of RPM packages.
+    Dnf,
     /// `newuidmap`: lets a user have user ids of their own; `mmdebstrap` calls it.
     Newuidmap,
     /// `newgidmap`: the same for groups.
@@ -78,6 +80,7 @@ impl Tool {
         Self::SshKeygen,
         Self::SshAdd,
         Self::Mmdebstrap,
+        Self::Dnf,
         Self::Newuidmap,
         Self::Newgidmap,
         Self::Guestfish,
@@ -98,6 +101,7 @@ impl Tool {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
+            Self::Dnf => "dnf",
             Self::Newuidmap => "newuidmap",
             Self::Newgidmap => "newgidmap",
             Self::Guestfish => "guestfish",
@@ -129,6 +133,7 @@ impl Tool {
     pub const fn package(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
+            Self::Dnf => "dnf",
             Self::Newuidmap | Self::Newgidmap => "uidmap",
             Self::Guestfish => "guestfish",
             Self::Mke2fs | Self::E2fsck | Self::Resize2fs => "e2fsprogs",
@@ -153,6 +158,7 @@ impl Tool {
     pub const fn needed_for(self) -> &'static str {
         match self {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
+            Self::Dnf => "kiln build of Fedora and its kin",
             Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
             Self::Guestfish => "images with XFS, btrfs, LVM, LUKS",
             Self::QemuImg => "images",

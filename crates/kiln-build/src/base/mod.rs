@@ -2,6 +2,7 @@
 //! What is particular to a distribution: packages, files, and how its tools report.
 
 pub mod debian;
+pub mod rpm;
 
 /// A file that is put into an image; root owns it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -88,7 +88,7 @@ pub(super) fn make(
     if let Err(source) = ended {
         let suite = match &recipe.base {
             Base::Packages(base) => base.release.codename(),
-            Base::Tree(_) => "debian",
+            _ => "debian",
         };
         let (stage, cause) = (reporter.current(), watch.cause_of_failure());
         return Err(BuildError::of_packages(source, stage, cause, suite));

@@ -53,6 +53,10 @@ pub(super) fn check(
             has_keys(keyring_of(base.release))?;
         }
     }
+    let of_rpms = plan.steps.iter().any(|step| matches!(step.action, Action::Rpm(_)));
+    if of_rpms && !whole {
+        need(Tool::Dnf)?;
+    }
     if !ctx.is_root {
         need(Tool::Newuidmap)?;
         for file in ["/etc/subuid", "/etc/subgid"] {
@@ -75,7 +79,7 @@ fn has_keys((path, package): (&'static str, &'static str)) -> Result<(), BuildEr
     match fs::metadata(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(BuildError::NoKeyring { path, package })
+            Err(BuildError::NoKeyring { path: path.into(), package })
         }
         Err(error) => Err(BuildError::io("read", path, error)),
     }

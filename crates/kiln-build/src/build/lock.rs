@@ -144,7 +144,10 @@ pub(super) fn watched(task: &mut Task, locked: Option<&LockedStep>) {
 impl Step {
     /// Whether it may install packages that a lock has.
     pub(super) fn installs(&self) -> bool {
-        matches!(self.action, Action::Debian(_) | Action::Packages(_) | Action::Element(..))
+        matches!(
+            self.action,
+            Action::Debian(_) | Action::Rpm(_) | Action::Packages(_) | Action::Element(..)
+        )
     }
 
     /// Compares what the step took with its lock.

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use kiln_disk::assemble::Assembled;
-use kiln_host::tools::mmdebstrap;
+use kiln_host::tools::{dnf, mmdebstrap};
 use kiln_host::{CmdError, Host, signal};
 use kiln_spec::image::{DiskFormat, FORMAT, Made, Manifest};
 use kiln_spec::recipe::Base;
@@ -29,6 +29,7 @@ use crate::stage::Reporter;
 use crate::store::{Image, Store, StoreError, Work};
 use crate::workspace::{LayerCache, Workspace};
 
+mod bases;
 mod debian;
 mod disk;
 mod fetched;
@@ -37,6 +38,7 @@ mod image;
 mod lock;
 mod perform;
 mod plan;
+mod rpm;
 mod shell;
 mod sources;
 
@@ -291,6 +293,11 @@ fn tools(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<BTreeMap<String, Str
         let printed = run(ctx.host, &mmdebstrap::version(), Stage::Digest)?;
         let version = mmdebstrap::parse_version(&printed).unwrap_or("unknown").to_owned();
         tools.insert("mmdebstrap".to_owned(), version);
+    }
+    if let Base::Rpm(_) = plan.recipe.base {
+        let printed = run(ctx.host, &dnf::version(), Stage::Digest)?;
+        let version = dnf::parse_version(&printed).unwrap_or("unknown").to_owned();
+        tools.insert("dnf".to_owned(), version);
     }
     Ok(tools)
 }

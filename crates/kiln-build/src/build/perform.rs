@@ -6,7 +6,7 @@ use kiln_host::Host;
 use kiln_spec::Arch;
 
 use super::plan::{Action, Plan, Step};
-use super::{debian, fetched, image, lock, shell, sources};
+use super::{debian, fetched, image, lock, rpm, shell, sources};
 use crate::BuildError;
 use crate::bundle::BundleFile;
 use crate::catalog::http::Http;
@@ -135,6 +135,10 @@ fn act(
     };
     match &step.action {
         Action::Debian(recipe) => debian::make(recipe, (step, arch), (workspace, means), told),
+        Action::Rpm(_) if watch.is_some() => {
+            Err(BuildError::Unlockable { what: "the packages of a base of RPMs".into() })
+        }
+        Action::Rpm(wanted) => rpm::make(wanted, step, (workspace, means)),
         Action::Fetched(wanted) => {
             let fetched = fetched::fetch(wanted, means)?;
             reporter.tell(Event::Stage(Stage::Unpack));

@@ -6,28 +6,26 @@ use std::sync::Arc;
 
 use kiln_host::read;
 use kiln_spec::lock::LockedStep;
-use kiln_spec::recipe::{
-    Base, DebianBase, DibBase, ElementName, KernelWords, Parameters, TarBase, TreeBase,
-};
+use kiln_spec::recipe::{Base, KernelWords, Parameters, TreeBase};
 use kiln_spec::{Arch, Bytes, Digest, Recipe};
 use serde_json::{Value, json};
 
 use super::fetched::Wanted;
+use super::rpm::RpmTree;
 use super::sources;
 use crate::BuildError;
-use crate::base::debian::{self, Keyring, TreePlaces};
-use crate::bundle::{BundleError, BundleFile, Shelf};
+use crate::base::debian::{self, Keyring};
+use crate::bundle::{BundleFile, Shelf};
 use crate::digest;
-use crate::element::dib::run::{PHASES, Runner};
-use crate::element::dib::{self, Phase, block_device};
+use crate::element::dib::run::Runner;
+use crate::element::dib::{Phase, block_device};
 use crate::element::native::{self, Family, Given, Source};
-use crate::store::Store;
 use crate::workspace::Edit;
 
 /// Raised whenever the same plan makes another image or layer: then no older one answers.
 const FORMAT: u32 = 2;
 /// The most that is read of a recipe.
-const MOST_RECIPE: u64 = 4 << 20;
+pub(super) const MOST_RECIPE: u64 = 4 << 20;
 /// How many recipes may stand on one another.
 const MOST_RECIPES: usize = 32;
 
@@ -82,6 +80,8 @@ impl Step {
 pub(super) enum Action {
     /// Makes a tree of Debian's packages.
     Debian(Box<(Recipe, Option<Keyring>)>),
+    /// Makes a tree of RPM packages.
+    Rpm(Box<RpmTree>),
     /// Unpacks an archive.
     Archive(Box<BundleFile>),
     /// Fetches an archive and unpacks it.
@@ -135,15 +135,15 @@ pub struct Places<'a> {
 }
 
 /// The steps so far.
-struct Steps<'a> {
-    steps: Vec<Step>,
+pub(super) struct Steps<'a> {
+    pub(super) steps: Vec<Step>,
     /// The recipes that stand on one another, the topmost first.
-    files: Vec<PathBuf>,
-    bundles: &'a Path,
-    store: &'a Path,
-    arch: Arch,
-    epoch: u64,
-    block_device: Option<block_device::Disk>,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) bundles: &'a Path,
+    pub(super) store: &'a Path,
+    pub(super) arch: Arch,
+    pub(super) epoch: u64,
+    pub(super) block_device: Option<block_device::Disk>,
 }
 
 impl<'a> Plan<'a> {
@@ -245,14 +245,14 @@ fn kernel_cmdline(recipe: &Recipe) -> Result<Option<KernelWords>, BuildError> {
 
 impl Steps<'_> {
     /// Adds a step; `value` is all that goes into it.
-    fn add(&mut self, name: impl Into<String>, value: &Value, action: Action) {
+    pub(super) fn add(&mut self, name: impl Into<String>, value: &Value, action: Action) {
         let name = name.into();
         let (epoch, value) = (self.epoch, value.clone());
         let digest = digest::of_bytes(&[]);
         self.steps.push(Step { name, digest, epoch, value, lock: None, action });
     }
 
-    fn add_edits(&mut self, name: &str, edits: Vec<Edit>) {
+    pub(super) fn add_edits(&mut self, name: &str, edits: Vec<Edit>) {
         if !edits.is_empty() {
             self.add(name, &json!({ "edits": edits }), Action::Edit(edits));
         }
@@ -274,6 +274,7 @@ impl Steps<'_> {
         self.epoch = recipe.epoch().unwrap_or(self.epoch);
         match &recipe.base {
             Base::Packages(base) => self.add_debian(recipe, base)?,
+            Base::Rpm(base) => self.add_rpm(recipe, base)?,
             Base::Tree(TreeBase::Tar(base)) => self.add_tar(base)?,
             Base::Tree(TreeBase::Bundle(name)) => {
                 let found = if name.contains('/') {
@@ -289,73 +290,6 @@ impl Steps<'_> {
         }
         self.add_own(recipe)?;
         Ok(user)
-    }
-
-    fn add_dib(&mut self, recipe: &Recipe, base: &DibBase) -> Result<(), BuildError> {
-        let folders: Vec<_> = base.paths.iter().map(|path| self.beside(path)).collect();
-        let shelf = dib::Shelf::open(&folders).map_err(BuildError::Element)?;
-        let wanted: Vec<_> = base.elements.iter().map(ElementName::as_str).collect();
-        let wanted = dib::with_block_device(&wanted, self.arch);
-        let given: &[_] = if base.on.is_some() { &["operating-system"] } else { &[] };
-        let resolved = dib::resolve(&shelf, &wanted, given).map_err(BuildError::Element)?;
-        // Of a recipe below another, the disk does not count.
-        if self.files.len() == 1 && !recipe.disk.layout_given {
-            self.block_device = self.block_device(base, &resolved)?;
-        }
-        let variables = base.variables.iter();
-        let variables = variables.map(|(name, value)| (name.to_string(), value.clone())).collect();
-        let name = recipe.name.as_str();
-        let mut runner =
-            Runner::new(resolved, name, self.arch, variables).map_err(BuildError::Dib)?;
-        let folder = self.beside("");
-        for file in &base.files {
-            let path = sources::inside(&folder, file.as_str())?;
-            runner.add_file(file.as_str(), &path).map_err(BuildError::Dib)?;
-        }
-        if base.on.is_some() {
-            runner.on_a_tree();
-        }
-        let runner = Arc::new(runner);
-        for phase in PHASES {
-            let action = Action::Dib(Arc::clone(&runner), phase);
-            self.add(phase.folder(), &runner.value(phase), action);
-        }
-        Ok(())
-    }
-
-    /// Returns the disk that elements or `DIB_BLOCK_DEVICE_CONFIG` ask for.
-    fn block_device(
-        &self,
-        base: &DibBase,
-        resolved: &dib::Resolved,
-    ) -> Result<Option<block_device::Disk>, BuildError> {
-        const VARIABLE: &str = "DIB_BLOCK_DEVICE_CONFIG";
-        let given = base.variables.iter().find(|(name, _)| name.as_str() == VARIABLE);
-        let given = given.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
-        let (element, file, text) = if let Some(value) = given {
-            let text = match value.strip_prefix("file://") {
-                None => value.to_owned(),
-                Some(path) => {
-                    let path = self.beside(path);
-                    let failed = |source| BuildError::io("read", &path, source);
-                    let bytes = read::bounded(&path, MOST_RECIPE).map_err(failed)?;
-                    String::from_utf8(bytes).map_err(|error| {
-                        failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
-                    })?
-                }
-            };
-            let variables = dib::Element { name: "variables".to_owned(), path: PathBuf::new() };
-            (variables, VARIABLE.to_owned(), text)
-        } else {
-            let arch = if self.arch == Arch::Arm64 { "arm64" } else { "amd64" };
-            match block_device::find(resolved, arch).map_err(BuildError::Element)? {
-                Some(found) => found,
-                None => return Ok(None),
-            }
-        };
-        let nodes = block_device::graph(&element, &file, &text).map_err(BuildError::Element)?;
-        let disk = block_device::Disk::of(&element, &file, &nodes);
-        disk.map(Some).map_err(BuildError::Element)
     }
 
     fn add_elements(&mut self, recipe: &Recipe) -> Result<(), BuildError> {
@@ -374,84 +308,9 @@ impl Steps<'_> {
     }
 
     /// Returns the place of a file that the topmost recipe names.
-    fn beside(&self, file: &str) -> PathBuf {
+    pub(super) fn beside(&self, file: &str) -> PathBuf {
         let recipe = self.files.last().and_then(|path| path.parent());
         recipe.unwrap_or(Path::new("")).join(file)
-    }
-
-    fn add_debian(&mut self, recipe: &Recipe, base: &DebianBase) -> Result<(), BuildError> {
-        let keyring = match &base.keyring {
-            Some(file) => Some(Keyring::read(&sources::inside(&self.beside(""), file)?)?),
-            None => None,
-        };
-        let places = TreePlaces { scripts: Path::new(""), keyring: keyring.as_ref() };
-        let tree = debian::tree(recipe, (self.arch, self.epoch), places);
-        let mut value = json!({
-            "suite": tree.suite,
-            "variant": tree.variant,
-            "packages": tree.packages,
-            "sources": tree.sources,
-            "apt": tree.apt,
-            "dpkg": tree.dpkg,
-            "env": tree.env,
-            "scripts": debian::SCRIPTS,
-        });
-        if let Some(keyring) = &keyring {
-            value["keyring"] = json!(digest::of_bytes(&keyring.bytes));
-        }
-        let files = debian::files(recipe, self.arch, keyring.as_ref());
-        self.add("base", &value, Action::Debian(Box::new((recipe.clone(), keyring.clone()))));
-        let mut edits = sources::given(files);
-        edits.extend(keyring.map(|keyring| sources::keyring(&keyring)));
-        self.add_edits("system", edits);
-        Ok(())
-    }
-
-    /// Adds the step that unpacks a tar archive: a file, or one to be fetched.
-    fn add_tar(&mut self, base: &TarBase) -> Result<(), BuildError> {
-        if let Some((url, digest)) = base.address() {
-            let wanted = Wanted::new(url, digest.clone())?;
-            self.add("base", &json!({ "archive": digest }), Action::Fetched(wanted));
-            return Ok(());
-        }
-        let path = self.beside(&base.from);
-        self.add_archive(BundleFile::open(&path).map_err(BuildError::Bundle)?)?;
-        match (&base.sha256, self.steps.last().and_then(Step::archive)) {
-            (Some(expected), Some(found)) if *expected != found => {
-                let expected = expected.clone();
-                Err(BuildError::Bundle(BundleError::Unlike {
-                    from: base.from.clone(),
-                    expected,
-                    found,
-                }))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn add_archive(&mut self, file: BundleFile) -> Result<(), BuildError> {
-        let digest = file.digest(&mut |_| !kiln_host::signal::interrupted());
-        let digest = digest.map_err(BuildError::Bundle)?;
-        self.add("base", &json!({ "archive": digest }), Action::Archive(Box::new(file)));
-        Ok(())
-    }
-
-    /// Adds the step that takes the tree of a disk image.
-    fn add_image(&mut self, name: &str) -> Result<(), BuildError> {
-        let (path, digest) = if name.contains('/') {
-            let path = self.beside(name);
-            let digest = digest::of_file(&path, &mut |_| !kiln_host::signal::interrupted());
-            let digest = digest.map_err(|source| match source.kind() {
-                std::io::ErrorKind::Interrupted => BuildError::Interrupted,
-                _ => BuildError::io("read", &path, source),
-            })?;
-            (path, digest)
-        } else {
-            let image = Store::open(self.store)?.find(name)?;
-            (image.path, image.manifest.digest)
-        };
-        self.add("base", &json!({ "image": digest, "archive": digest }), Action::Image(path));
-        Ok(())
     }
 
     /// Adds the steps of the recipe in another file.

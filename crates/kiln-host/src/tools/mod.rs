@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One file for each tool: how to call it and how to read what it says.
 
+pub mod dnf;
 pub mod e2fsck;
 pub mod fsck_fat;
 pub mod grub_mkimage;

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
 use super::file::Finding;
-use super::{DibBase, Parameters, Snapshot, SourcePath, Url, UserName};
+use super::rpm::{CentosStream, El, Fedora};
+use super::{DibBase, Parameters, RpmBase, RpmRelease, Snapshot, SourcePath, Url, UserName};
 use crate::{Arch, Digest};
 
-/// How a finding begins that is about a key of bases of packages.
-pub(super) const PACKAGES_ONLY: &str = "only the bases `debian` and `ubuntu` go";
+/// How a finding begins that is about a key of these bases.
+const PACKAGES_ONLY: &str = "only the bases `debian` and `ubuntu` go";
 /// Debian's mirrors.
 const DEBIAN: &str = "http://deb.debian.org";
 /// What Debian's mirrors were at any time.
@@ -29,6 +30,8 @@ const UBUNTU_SNAPSHOTS: &str = "https://snapshot.ubuntu.com/ubuntu";
 pub enum Base {
     /// A release of Debian or Ubuntu.
     Packages(DebianBase),
+    /// A release of a distribution with RPM.
+    Rpm(RpmBase),
     /// Something that has a tree.
     Tree(TreeBase),
 }
@@ -39,6 +42,9 @@ impl Base {
         match self {
             Self::Packages(base) => {
                 Some(base.release.family().parse().expect("it is the name of an account"))
+            }
+            Self::Rpm(base) => {
+                Some(base.release.account().parse().expect("it is the name of an account"))
             }
             Self::Tree(_) => None,
         }
@@ -326,6 +332,11 @@ impl TryFrom<String> for Sha256 {
 pub(super) struct BaseFile {
     debian: Option<Debian>,
     ubuntu: Option<Ubuntu>,
+    fedora: Option<Fedora>,
+    #[serde(rename = "centos-stream")]
+    centos_stream: Option<CentosStream>,
+    almalinux: Option<El>,
+    rocky: Option<El>,
     tar: Option<Spanned<String>>,
     sha256: Option<Spanned<Sha256>>,
     bundle: Option<String>,
@@ -346,8 +357,19 @@ impl BaseFile {
         self.debian.map(Release::Debian).or(self.ubuntu.map(Release::Ubuntu))
     }
 
+    fn rpm_release(&self) -> Option<RpmRelease> {
+        let fedora = self.fedora.clone().map(RpmRelease::Fedora);
+        let stream = || self.centos_stream.clone().map(RpmRelease::CentosStream);
+        let alma = || self.almalinux.clone().map(RpmRelease::Almalinux);
+        fedora.or_else(stream).or_else(alma).or_else(|| self.rocky.clone().map(RpmRelease::Rocky))
+    }
+
     pub(super) fn is_packages(&self) -> bool {
-        self.release().is_some()
+        self.release().is_some() || self.rpm_release().is_some()
+    }
+
+    pub(super) fn is_rpm(&self) -> bool {
+        self.rpm_release().is_some()
     }
 
     pub(super) fn is_recipe(&self) -> bool {
@@ -359,6 +381,10 @@ impl BaseFile {
         let kinds = [
             self.debian.is_some(),
             self.ubuntu.is_some(),
+            self.fedora.is_some(),
+            self.centos_stream.is_some(),
+            self.almalinux.is_some(),
+            self.rocky.is_some(),
             self.tar.is_some(),
             self.bundle.is_some(),
             self.image.is_some(),
@@ -366,8 +392,8 @@ impl BaseFile {
             self.dib.is_some(),
         ];
         if kinds.into_iter().filter(|is| *is).count() != 1 {
-            let message = "a base is one of `debian`, `ubuntu`, `tar`, `bundle`, `image`, `recipe` \
-                           and `dib`";
+            let message = "a base is one of `debian`, `ubuntu`, `fedora`, `centos-stream`, \
+                           `almalinux`, `rocky`, `tar`, `bundle`, `image`, `recipe` and `dib`";
             return Err((at, message.into()));
         }
         if let (None, Some(parameters)) = (&self.recipe, &self.parameters) {
@@ -401,13 +427,19 @@ impl BaseFile {
     }
 
     fn check_tree(&self) -> Result<(), Finding> {
-        let places = [
+        let of_all = [
             ("mirror", self.mirror.as_ref().map(|key| key.referenced)),
+            ("keyring", self.keyring.as_ref().map(|key| key.referenced)),
+        ];
+        let found = of_all.into_iter().find_map(|(key, at)| Some((key, at?)));
+        if let (Some((key, at)), None) = (found, self.rpm_release()) {
+            return Err((at, format!("only bases of packages go with `{key}`")));
+        }
+        let places = [
             ("security", self.security.as_ref().map(|key| key.referenced)),
             ("components", self.components.as_ref().map(|key| key.referenced)),
             ("variant", self.variant.as_ref().map(|key| key.referenced)),
             ("snapshot", self.snapshot.as_ref().map(|key| key.referenced)),
-            ("keyring", self.keyring.as_ref().map(|key| key.referenced)),
         ];
         match places.into_iter().find_map(|(key, at)| Some((key, at?))) {
             Some((key, at)) => Err((at, format!("{PACKAGES_ONLY} with `{key}`"))),
@@ -417,6 +449,12 @@ impl BaseFile {
 
     /// Returns the base, for machines with processors of `arch`.
     pub(super) fn into_base(self, arch: Option<Arch>) -> Base {
+        if let Some(release) = self.rpm_release() {
+            let mirror = self.mirror.map(|mirror| mirror.value);
+            let mirror = mirror.unwrap_or_else(|| release.mirror());
+            let keyring = self.keyring.map(|keyring| keyring.value.into());
+            return Base::Rpm(RpmBase { release, mirror, keyring });
+        }
         let Some(release) = self.release() else { return Base::Tree(self.into_tree()) };
         let usual = match release {
             Release::Debian(_) => vec![Component::Main],

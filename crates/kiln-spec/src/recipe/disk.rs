@@ -212,9 +212,9 @@ impl DiskFile {
         }
     }
 
-    /// Returns the disk, for a base of packages or one with a tree.
-    pub(super) fn into_disk(self, is_packages: bool) -> Disk {
-        let usual = if is_packages { DEFAULT_DISK } else { DEFAULT_TREE_DISK };
+    /// Returns the disk, for a Debian or Ubuntu, or for another base.
+    pub(super) fn into_disk(self, is_debian: bool) -> Disk {
+        let usual = if is_debian { DEFAULT_DISK } else { DEFAULT_TREE_DISK };
         let layout_given = self.esp.is_some()
             || self.swap.is_some()
             || self.table.is_some()

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::base::{BaseFile, PACKAGES_ONLY};
+use super::base::BaseFile;
 use super::disk::DiskFile;
 use super::{
     Base, Command, ElementUse, FORMAT, FileEntry, FileMode, FileSource, GuestPath, ImageName,
@@ -180,7 +180,15 @@ impl RecipeFile {
         if !base.is_packages()
             && let Some(locale) = &self.locale
         {
-            return Err((locale.referenced, format!("{PACKAGES_ONLY} with `locale`")));
+            return Err((locale.referenced, "only bases of packages go with `locale`".into()));
+        }
+        let versioned = self.packages.iter().find(|package| package.as_str().contains('='));
+        if base.is_rpm()
+            && let Some(package) = versioned
+        {
+            let message =
+                format!("`{package}`: a version of an RPM is asked for as `name-version`");
+            return Err((self.base.referenced, message));
         }
         match &self.user {
             Some(user) if base.is_recipe() => {
@@ -192,7 +200,8 @@ impl RecipeFile {
 
     pub(super) fn into_recipe(self) -> Recipe {
         let base = self.base.value.into_base(self.arch.or(Arch::native()));
-        let is_packages = matches!(base, Base::Packages(_));
+        let is_packages = !matches!(base, Base::Tree(_));
+        let is_debian = matches!(base, Base::Packages(_));
         let account = base.account();
         Recipe {
             name: self.name,
@@ -200,7 +209,7 @@ impl RecipeFile {
             arch: self.arch,
             packages: self.packages,
             elements: self.elements,
-            disk: self.disk.into_disk(is_packages),
+            disk: self.disk.into_disk(is_debian),
             user: self.user.map(|user| user.value).or(account),
             memory: self.memory.map_or(DEFAULT_MEMORY, |memory| memory.value.0),
             files: self.files.into_iter().map(FileEntryFile::into_entry).collect(),

@@ -19,6 +19,7 @@ mod file;
 mod output;
 mod parameters;
 mod parts;
+mod rpm;
 mod snapshot;
 mod words;
 
@@ -31,6 +32,7 @@ use file::RecipeFile;
 pub use output::{Output, Properties};
 pub use parameters::{Parameters, replace};
 pub use parts::{Command, FileEntry, FileSource, Units, User};
+pub use rpm::{CentosStream, El, Fedora, RpmBase, RpmRelease};
 pub use snapshot::Snapshot;
 pub use words::{
     ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale,
@@ -131,7 +133,7 @@ impl Recipe {
     pub fn epoch(&self) -> Option<u64> {
         let snapshot = match &self.base {
             Base::Packages(base) => base.snapshot.as_ref().map(Snapshot::seconds),
-            Base::Tree(_) => None,
+            Base::Rpm(_) | Base::Tree(_) => None,
         };
         self.source_date_epoch.or(snapshot)
     }

@@ -87,17 +87,22 @@ word! {
 }
 
 word! {
-    /// A Debian package, by its name, or by its name and version: `nginx`, `nginx=1.22.1-9`.
+    /// A package, by its name, or, of Debian's kind, by its name and version: `nginx`,
+    /// `nginx=1.22.1-9`, `NetworkManager`.
     ///
-    /// Source: Debian Policy, 5.6.1 and 5.6.12. A name that ends in `-` is refused: apt-get(8)
+    /// Source: Debian Policy, 5.6.1 and 5.6.12; Fedora's Naming Guidelines. A name that ends in `-` is refused: apt-get(8)
     /// takes it for a package to remove.
     PackageName, "package",
-    "a name is at least two of a-z, 0-9, `+`, `-` and `.`; `name=version` asks for one version",
+    "a name is at least two letters, digits, `+`, `-`, `_` and `.`; `name=version` asks for one version",
     |word| {
         let (name, version) = word.split_once('=').unwrap_or((word, "0"));
         name.len() >= 2
             && !name.ends_with('-')
-            && shaped(name, lower_or_digit, |c| lower_or_digit(c) || "+-.".contains(c))
+            && shaped(
+                name,
+                |c| c.is_ascii_alphanumeric(),
+                |c| c.is_ascii_alphanumeric() || "+-._".contains(c),
+            )
             && shaped(
                 version,
                 |c| c.is_ascii_digit(),

@@ -8,6 +8,7 @@ mod elements;
 mod locks;
 mod outputs;
 pub(crate) mod recipes;
+mod rpm;
 mod shell;
 mod support;
 mod unprivileged;

@@ -201,7 +201,7 @@ pub fn lock(tree: &mut Tree, scripts: &Path, files: [&str; 2]) {
 fn base_of(recipe: &Recipe) -> Option<&DebianBase> {
     match &recipe.base {
         Base::Packages(base) => Some(base),
-        Base::Tree(_) => None,
+        _ => None,
     }
 }
 
