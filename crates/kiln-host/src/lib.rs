@@ -15,6 +15,7 @@
 //! | [`copy`] | copies that share or skip blocks |
 //! | [`mod@scratch`] | folders for work under way, and what killed processes left of theirs |
 //! | [`read`] | files that the user names, bounded; streams by whole buffers |
+//! | [`routes`] | which networks the host reaches |
 //! | [`causes`] | an error with its causes |
 //! | [`signal`] | Ctrl-C as a value that waits can see |
 //!
@@ -30,6 +31,7 @@ pub mod kernel_mount;
 pub mod lock;
 pub mod namespace;
 pub mod read;
+pub mod routes;
 pub mod run;
 pub mod scratch;
 pub mod signal;

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod image;
 pub mod lock;
 pub mod name;
+pub mod network;
 pub mod recipe;
 pub mod size;
 pub mod time;

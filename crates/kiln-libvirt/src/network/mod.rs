@@ -2,7 +2,9 @@
 //! Networks, leases, reserved addresses.
 
 mod life;
+mod spec;
 mod view;
 
 pub use life::{Lease, Network};
+pub use spec::element;
 pub use view::{DhcpHost, ForwardMode, IpView, NetworkView};

@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use crate::domain::Mac;
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::domain::{Mac, metadata};
 use crate::xml::{Element, words, xml_view};
 
 words! {
@@ -25,10 +28,14 @@ xml_view! {
     NetworkView {
         /// Its name.
         name, set_name: String = "name";
+        /// Its UUID.
+        uuid, set_uuid: Uuid = "uuid";
         /// Its bridge on the host.
         bridge, set_bridge: String = "bridge/@name";
         /// How it reaches the outside; not at all if it is not named.
         forward_mode, set_forward_mode: ForwardMode = "forward/@mode";
+        /// The interface of the host that it shares by macvtap.
+        device, set_device: String = "forward/interface/@dev";
         /// The domain of its guests' names.
         domain, set_domain: String = "domain/@name";
     }
@@ -51,6 +58,24 @@ xml_view! {
 }
 
 impl NetworkView {
+    /// Returns Kiln's own element of its metadata; none if Kiln did not make it, and with a
+    /// libvirt before 9.7, which keeps no metadata of networks.
+    #[must_use]
+    pub fn metadata(&self) -> Option<Element> {
+        metadata::find(&self.0)
+    }
+
+    /// Returns the names that its DNS server answers besides those of machines.
+    #[must_use]
+    pub fn dns_hosts(&self) -> Vec<(String, IpAddr)> {
+        let hosts = self.0.find_all("dns/host").into_iter();
+        let named = hosts.filter_map(|host| {
+            let ip: IpAddr = host.attribute("ip")?.parse().ok()?;
+            Some(host.find_all("hostname").into_iter().map(move |n| (n.content().into_owned(), ip)))
+        });
+        named.flatten().collect()
+    }
+
     /// Returns its ranges of addresses.
     #[must_use]
     pub fn ips(&self) -> Vec<IpView> {
@@ -59,6 +84,13 @@ impl NetworkView {
 }
 
 impl IpView {
+    /// Returns the network of its addresses.
+    #[must_use]
+    pub fn net(&self) -> Option<IpNet> {
+        let prefix = u8::try_from(self.prefix()?).ok()?;
+        Some(IpNet::new(self.address()?, prefix).ok()?.trunc())
+    }
+
     /// Returns the length of its prefix, however it is written.
     #[must_use]
     pub fn prefix(&self) -> Option<u32> {
@@ -137,6 +169,7 @@ mod tests {
         let [v4, v6] = network.ips().try_into().unwrap();
         assert_eq!(v4.address().unwrap().to_string(), "192.168.101.1");
         assert_eq!((v4.prefix(), v4.prefix_text()), (Some(24), None));
+        assert_eq!(v4.net().unwrap().to_string(), "192.168.101.0/24");
         assert_eq!(v4.netmask().unwrap().to_string(), "255.255.255.0");
         assert_eq!(v4.dhcp_start().unwrap().to_string(), "192.168.101.100");
         assert_eq!(v4.dhcp_end().unwrap().to_string(), "192.168.101.199");

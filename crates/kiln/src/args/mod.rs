@@ -17,6 +17,7 @@ pub(crate) mod launch;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod man;
+pub(crate) mod network;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod ssh;
@@ -87,6 +88,8 @@ pub(crate) enum Verb {
     Image(image::Image),
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    #[command(subcommand)]
+    Network(network::Network),
     #[command(subcommand)]
     Element(element::Element),
     Doctor(doctor::Doctor),

@@ -71,6 +71,15 @@ pub(crate) enum Undo {
         /// The reservation.
         reservation: Reservation,
     },
+    /// Stop and remove the network with this UUID: nobody else's has it.
+    Network {
+        /// The host.
+        uri: String,
+        /// The network.
+        uuid: Uuid,
+        /// Its name.
+        name: String,
+    },
     /// Remove what this client keeps of the machine.
     Folder {
         /// The folder.
@@ -91,6 +100,7 @@ impl Undo {
             Self::Reservation { reservation, .. } => {
                 format!("reservation of {} in network `{}`", reservation.ip, reservation.network)
             }
+            Self::Network { name, .. } => format!("network `{name}`"),
             Self::Folder { path } => format!("folder `{}`", path.display()),
         }
     }
@@ -102,7 +112,8 @@ impl Undo {
             | Self::Volume { uri, .. }
             | Self::Template { uri, .. }
             | Self::RotatedLogs { uri, .. }
-            | Self::Reservation { uri, .. } => Some(uri),
+            | Self::Reservation { uri, .. }
+            | Self::Network { uri, .. } => Some(uri),
             Self::Folder { .. } => None,
         }
     }
@@ -116,6 +127,7 @@ impl Undo {
             Self::RotatedLogs { volume, .. } => remove_rotated(conn, volume),
             Self::Template { volume, .. } => template::remove_unfinished(ctx, conn, volume),
             Self::Reservation { reservation, .. } => release(conn, reservation),
+            Self::Network { uuid, name, .. } => remove_network(conn, *uuid, name),
             Self::Folder { path } => remove_folder(path),
         }
     }
@@ -264,6 +276,26 @@ pub(crate) fn release(conn: &Connection, reservation: &Reservation) -> anyhow::R
         return Ok(());
     }
     Ok(network.remove_dhcp_host(&host)?)
+}
+
+/// Stops and removes a network, if the one of that name has that UUID.
+pub(crate) fn remove_network(conn: &Connection, uuid: Uuid, name: &str) -> anyhow::Result<()> {
+    let network = match conn.network(name) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    if network.xml()?.uuid() != Some(uuid) {
+        return Ok(());
+    }
+    match network.stop() {
+        Err(error) if error.is_operation_invalid() || error.is_not_found() => {}
+        other => other?,
+    }
+    match network.undefine() {
+        // One that was started without a definition is gone when it stops.
+        Err(error) if error.is_not_found() => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 fn remove_folder(path: &PathBuf) -> anyhow::Result<()> {

@@ -36,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// Makes a disk image that only halts.
-fn phony(lab: &Lab) -> String {
+pub(crate) fn phony(lab: &Lab) -> String {
     static MADE: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MADE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = lab.folder.join("phony.raw");

@@ -96,6 +96,7 @@ pub(crate) fn lab() -> &'static Lab {
         // Active already is fine.
         drop(run(&["virsh", "-q", "-c", "qemu:///system", "net-start", "default"]));
         remove_reservations();
+        crate::networks::remove_all();
         Lab { folder, home }
     })
 }

@@ -12,6 +12,7 @@ mod hosts;
 mod images;
 mod lab;
 mod launch;
+mod networks;
 mod terminal;
 mod verbs;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         hosts::trials(),
         build::trials(),
         faults::trials(),
+        networks::trials(),
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The host's networks: found by name, who is on them, and which addresses they take.
+
+use std::net::Ipv4Addr;
+
+use anyhow::Context as _;
+use ipnet::{IpNet, Ipv4Net};
+use kiln_host::routes;
+use kiln_libvirt::Connection;
+use kiln_libvirt::domain::{DomainXml, XmlKind};
+use kiln_libvirt::network::{ForwardMode, Network, NetworkView};
+
+use crate::error::{Class, Problem};
+
+/// Where a network's addresses are chosen from: 192.168.N.0/24.
+const CHOICE: std::ops::RangeInclusive<u8> = 100..=254;
+
+/// Addresses that are in use, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The addresses.
+    pub(crate) net: IpNet,
+    /// By what, for people.
+    pub(crate) by: String,
+}
+
+/// Finds a network.
+///
+/// # Errors
+///
+/// Not there (class object), with the nearest name.
+pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Network> {
+    match conn.network(name) {
+        Err(error) if error.is_not_found() => {}
+        other => return Ok(other?),
+    }
+    let problem = Problem::new(Class::Object, format!("the host has no network `{name}`"));
+    let names: Vec<String> = conn.networks()?.iter().map(|n| n.name().to_owned()).collect();
+    Err(match kiln_spec::yaml::nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("`kiln network list` shows what there is"),
+    }
+    .into())
+}
+
+/// Returns the word for how a network reaches the outside.
+pub(crate) fn mode(view: &NetworkView) -> String {
+    match view.forward_mode() {
+        None => "isolated".to_owned(),
+        Some(ForwardMode::Route) => "routed".to_owned(),
+        Some(ForwardMode::Bridge) if view.bridge().is_none() => "macvtap".to_owned(),
+        Some(mode) => mode.to_string(),
+    }
+}
+
+/// A machine on a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attached {
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it runs.
+    pub(crate) running: bool,
+}
+
+/// Returns the machines on a network, by name: those that would have it at their next start, and
+/// those that have it now.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn attached(conn: &Connection, network: &str) -> anyhow::Result<Vec<Attached>> {
+    let on_it =
+        |xml: &DomainXml| xml.interfaces().iter().any(|i| i.network().as_deref() == Some(network));
+    let mut all = Vec::new();
+    for domain in conn.domains()? {
+        let now = domain.xml(XmlKind::Active);
+        let next = domain.xml(XmlKind::Inactive);
+        let (now, next) = match (now, next) {
+            (Ok(now), Ok(next)) => (now, next),
+            // Removed between the listing and now.
+            (Err(error), _) | (_, Err(error)) if error.is_not_found() => continue,
+            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+        };
+        let running = domain.state()?.is_active();
+        if on_it(&now) || on_it(&next) {
+            let name = domain.name().to_owned();
+            all.push(Attached { name, running: running && on_it(&now) });
+        }
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+/// Returns which addresses are in use: by the host's other networks, active or not, and, of a
+/// host that is this machine, by what it is connected to.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn taken(conn: &Connection) -> anyhow::Result<Vec<Taken>> {
+    let mut all = Vec::new();
+    let mut bridges = Vec::new();
+    for network in conn.networks()? {
+        let view = match network.xml() {
+            Err(error) if error.is_not_found() => continue,
+            other => other?,
+        };
+        bridges.extend(view.bridge());
+        let by = format!("network `{}`", network.name());
+        all.extend(
+            view.ips().iter().filter_map(|ip| Some(Taken { net: ip.net()?, by: by.clone() })),
+        );
+    }
+    if conn.is_local() {
+        let own = routes::all().into_iter().filter(|route| !bridges.contains(&route.device));
+        for route in own {
+            let net = IpNet::new(route.address, route.prefix).context("a route of the kernel")?;
+            all.push(Taken { net, by: format!("the host's interface `{}`", route.device) });
+        }
+    }
+    Ok(all)
+}
+
+/// Refuses addresses that are in use.
+///
+/// # Errors
+///
+/// Class object, with by what.
+pub(crate) fn check_free(net: IpNet, taken: &[Taken]) -> Result<(), Problem> {
+    let overlaps = |other: &&Taken| other.net.contains(&net) || net.contains(&other.net);
+    let Some(other) = taken.iter().find(overlaps) else { return Ok(()) };
+    let what = format!("the addresses `{net}` overlap `{}` of {}", other.net, other.by);
+    Err(Problem::new(Class::Object, what).hint("choose others, or leave `--subnet` out"))
+}
+
+/// Chooses IPv4 addresses that nobody has.
+///
+/// # Errors
+///
+/// Class object if none are left.
+pub(crate) fn choose(taken: &[Taken]) -> Result<Ipv4Net, Problem> {
+    let net = |n: u8| Ipv4Net::new_assert(Ipv4Addr::new(192, 168, n, 0), 24);
+    let free = |net: &Ipv4Net| check_free((*net).into(), taken).is_ok();
+    CHOICE.map(net).find(free).ok_or_else(|| {
+        let what = "all of 192.168.100.0/24 to 192.168.254.0/24 are in use";
+        Problem::new(Class::Object, what).hint("name others with `--subnet`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(nets: &[&str]) -> Vec<Taken> {
+        let taken = |net: &&str| Taken { net: net.parse().unwrap(), by: "the test".into() };
+        nets.iter().map(taken).collect()
+    }
+
+    #[test]
+    fn addresses_in_use_are_refused_whichever_is_larger() {
+        let all = taken(&["10.1.0.0/24", "192.168.0.0/16", "fd00::/64"]);
+        let said = |net: &str| check_free(net.parse().unwrap(), &all).map_err(|e| e.to_string());
+        assert_eq!(
+            said("10.0.0.0/8"),
+            Err("the addresses `10.0.0.0/8` overlap `10.1.0.0/24` of the test".into())
+        );
+        assert!(said("192.168.7.0/24").is_err());
+        assert_eq!(said("10.2.0.0/24"), Ok(()));
+        assert_eq!(said("fd00:1::/64"), Ok(()));
+    }
+
+    #[test]
+    fn the_first_free_addresses_are_chosen() {
+        let all = taken(&["192.168.100.0/24", "192.168.101.128/25"]);
+        assert_eq!(choose(&all).unwrap().to_string(), "192.168.102.0/24");
+        assert!(choose(&taken(&["192.168.0.0/16"])).is_err());
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Networks of the host. No guest boots here.
+
+use std::time::Instant;
+
+use kiln_testkit::{Output, run};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, PREFIX, spawn, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("e2e::networks::a_network_lives_its_whole_life", whole_life),
+        trial("e2e::networks::what_cannot_be_a_network_is_refused", refused),
+        trial("e2e::networks::two_at_once_get_addresses_of_their_own", at_once),
+        trial("e2e::networks::a_create_killed_at_any_moment_leaves_nothing", killed),
+    ]
+}
+
+/// Removes the networks of an earlier run that was killed.
+pub(crate) fn remove_all() {
+    let virsh = |args: &[&str]| run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat());
+    for name in virsh(&["net-list", "--all", "--name"]).stdout.split_whitespace() {
+        if name.starts_with(PREFIX) {
+            drop(virsh(&["net-destroy", name]));
+            drop(virsh(&["net-undefine", name]));
+        }
+    }
+}
+
+fn names() -> Vec<String> {
+    let out = run(&["virsh", "-q", "-c", "qemu:///system", "net-list", "--all", "--name"]);
+    let out = out.success().stdout;
+    out.split_whitespace().filter(|n| n.starts_with(PREFIX)).map(str::to_owned).collect()
+}
+
+fn virsh(args: &[&str]) -> String {
+    run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat()).success().stdout
+}
+
+fn parsed(out: Output) -> Value {
+    serde_json::from_str(&out.success().stdout).expect("JSON")
+}
+
+fn whole_life(lab: &Lab) {
+    let lab = &lab.with_home("networks");
+    let name = "kt-net-life";
+    let create = [
+        "network",
+        "create",
+        name,
+        "--subnet",
+        "10.77.1.0/24",
+        "--dhcp",
+        "10.77.1.100-10.77.1.199",
+        "--subnet6",
+        "fd77:1::/64",
+        "--domain",
+        "life.test",
+        "--dns-host",
+        "db.life.test=10.77.1.5",
+    ];
+    let would = lab.kiln(&[&create[..], &["--dry-run"]].concat()).success();
+    assert!(would.stdout.contains("<network>"), "{}", would.stdout);
+    assert!(!names().contains(&name.to_owned()));
+    let made = parsed(lab.kiln(&[&create[..], &["--json"]].concat()));
+    assert_eq!((&made["active"], &made["mode"]), (&json!(true), &json!("nat")), "{made}");
+    assert_eq!(made["subnets"][0]["host"], "10.77.1.1");
+    assert_eq!(made["subnets"][0]["dhcp"]["first"], "10.77.1.100");
+    assert_eq!(made["subnets"][1]["net"], "fd77:1::/64");
+    // libvirt's own view, and the kernel's.
+    assert!(virsh(&["net-info", name]).contains("Autostart:      yes"));
+    let bridge = made["bridge"].as_str().expect("a bridge");
+    let shown = run(&["ip", "-br", "addr", "show", bridge]).success().stdout;
+    assert!(shown.contains("10.77.1.1/24") && shown.contains("fd77:1::1/64"), "{shown}");
+    let info = lab.kiln(&["network", "info", name]).success().stdout;
+    assert!(info.contains("db.life.test is 10.77.1.5"), "{info}");
+    let list = lab.kiln(&["network", "list"]).success().stdout;
+    assert!(list.lines().any(|l| l.starts_with(name) && l.contains("10.77.1.0/24")), "{list}");
+
+    // A machine on it: neither stopped nor removed under it.
+    let image = crate::faults::phony(lab);
+    let machine = "kt-net-guest";
+    let more = ["--network", name, "--ip", "10.77.1.50", "--no-wait"];
+    drop(lab.launch(&image, machine, &more).success());
+    let info = parsed(lab.kiln(&["network", "info", name, "--json"]));
+    assert_eq!(info["machines"], json!([{ "name": machine, "running": true }]), "{info}");
+    assert_eq!(info["reservations"][0]["address"], "10.77.1.50", "{info}");
+    for verb in ["stop", "rm"] {
+        let out = lab.kiln(&["network", verb, name]);
+        assert!(out.code == 4 && out.stderr.contains(&format!("`{machine}`")), "{}", out.stderr);
+    }
+    drop(lab.kiln(&["rm", machine]).success());
+    drop(lab.kiln(&["network", "stop", name]).success());
+    let again = lab.kiln(&["network", "stop", name]).success();
+    assert_eq!(again.stderr, format!("network `{name}` is down already\n"));
+    drop(lab.kiln(&["network", "start", name]).success());
+    let removed = lab.kiln(&["network", "rm", name]).success();
+    assert_eq!(removed.stderr, format!("removed the network `{name}`\n"));
+    assert!(!names().contains(&name.to_owned()) && lab.journals() == 0);
+    assert_ne!(run(&["ip", "link", "show", bridge]).code, 0, "its bridge is gone");
+}
+
+/// Each bad network: what is asked, the exit code, and words of the message.
+fn refused(lab: &Lab) {
+    let lab = &lab.with_home("networks-refused");
+    let own = virsh(&["net-uuid", "default"]);
+    let table: &[(&[&str], i32, &str)] = &[
+        (&["a/b"], 2, "`a/b` is no name of a network"),
+        (&["kt-bad", "--subnet", "10.0.0.5/24"], 2, "is an address in the network `10.0.0.0/24`"),
+        (&["kt-bad", "--subnet", "lan"], 2, "`lan` is no network of IPv4"),
+        (&["kt-bad", "--subnet", "192.168.122.0/25"], 4, "of network `default`"),
+        (&["kt-bad", "--subnet", "10.77.2.0/24", "--dhcp", "10.9.0.1-10.9.0.2"], 2, "outside"),
+        (&["kt-bad", "--subnet6", "fd00::/48", "--subnet", "none"], 2, "64 bits"),
+        (&["kt-bad", "--bridge", "br0", "--subnet", "10.77.2.0/24"], 2, "no addresses of its own"),
+        (&["kt-bad", "--subnet", "none"], 2, "needs addresses"),
+        (&["default", "--subnet", "10.77.2.0/24"], 4, "the host has a network `default` already"),
+        (&["kt-bad", "--bridge", "no-such-br0"], 4, "the host has no bridge `no-such-br0`"),
+        (&["kt-bad", "--macvtap", "no-such0"], 4, "the host has no interface `no-such0`"),
+    ];
+    for (args, code, words) in table {
+        let out = lab.kiln(&[&["network", "create"], *args].concat());
+        assert_eq!(out.code, *code, "{args:?}: {}", out.stderr);
+        assert!(out.stderr.contains(words), "{args:?}: {}", out.stderr);
+    }
+    let out = lab.kiln(&["network", "rm", "default"]);
+    assert!(out.code == 4 && out.stderr.contains("kiln did not make"), "{}", out.stderr);
+    let out = lab.kiln(&["network", "info", "defualt"]);
+    assert!(out.code == 4 && out.stderr.contains("`default`"), "{}", out.stderr);
+    assert!(!names().contains(&"kt-bad".to_owned()));
+    assert_eq!(virsh(&["net-uuid", "default"]), own);
+    assert_eq!(lab.journals(), 0);
+}
+
+fn at_once(lab: &Lab) {
+    let all = ["kt-net-1", "kt-net-2", "kt-net-3"];
+    let makers = all.map(|name| spawn(lab, &["network", "create", name, "--mode", "isolated"]));
+    for maker in makers {
+        let out = maker.wait_with_output().expect("it ends");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+    let mut nets: Vec<String> = all
+        .map(|name| {
+            let info = parsed(lab.kiln(&["network", "info", name, "--json"]));
+            info["subnets"][0]["net"].as_str().expect("a subnet").to_owned()
+        })
+        .to_vec();
+    nets.sort();
+    nets.dedup();
+    assert_eq!(nets.len(), 3, "{nets:?}");
+    drop(lab.kiln(&[&["network", "rm"], &all[..]].concat()).success());
+}
+
+/// Kills a create at moments spread over its whole length, and lets the next command tidy.
+fn killed(lab: &Lab) {
+    let lab = &lab.with_home("networks-killed");
+    let name = "kt-net-killed";
+    let args = ["network", "create", name, "--subnet", "10.77.3.0/24"];
+    let began = Instant::now();
+    drop(lab.kiln(&args).success());
+    let whole = began.elapsed();
+    drop(lab.kiln(&["network", "rm", name]).success());
+    let mut cut_short = 0;
+    for n in 0..8_u32 {
+        let mut create = spawn(lab, &args);
+        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
+        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract() * 1.3);
+        while Instant::now() < deadline {
+            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        create.kill().expect("killed");
+        cut_short += u32::from(!create.wait().expect("it ends").success());
+        let list = parsed(lab.kiln(&["network", "list", "--json"]));
+        let ours =
+            list["networks"].as_array().expect("networks").iter().find(|n| n["name"] == name);
+        assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo");
+        if let Some(network) = ours {
+            assert_eq!(network["active"], true, "after kill {n}");
+            drop(lab.kiln(&["network", "rm", name]).success());
+        }
+        assert!(!names().contains(&name.to_owned()), "after kill {n}");
+    }
+    assert!(cut_short > 2, "only {cut_short} of 8 were cut short");
+}
