@@ -99,7 +99,8 @@ fn whole_life(lab: &Lab) {
     let removed = lab.kiln(&["network", "rm", name]).success();
     assert_eq!(removed.stderr, format!("removed the network `{name}`\n"));
     assert!(!names().contains(&name.to_owned()) && lab.journals() == 0);
-    assert_ne!(run(&["ip", "link", "show", bridge]).code, 0, "its bridge is gone");
+    // Another network may have its bridge's name by now.
+    assert!(!run(&["ip", "-br", "addr", "show", bridge]).stdout.contains("10.77.1.1"));
 }
 
 /// Each bad network: what is asked, the exit code, and words of the message.
@@ -161,11 +162,13 @@ fn killed(lab: &Lab) {
     drop(lab.kiln(&args).success());
     let whole = began.elapsed();
     drop(lab.kiln(&["network", "rm", name]).success());
-    let mut cut_short = 0;
-    for n in 0..8_u32 {
+    let (mut cut_short, mut n) = (0, 0_u32);
+    // What else the machine does changes how long a create takes: so until enough were cut short.
+    while cut_short < 5 && n < 60 {
+        n += 1;
         let mut create = spawn(lab, &args);
         // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
-        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract() * 1.3);
+        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
         while Instant::now() < deadline {
             std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
         }
@@ -181,5 +184,5 @@ fn killed(lab: &Lab) {
         }
         assert!(!names().contains(&name.to_owned()), "after kill {n}");
     }
-    assert!(cut_short > 2, "only {cut_short} of 8 were cut short");
+    assert_eq!(cut_short, 5, "of {n}");
 }

@@ -28,6 +28,11 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         checked(&mut spec, args)?;
     }
     let conn = host::connect(ctx)?;
+    if conn.is_session() && spec.mode.is_libvirts() {
+        let what = "a session may not make bridges, and so no networks of its own";
+        let hint = "as root, or in the group libvirt: `-c qemu:///system`";
+        return Err(Problem::new(Class::Host, what).hint(hint).into());
+    }
     if conn.is_local() {
         device_is_there(&spec)?;
     }
