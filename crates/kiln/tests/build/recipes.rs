@@ -394,7 +394,7 @@ fn recipes_that_cannot_be_built_say_why() {
         ("base: {tar: base.tar}\nunits: {enable: [nope]}\n", 3, "nope"),
         ("base: {tar: base.tar}\npackages: [vim]\n", 3, "package manager"),
         ("base: {tar: base.tar}\nbases: 1\n", 3, "did you mean `base`?"),
-        ("base: {tar: base.tar, mirror: 'http://m/'}\n", 3, "only the bases `debian`"),
+        ("base: {tar: base.tar, mirror: 'http://m/'}\n", 3, "go with `mirror`"),
         ("base: {tar: base.tar}\nparameters: {p: }\n", 3, "`-p p=VALUE`"),
     ];
     for (text, code, words) in cases {
