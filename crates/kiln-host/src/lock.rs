@@ -48,6 +48,18 @@ impl Lock {
         Ok(Self { file })
     }
 
+    /// As [`Lock::wait`], of a lock whose file is there already: none is made.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Io`]; not found if it is not there.
+    pub fn wait_existing(path: &Path) -> Result<Self, LockError> {
+        let error = |source| LockError::Io { path: path.to_owned(), source };
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(error)?;
+        file.lock().map_err(error)?;
+        Ok(Self { file })
+    }
+
     /// Waits until nobody holds the lock at `path` alone, then takes a share in it.
     ///
     /// # Errors
@@ -109,6 +121,7 @@ mod tests {
     fn a_lock_is_held_until_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("locks/a");
+        assert!(Lock::wait_existing(&path).is_err() && !dir.path().join("locks").exists());
         let held = Lock::attempt(&path).unwrap();
         assert!(held.is_some());
         assert!(Lock::attempt(&path).unwrap().is_none());

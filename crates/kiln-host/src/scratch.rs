@@ -19,6 +19,8 @@ const LOCK: &str = "lock";
 const ALL: &str = ".lock";
 /// What their names begin with: nothing else in the folder is touched.
 const OURS: &str = "kiln-";
+/// What the names of remains end with while they are removed.
+const GONE: &str = ".gone";
 
 /// A folder for work under way. Dropped, it is removed with all that is in it.
 #[derive(Debug)]
@@ -113,10 +115,23 @@ pub fn sweep(
         }
         let Some(_lock) = Lock::attempt(&folder.join(LOCK))? else { continue };
         found += 1;
-        let removed = prepare(&folder).and_then(|()| fs::remove_dir_all(&folder));
+        let removed = put_aside(&folder)
+            .and_then(|aside| prepare(&aside).and_then(|()| fs::remove_dir_all(&aside)));
         removed.map_err(ScratchError::io("remove", &folder))?;
     }
     Ok(found)
+}
+
+/// Gives remains another name. What the killed process had just started knows the old one: it
+/// finds nothing there, and puts nothing into what is being removed.
+fn put_aside(folder: &Path) -> io::Result<PathBuf> {
+    let mut name = folder.as_os_str().to_owned();
+    if name.as_encoded_bytes().ends_with(GONE.as_bytes()) {
+        return Ok(folder.to_owned());
+    }
+    name.push(GONE);
+    fs::rename(folder, &name)?;
+    Ok(PathBuf::from(name))
 }
 
 #[cfg(test)]
@@ -130,7 +145,7 @@ mod tests {
         assert_eq!(sweep(&all, &mut |_| Ok(())).unwrap(), 0);
         let living = Scratch::begin(&all, "one").unwrap();
         // What a kill leaves: the folder, with or without its lock, held by nobody.
-        for name in ["kiln-dead", "kiln-unlocked", "another"] {
+        for name in ["kiln-dead", "kiln-unlocked.gone", "another"] {
             fs::create_dir_all(all.join(name).join("in/it")).unwrap();
         }
         fs::write(all.join("kiln-dead/lock"), "").unwrap();
@@ -141,7 +156,7 @@ mod tests {
         });
         assert_eq!(swept.unwrap(), 2);
         seen.sort();
-        assert_eq!(seen, ["kiln-dead", "kiln-unlocked"]);
+        assert_eq!(seen, ["kiln-dead.gone", "kiln-unlocked.gone"]);
         assert!(living.path().join("lock").exists());
         assert!(!all.join("kiln-dead").exists() && !all.join("kiln-unlocked").exists());
         assert!(all.join("another/in/it").exists());

@@ -37,6 +37,8 @@ use super::WorkspaceError;
 const TICK: Duration = Duration::from_millis(50);
 /// The folder in a scratch folder that a stage with the guest's ids removes.
 const RUN: &str = "run";
+/// Where a workspace's layer is made until it has its place.
+pub(super) const DONE: &str = "done";
 
 /// How programs are run on trees.
 #[derive(Clone)]
@@ -110,6 +112,18 @@ struct About {
     boot: String,
 }
 
+/// Removes what only the guest's ids can remove of a workspace whose owner was killed.
+fn remove_killed(exec: &Exec, left: &Path) -> io::Result<()> {
+    remove_left(exec, left).map_err(io::Error::other)?;
+    let done = left.join(DONE);
+    if done.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    // Killed when the layer was made, and had no place yet.
+    fs::rename(&done, left.join(RUN))?;
+    remove_left(exec, left).map_err(io::Error::other)
+}
+
 impl LayerCache {
     /// Opens the cache in `folder`, which is made when it is missing.
     ///
@@ -130,7 +144,7 @@ impl LayerCache {
             made.map_err(|e| WorkspaceError::io("make", &path, e))?;
         }
         let exec = &cache.sandbox.exec;
-        sweep(&cache.work(), &mut |left| remove_left(exec, left).map_err(io::Error::other))?;
+        sweep(&cache.work(), &mut |left| remove_killed(exec, left))?;
         Ok(cache)
     }
 

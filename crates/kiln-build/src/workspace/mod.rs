@@ -33,6 +33,7 @@ use kiln_host::namespace::{
 use kiln_host::scratch::Scratch;
 use kiln_spec::Digest;
 
+use cache::DONE;
 pub use cache::{Claim, Layer, LayerCache, LayerInfo, Sandbox};
 pub use error::WorkspaceError;
 pub use jobs::{Content, Edit, JOBS, Owned};
@@ -358,7 +359,7 @@ impl<'a> Workspace<'a> {
             // The folder of changes is made by the first that runs.
             self.edit(&[], 0)?;
         }
-        let done = self.scratch().join("done");
+        let done = self.scratch().join(DONE);
         fs::create_dir(&done).map_err(|e| WorkspaceError::io("make", &done, e))?;
         fs::set_permissions(&done, fs::Permissions::from_mode(0o711))
             .map_err(|e| WorkspaceError::io("make", &done, e))?;

@@ -30,8 +30,9 @@ pub(super) fn run() -> Result<(), SpaceError> {
     // Opened while we are who may read it.
     let own = File::open(SELF);
     take_ids(&mut starter)?;
-    // Whoever removes what is left waits until this stage has done so itself, or is gone.
-    let _busy = Lock::wait(&setup.scratch.join(BUSY))
+    // Whoever removes what is left waits until this stage has done so itself, or is gone. The
+    // starter made it: where it is gone, the starter was killed, and all that was its is removed.
+    let _busy = Lock::wait_existing(&setup.scratch.join(BUSY))
         .map_err(|error| SpaceError::system("lock the scratch folder")(io::Error::other(error)))?;
     rustix::process::umask(Mode::empty());
     let work = setup.scratch.join(WORK);

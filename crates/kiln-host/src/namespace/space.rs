@@ -294,11 +294,12 @@ fn stage(
 ///
 /// [`SpaceError`] as for [`Space::start`]; something resists.
 pub fn remove_left(exec: &Exec, scratch: &Path) -> Result<(), SpaceError> {
-    let work = scratch.join(WORK);
-    if work.symlink_metadata().is_err() {
+    let (work, busy) = (scratch.join(WORK), scratch.join(BUSY));
+    if !busy.exists() && work.symlink_metadata().is_err() {
         return Ok(());
     }
-    let _busy = Lock::wait(&scratch.join(BUSY))
+    // Also where there is nothing yet: an outer stage that was just started may be about to make it.
+    let _busy = Lock::wait(&busy)
         .map_err(|error| SpaceError::system("lock the scratch folder")(io::Error::other(error)))?;
     if work.symlink_metadata().is_err() {
         return Ok(());
