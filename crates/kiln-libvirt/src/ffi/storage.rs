@@ -65,6 +65,13 @@ pub(crate) fn build(pool: &Pool, flags: c_uint) -> Result<(), Cause> {
     status(|| unsafe { sys::virStoragePoolBuild(pool.ptr(), flags) }).map(drop)
 }
 
+/// Removes what a pool lies on, if it is empty.
+pub(crate) fn delete_pool(pool: &Pool) -> Result<(), Cause> {
+    // SAFETY: the handle is alive; without flags nothing that holds something is removed.
+    status(|| unsafe { sys::virStoragePoolDelete(pool.ptr(), sys::VIR_STORAGE_POOL_DELETE_NORMAL) })
+        .map(drop)
+}
+
 pub(crate) fn start(pool: &Pool) -> Result<(), Cause> {
     // SAFETY: the handle is alive.
     status(|| unsafe { sys::virStoragePoolCreate(pool.ptr(), 0) }).map(drop)

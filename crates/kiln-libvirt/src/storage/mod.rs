@@ -8,6 +8,6 @@ mod pool;
 mod transfer;
 mod volume;
 
-pub use pool::{Pool, PoolInfo, PoolState, PoolView};
+pub use pool::{Pool, PoolInfo, PoolKind, PoolState, PoolView, pool_element};
 pub use transfer::Progress;
 pub use volume::{Backing, Volume, VolumeInfo, VolumeKind, VolumeSpec, VolumeView};

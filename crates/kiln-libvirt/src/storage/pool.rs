@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use kiln_spec::Bytes;
+use uuid::Uuid;
 use virt_sys as sys;
 
 use super::{Volume, VolumeSpec};
@@ -53,6 +54,8 @@ xml_view! {
     PoolView {
         /// Its name.
         name, set_name: String = "name";
+        /// Its UUID.
+        uuid, set_uuid: Uuid = "uuid";
         /// `dir`, `rbd`, `logical`, …
         kind, set_kind: String = "@type";
         /// The folder, of a pool that is one.
@@ -60,6 +63,58 @@ xml_view! {
         /// Ceph's pool, of a pool of type `rbd`.
         source_name, set_source_name: String = "source/name";
     }
+}
+
+/// What a pool to be lies on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolKind {
+    /// A folder of the host.
+    Dir {
+        /// The folder.
+        folder: String,
+    },
+    /// A folder of an NFS server, which the host mounts.
+    Nfs {
+        /// The server.
+        host: String,
+        /// Its folder.
+        export: String,
+        /// Where it is mounted.
+        mount: String,
+    },
+}
+
+impl PoolKind {
+    /// Returns the folder of the host that its volumes are seen in.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        match self {
+            Self::Dir { folder } => folder,
+            Self::Nfs { mount, .. } => mount,
+        }
+    }
+}
+
+/// Returns the `<pool>` element of a pool to be.
+#[must_use]
+pub fn pool_element(name: &str, uuid: Uuid, kind: &PoolKind) -> Element {
+    let (word, source) = match kind {
+        PoolKind::Dir { .. } => ("dir", None),
+        PoolKind::Nfs { host, export, .. } => {
+            let source = Element::new("source")
+                .child(Element::new("host").attr("name", host))
+                .child(Element::new("dir").attr("path", export))
+                .child(Element::new("format").attr("type", "nfs"));
+            ("netfs", Some(source))
+        }
+    };
+    Element::new("pool")
+        .attr("type", word)
+        .child(Element::new("name").text(name))
+        .child(Element::new("uuid").text(uuid))
+        .maybe(source)
+        .child(Element::new("target").child(Element::new("path").text(kind.folder())))
 }
 
 impl Connection {
@@ -155,6 +210,15 @@ impl Pool {
     /// If the host refuses.
     pub fn build(&self) -> Result<(), Error> {
         ffi::storage::build(&self.handle, 0).on("make the storage pool", &self.name)
+    }
+
+    /// Removes what [`Pool::build`] made, if it is empty. The pool must not be in use.
+    ///
+    /// # Errors
+    ///
+    /// If it is not empty, not there, or the host refuses.
+    pub fn remove_empty(&self) -> Result<(), Error> {
+        ffi::storage::delete_pool(&self.handle).on("remove the folder of the pool", &self.name)
     }
 
     /// Takes it into use.

@@ -18,6 +18,7 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod network;
+pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod ssh;
@@ -90,6 +91,8 @@ pub(crate) enum Verb {
     Catalog(catalog::Catalog),
     #[command(subcommand)]
     Network(network::Network),
+    #[command(subcommand)]
+    Pool(pool::Pool),
     #[command(subcommand)]
     Element(element::Element),
     Doctor(doctor::Doctor),

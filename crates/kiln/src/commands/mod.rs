@@ -18,6 +18,7 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod network;
+pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod ssh;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `host` | which libvirt, and what it can do |
 //! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
-//! | `networks` | the host's networks, who is on them, which addresses are free |
+//! | `networks`, `pools` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
 //! | `make` | the plan's steps, each with its undo in the journal first |
 //! | `undo` | what can be undone, and what killed launches left |
@@ -30,6 +30,7 @@ pub(crate) mod network;
 pub(crate) mod networks;
 pub(crate) mod plan;
 pub(crate) mod pool;
+pub(crate) mod pools;
 pub(crate) mod ready;
 pub(crate) mod ssh;
 pub(crate) mod template;

@@ -53,7 +53,7 @@ pub(crate) fn folder_to_be(ctx: &Context, conn: &Connection, name: &str) -> anyh
 
 fn missing(name: &str) -> Problem {
     let problem = Problem::new(Class::Object, format!("the host has no pool `{name}`"));
-    problem.hint("`virsh pool-list --all` shows what there is")
+    problem.hint("`kiln pool list` shows what there is")
 }
 
 /// Finds the pool `name`, starts it if it is not active, and makes `default` if it is missing.
@@ -117,7 +117,7 @@ fn default_folder(ctx: &Context, conn: &Connection) -> anyhow::Result<String> {
         _ => {
             let what =
                 format!("the host has no pool `{DEFAULT}`, and its home folder is not known");
-            let hint = "make one there: virsh pool-define-as default dir --target FOLDER";
+            let hint = "make one there: kiln pool create default --dir FOLDER";
             Err(Problem::new(Class::Object, what).hint(hint).into())
         }
     }

@@ -80,6 +80,17 @@ pub(crate) enum Undo {
         /// Its name.
         name: String,
     },
+    /// Take the pool with this UUID out of use: nobody else's has it. Its volumes stay.
+    Pool {
+        /// The host.
+        uri: String,
+        /// The pool.
+        uuid: Uuid,
+        /// Its name.
+        name: String,
+        /// Whether its folder was not there before, and goes if it is empty.
+        made: bool,
+    },
     /// Remove what this client keeps of the machine.
     Folder {
         /// The folder.
@@ -101,6 +112,7 @@ impl Undo {
                 format!("reservation of {} in network `{}`", reservation.ip, reservation.network)
             }
             Self::Network { name, .. } => format!("network `{name}`"),
+            Self::Pool { name, .. } => format!("pool `{name}`"),
             Self::Folder { path } => format!("folder `{}`", path.display()),
         }
     }
@@ -113,7 +125,8 @@ impl Undo {
             | Self::Template { uri, .. }
             | Self::RotatedLogs { uri, .. }
             | Self::Reservation { uri, .. }
-            | Self::Network { uri, .. } => Some(uri),
+            | Self::Network { uri, .. }
+            | Self::Pool { uri, .. } => Some(uri),
             Self::Folder { .. } => None,
         }
     }
@@ -128,6 +141,7 @@ impl Undo {
             Self::Template { volume, .. } => template::remove_unfinished(ctx, conn, volume),
             Self::Reservation { reservation, .. } => release(conn, reservation),
             Self::Network { uuid, name, .. } => remove_network(conn, *uuid, name),
+            Self::Pool { uuid, name, made, .. } => remove_pool(conn, *uuid, name, *made),
             Self::Folder { path } => remove_folder(path),
         }
     }
@@ -293,6 +307,35 @@ pub(crate) fn remove_network(conn: &Connection, uuid: Uuid, name: &str) -> anyho
     }
     match network.undefine() {
         // One that was started without a definition is gone when it stops.
+        Err(error) if error.is_not_found() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Takes a pool out of use, if the one of that name has that UUID; with `made` its folder goes,
+/// too, if it is empty.
+pub(crate) fn remove_pool(
+    conn: &Connection,
+    uuid: Uuid,
+    name: &str,
+    made: bool,
+) -> anyhow::Result<()> {
+    let pool = match conn.pool(name) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    if pool.xml()?.uuid() != Some(uuid) {
+        return Ok(());
+    }
+    match pool.stop() {
+        Err(error) if error.is_operation_invalid() || error.is_not_found() => {}
+        other => other?,
+    }
+    if made {
+        // Not made yet, or somebody has put something there: it stays.
+        pool.remove_empty().ok();
+    }
+    match pool.undefine() {
         Err(error) if error.is_not_found() => Ok(()),
         other => Ok(other?),
     }

@@ -97,6 +97,7 @@ pub(crate) fn lab() -> &'static Lab {
         drop(run(&["virsh", "-q", "-c", "qemu:///system", "net-start", "default"]));
         remove_reservations();
         crate::networks::remove_all();
+        crate::pools::remove_all();
         Lab { folder, home }
     })
 }

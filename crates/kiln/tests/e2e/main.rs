@@ -13,6 +13,7 @@ mod images;
 mod lab;
 mod launch;
 mod networks;
+mod pools;
 mod terminal;
 mod verbs;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         build::trials(),
         faults::trials(),
         networks::trials(),
+        pools::trials(),
     ]
     .into_iter()
     .flatten()

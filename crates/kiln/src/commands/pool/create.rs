@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln pool create`.
+
+use std::path::Path;
+
+use kiln_host::journal::Journal;
+use kiln_libvirt::storage::{PoolKind, pool_element};
+use kiln_libvirt::xml::Element;
+use kiln_libvirt::{Connection, Error};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::args::pool::create::Create;
+use crate::context::Context;
+use crate::error::{Class, Problem};
+use crate::machine::undo::{self, Undo};
+use crate::machine::{host, pools};
+
+/// Makes a pool.
+pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
+    let kind = kind(args)?;
+    check_name(&args.name)?;
+    let conn = host::connect(ctx)?;
+    refuse_taken(&conn, &args.name)?;
+    pools::folder_is_free(&conn, kind.folder())?;
+    let uuid = Uuid::now_v7();
+    let xml = pool_element(&args.name, uuid, &kind);
+    if args.dry_run {
+        if ctx.ui.json() {
+            ctx.ui.result(&json!({ "would": { "create": args.name, "xml": xml.to_string() } }));
+        } else {
+            ctx.ui.out(format!("make the pool `{}` in {}", args.name, kind.folder()));
+            ctx.ui.out(xml.to_string());
+        }
+        return Ok(0);
+    }
+    make(ctx, &conn, (args, &kind), (uuid, &xml))?;
+    let pool = pools::find(&conn, &args.name)?;
+    if ctx.ui.json() {
+        ctx.ui.result(&pools::json(&pool)?);
+        return Ok(0);
+    }
+    let info = pool.info()?;
+    ctx.ui.say(format!(
+        "pool `{}` is in use: {}, {} free of {}",
+        args.name,
+        kind.folder(),
+        info.available,
+        info.capacity
+    ));
+    ctx.ui.out(&args.name);
+    Ok(0)
+}
+
+fn kind(args: &Create) -> Result<PoolKind, Problem> {
+    let absolute = |folder: &str| {
+        if Path::new(folder).is_absolute() {
+            return Ok(folder.to_owned());
+        }
+        let problem = Problem::new(Class::Usage, format!("`{folder}` is no absolute path"));
+        Err(problem.hint("the host may be another one: it takes the whole path"))
+    };
+    match (&args.dir, &args.nfs, &args.mount) {
+        (Some(folder), ..) => Ok(PoolKind::Dir { folder: absolute(folder)? }),
+        (None, Some(from), Some(mount)) => {
+            let parts = from.split_once(':').filter(|(host, dir)| {
+                !host.is_empty() && !host.starts_with('-') && Path::new(dir).is_absolute()
+            });
+            let wrong = || Problem::new(Class::Usage, format!("`{from}` is not HOST:FOLDER"));
+            let (host, export) = parts.ok_or_else(wrong)?;
+            let (host, export) = (host.to_owned(), export.to_owned());
+            Ok(PoolKind::Nfs { host, export, mount: absolute(mount)? })
+        }
+        _ => Err(Problem::new(Class::Usage, "a pool is `--dir` or `--nfs`")),
+    }
+}
+
+/// libvirt keeps the definition in a file of that name.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let may = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins && name.len() <= 200 && name.chars().all(may) {
+        return Ok(());
+    }
+    let problem = Problem::new(Class::Usage, format!("`{name}` is no name of a pool"));
+    Err(problem.hint("it begins with a letter or digit, and has letters, digits, `-`, `_` and `.`"))
+}
+
+fn already(name: &str) -> Problem {
+    let what = format!("the host has a pool `{name}` already");
+    Problem::new(Class::Object, what).hint("choose another name, or `kiln pool rm` it")
+}
+
+fn refuse_taken(conn: &Connection, name: &str) -> anyhow::Result<()> {
+    match conn.pool(name) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(already(name).into()),
+    }
+}
+
+/// Defines it, makes its folder and takes it into use; undone as a whole if a step fails.
+fn make(
+    ctx: &Context,
+    conn: &Connection,
+    (args, kind): (&Create, &PoolKind),
+    (uuid, xml): (Uuid, &Element),
+) -> anyhow::Result<()> {
+    let name = args.name.clone();
+    // Of another host nobody knows: a folder stays there, empty.
+    let made = conn.is_local() && !Path::new(kind.folder()).exists();
+    let mut job = Journal::begin(&ctx.sub("journal"), &format!("pool-{uuid}"))?;
+    job.before(Undo::Pool { uri: conn.uri().to_string(), uuid, name: name.clone(), made })?;
+    let steps = || -> Result<(), Error> {
+        let pool = conn.define_pool_xml(xml)?;
+        pool.build()?;
+        pool.start()?;
+        if args.no_autostart { Ok(()) } else { pool.set_autostart(true) }
+    };
+    match steps() {
+        Ok(()) => Ok(job.commit()?),
+        Err(error) if error.is_exists() => {
+            Err(undo::roll_back(ctx, conn, job, already(&name).because(error).into()))
+        }
+        Err(error) => Err(undo::roll_back(ctx, conn, job, error.into())),
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln pool info`.
+
+use crate::args::pool::info::Info;
+use crate::context::Context;
+use crate::machine::{host, pools};
+use crate::ui::Table;
+
+/// Shows a pool.
+pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
+    let conn = host::connect(ctx)?;
+    let pool = pools::find(&conn, &args.name)?;
+    if args.xml {
+        ctx.ui.out(pool.xml()?.0.to_string());
+        return Ok(0);
+    }
+    let active = pool.is_active()?;
+    let volumes = if active { pools::volumes(&conn, &pool)? } else { Vec::new() };
+    if ctx.ui.json() {
+        let mut json = pools::json(&pool)?;
+        json["volumes"] = volumes.iter().map(pools::Held::json).collect();
+        ctx.ui.result(&json);
+        return Ok(0);
+    }
+    let (view, info) = (pool.xml()?, pool.info()?);
+    let line = |name: &str, value: String| ctx.ui.out(format!("{name:<12}{value}"));
+    line("name", pool.name().to_owned());
+    let with_host =
+        if pool.autostart().unwrap_or(false) { ", taken into use with the host" } else { "" };
+    line("state", format!("{}{with_host}", if active { "active" } else { "inactive" }));
+    line("type", view.kind().unwrap_or_default());
+    if let Some(place) = view.target_path().or(view.source_name()) {
+        line("where", place);
+    }
+    if !active {
+        return Ok(0);
+    }
+    line("capacity", info.capacity.to_string());
+    line("used", info.allocation.to_string());
+    line("free", info.available.to_string());
+    if volumes.is_empty() {
+        return Ok(0);
+    }
+    ctx.ui.out("");
+    let mut table = Table::new(&["VOLUME", "FORMAT", "SIZE", "TAKES", "OVER", "USED BY"]);
+    for held in &volumes {
+        table.row(vec![
+            held.name.clone(),
+            held.format.clone(),
+            held.capacity.to_string(),
+            held.allocation.to_string(),
+            held.over.clone().unwrap_or_default(),
+            held.users().join(", "),
+        ]);
+    }
+    table.lines().iter().for_each(|line| ctx.ui.out(line));
+    Ok(0)
+}

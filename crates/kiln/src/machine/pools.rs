@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The host's pools: found by name, their volumes, and what hangs on each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use kiln_libvirt::Connection;
+use kiln_libvirt::domain::{DiskView, XmlKind};
+use kiln_libvirt::storage::{Pool, PoolView};
+use kiln_spec::Bytes;
+use serde_json::{Value, json};
+
+use crate::error::{Class, Problem};
+
+/// Finds a pool.
+///
+/// # Errors
+///
+/// Not there (class object), with the nearest name.
+pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Pool> {
+    match conn.pool(name) {
+        Err(error) if error.is_not_found() => {}
+        other => return Ok(other?),
+    }
+    let problem = Problem::new(Class::Object, format!("the host has no pool `{name}`"));
+    let names: Vec<String> = conn.pools()?.iter().map(|pool| pool.name().to_owned()).collect();
+    Err(match kiln_spec::yaml::nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("`kiln pool list` shows what there is"),
+    }
+    .into())
+}
+
+/// Refuses a folder that is another pool's: the two would see each other's volumes.
+///
+/// # Errors
+///
+/// Class object, with whose it is.
+pub(crate) fn folder_is_free(conn: &Connection, folder: &str) -> anyhow::Result<()> {
+    for pool in conn.pools()? {
+        let other = match pool.xml() {
+            Err(error) if error.is_not_found() => continue,
+            other => other?.target_path(),
+        };
+        // By its parts: `/srv/vms/` is `/srv/vms`.
+        if other.is_some_and(|other| Path::new(&other) == Path::new(folder)) {
+            let what = format!("the folder `{folder}` is that of the pool `{}`", pool.name());
+            return Err(Problem::new(Class::Object, what).into());
+        }
+    }
+    Ok(())
+}
+
+/// Returns what there is to know of a pool without its volumes.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn json(pool: &Pool) -> anyhow::Result<Value> {
+    let (view, info, active) = (pool.xml()?, pool.info()?, pool.is_active()?);
+    let size = |size: Bytes| active.then_some(size.0);
+    Ok(json!({
+        "name": pool.name(),
+        "uuid": view.uuid(),
+        "active": active,
+        "autostart": pool.autostart().unwrap_or(false),
+        "type": view.kind(),
+        "folder": view.target_path(),
+        "source": view.source_name(),
+        "capacity_bytes": size(info.capacity),
+        "used_bytes": size(info.allocation),
+        "free_bytes": size(info.available),
+    }))
+}
+
+/// A volume, and what hangs on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Its name.
+    pub(crate) name: String,
+    /// How its bytes are laid out.
+    pub(crate) format: String,
+    /// The size that a guest sees.
+    pub(crate) capacity: Bytes,
+    /// The room that it takes.
+    pub(crate) allocation: Bytes,
+    /// The path of what lies below it.
+    pub(crate) over: Option<String>,
+    /// The machines that have it as a disk.
+    pub(crate) machines: Vec<String>,
+    /// The volumes of the pool that lie over it.
+    pub(crate) clones: Vec<String>,
+}
+
+impl Held {
+    /// Returns machines and volumes that need it, for people.
+    pub(crate) fn users(&self) -> Vec<String> {
+        self.machines.iter().chain(&self.clones).cloned().collect()
+    }
+
+    /// Returns it as JSON.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "format": self.format,
+            "capacity_bytes": self.capacity.0,
+            "allocation_bytes": self.allocation.0,
+            "over": self.over,
+            "machines": self.machines,
+            "clones": self.clones,
+        })
+    }
+}
+
+/// Returns the volumes of a pool in use, by name.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn volumes(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Held>> {
+    let used = disks(conn)?;
+    let mut found = Vec::new();
+    for volume in pool.volumes()? {
+        match volume.xml() {
+            // Removed between the listing and now.
+            Err(error) if error.is_not_found() => {}
+            other => found.push((volume.name().to_owned(), other?)),
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut over: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, view) in &found {
+        if let Some(below) = view.backing_path() {
+            over.entry(below).or_default().push(name.clone());
+        }
+    }
+    let held = |(name, view): (String, kiln_libvirt::storage::VolumeView)| {
+        let path = view.path().unwrap_or_default();
+        let by_name = Use::Volume(pool.name().to_owned(), name.clone());
+        let of = |key: &Use| used.get(key).cloned().unwrap_or_default();
+        let machines: BTreeSet<String> =
+            of(&Use::Path(path.clone())).union(&of(&by_name)).cloned().collect();
+        Held {
+            format: view.format().map_or_else(String::new, |format| format.to_string()),
+            capacity: Bytes(view.capacity().unwrap_or(0)),
+            allocation: Bytes(view.allocation().unwrap_or(0)),
+            over: view.backing_path(),
+            machines: machines.into_iter().collect(),
+            clones: over.remove(&path).unwrap_or_default(),
+            name,
+        }
+    };
+    Ok(found.into_iter().map(held).collect())
+}
+
+/// Returns the machines that have a volume of a pool as a disk, by name; of a pool that is not in
+/// use, those whose disks lie in its folder.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn machines_in(
+    conn: &Connection,
+    pool: &Pool,
+    view: &PoolView,
+) -> anyhow::Result<BTreeSet<String>> {
+    let folder = view.target_path();
+    let is_in = |used: &Use| match used {
+        Use::Volume(of, _) => of == pool.name(),
+        Use::Path(path) => {
+            let above = Path::new(path).parent();
+            folder.as_ref().is_some_and(|folder| above == Some(Path::new(folder)))
+        }
+    };
+    let all = disks(conn)?;
+    Ok(all.into_iter().filter(|(used, _)| is_in(used)).flat_map(|(_, names)| names).collect())
+}
+
+/// What a disk of a machine is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    /// A path on the host.
+    Path(String),
+    /// A volume of a pool.
+    Volume(String, String),
+}
+
+impl Use {
+    fn of(disk: &DiskView) -> Option<Self> {
+        let path = disk.file().or(disk.block()).map(Self::Path);
+        path.or_else(|| Some(Self::Volume(disk.pool()?, disk.volume()?)))
+    }
+}
+
+/// Returns which machines have which disks, now or at their next start.
+fn disks(conn: &Connection) -> anyhow::Result<BTreeMap<Use, BTreeSet<String>>> {
+    let mut all: BTreeMap<Use, BTreeSet<String>> = BTreeMap::new();
+    for domain in conn.domains()? {
+        for kind in [XmlKind::Active, XmlKind::Inactive] {
+            let xml = match domain.xml(kind) {
+                // Removed between the listing and now.
+                Err(error) if error.is_not_found() => break,
+                other => other?,
+            };
+            for used in xml.disks().iter().filter_map(Use::of) {
+                all.entry(used).or_default().insert(domain.name().to_owned());
+            }
+        }
+    }
+    Ok(all)
+}
