@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use kiln_host::journal::{self, Journal};
 use kiln_libvirt::Connection;
@@ -238,12 +239,24 @@ fn remove_libvirts_log(ctx: &Context, machine: &Machine) {
     }
 }
 
-/// Deletes a volume.
+/// How long a volume is waited for that libvirt still makes for a client that was killed.
+const MAKING: Duration = Duration::from_secs(30);
+/// How often it is asked for meanwhile: libvirt tells nobody when it is made.
+const ASK: Duration = Duration::from_millis(100);
+
+/// Deletes a volume. libvirt refuses while it makes it, which it goes on with when its client is
+/// killed: that is waited for.
 pub(crate) fn remove_volume(conn: &Connection, volume: &VolumeRef) -> anyhow::Result<()> {
-    let found = conn.pool(&volume.pool).and_then(|pool| pool.volume(&volume.name));
-    match found.and_then(|found| found.delete()) {
-        Err(error) if error.is_not_found() => Ok(()),
-        other => Ok(other?),
+    let since = Instant::now();
+    loop {
+        let found = conn.pool(&volume.pool).and_then(|pool| pool.volume(&volume.name));
+        match found.and_then(|found| found.delete()) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if error.is_operation_invalid() && since.elapsed() < MAKING => {
+                std::thread::sleep(ASK);
+            }
+            other => return Ok(other?),
+        }
     }
 }
 
