@@ -11,10 +11,11 @@ use kiln_libvirt::domain::{
     DomainXml, Firmware, Interface, InterfaceKind, InterfaceView, Mac, PortForward, Protocol, Rbd,
     RbdAuth, RbdHost, RbdSecret, Serial, SerialView,
 };
-use kiln_libvirt::network::{IpView, NetworkView};
+use kiln_libvirt::network::{self, IpView, NetworkView};
 use kiln_libvirt::storage::{PoolView, VolumeSpec, VolumeView};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, DomainSpec};
+use kiln_spec::network::{NetworkMode, NetworkSpec};
 use kiln_spec::{Arch, Bytes};
 use kiln_testkit::{need_program, run, variable};
 
@@ -146,6 +147,26 @@ fn volumes() -> [(&'static str, VolumeSpec); 2] {
     [("volume-raw", raw), ("volume-clone", clone)]
 }
 
+fn networks() -> [(&'static str, Element); 3] {
+    let element = |mode, own: bool| {
+        let spec = NetworkSpec {
+            name: "lan".parse().unwrap(),
+            mode,
+            ipv4: own.then(|| "192.168.101.0/24".parse().unwrap()),
+            dhcp: own.then(|| "192.168.101.100-192.168.101.199".parse().unwrap()),
+            ipv6: own.then(|| "fd00:101::/64".parse().unwrap()),
+            domain: own.then(|| "shop.lan".parse().unwrap()),
+            hosts: own.then(|| "db.shop.lan=192.168.101.5".parse().unwrap()).into_iter().collect(),
+        };
+        network::element(&spec, uuid(6), &Element::new("network").attr("by", "test"))
+    };
+    [
+        ("network-nat", element(NetworkMode::Nat, true)),
+        ("network-bridge", element(NetworkMode::Bridge("br0".parse().unwrap()), false)),
+        ("network-macvtap", element(NetworkMode::Macvtap("eth0".parse().unwrap()), false)),
+    ]
+}
+
 /// Compares with the golden file, and lets libvirt's schema judge the file.
 #[track_caller]
 fn check(name: &str, schema: &str, xml: &Element) {
@@ -176,6 +197,13 @@ fn domains_are_written_as_the_schema_wants() {
 fn volumes_are_written_as_the_schema_wants() {
     for (name, spec) in volumes() {
         check(name, "storagevol", &spec.to_element());
+    }
+}
+
+#[test]
+fn networks_are_written_as_the_schema_wants() {
+    for (name, xml) in networks() {
+        check(name, "network", &xml);
     }
 }
 
@@ -265,8 +293,9 @@ fn every_property_of_every_view_is_exercised() {
     let parts = |path: &str| -> Vec<Element> {
         domains.iter().flat_map(|d| d.find_all(path)).cloned().collect()
     };
-    let network = read("foreign-network.xml");
-    let ips = network.find_all("ip").into_iter().cloned().collect();
+    let foreign_network = read("foreign-network.xml");
+    let ips = foreign_network.find_all("ip").into_iter().cloned().collect();
+    let networks = networks().map(|(_, xml)| xml).into_iter().chain([foreign_network]).collect();
     let pools = vec![read("foreign-pool.xml"), read("foreign-pool-dir.xml")];
     for (view, props, elements) in [
         ("DomainXml", DomainXml::PROPS, domains.to_vec()),
@@ -276,7 +305,7 @@ fn every_property_of_every_view_is_exercised() {
         ("ChannelView", ChannelView::PROPS, parts("devices/channel")),
         ("VolumeView", VolumeView::PROPS, vec![read("foreign-volume.xml")]),
         ("PoolView", PoolView::PROPS, pools),
-        ("NetworkView", NetworkView::PROPS, vec![network.clone()]),
+        ("NetworkView", NetworkView::PROPS, networks),
         ("IpView", IpView::PROPS, ips),
     ] {
         for (prop, path) in props {
