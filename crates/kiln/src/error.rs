@@ -110,6 +110,19 @@ impl Problem {
         self
     }
 
+    /// Adds the name among `names` that `wanted` is nearest to, or else `otherwise`.
+    pub(crate) fn did_you_mean<'a>(
+        self,
+        wanted: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        otherwise: &str,
+    ) -> Self {
+        match kiln_spec::yaml::nearest(wanted, names) {
+            Some(near) => self.hint(format!("did you mean `{near}`?")),
+            None => self.hint(otherwise),
+        }
+    }
+
     /// Returns the problem of work that a signal broke off.
     pub(crate) fn stopped() -> Self {
         Self::new(Class::Tool, "stopped by a signal")

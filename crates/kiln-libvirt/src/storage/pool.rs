@@ -96,9 +96,9 @@ impl PoolKind {
     }
 }
 
-/// Returns the `<pool>` element of a pool to be.
+/// Returns the `<pool>` element of a pool to be; libvirt chooses its UUID if none is given.
 #[must_use]
-pub fn pool_element(name: &str, uuid: Uuid, kind: &PoolKind) -> Element {
+pub fn pool_element(name: &str, uuid: Option<Uuid>, kind: &PoolKind) -> Element {
     let (word, source) = match kind {
         PoolKind::Dir { .. } => ("dir", None),
         PoolKind::Nfs { host, export, .. } => {
@@ -112,7 +112,7 @@ pub fn pool_element(name: &str, uuid: Uuid, kind: &PoolKind) -> Element {
     Element::new("pool")
         .attr("type", word)
         .child(Element::new("name").text(name))
-        .child(Element::new("uuid").text(uuid))
+        .maybe(uuid.map(|uuid| Element::new("uuid").text(uuid)))
         .maybe(source)
         .child(Element::new("target").child(Element::new("path").text(kind.folder())))
 }
@@ -159,11 +159,8 @@ impl Connection {
     /// [`Error::is_exists`] if another pool has its name; otherwise if libvirt refuses, as when
     /// the folder is another pool's.
     pub fn define_dir_pool(&self, name: &str, path: &str) -> Result<Pool, Error> {
-        let xml = Element::new("pool")
-            .attr("type", "dir")
-            .child(Element::new("name").text(name))
-            .child(Element::new("target").child(Element::new("path").text(path)));
-        self.define_pool_xml(&xml)
+        let kind = PoolKind::Dir { folder: path.to_owned() };
+        self.define_pool_xml(&pool_element(name, None, &kind))
     }
 
     /// Defines a pool from its XML, as [`Self::define_dir_pool`] does.

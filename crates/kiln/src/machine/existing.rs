@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::{AddressSource, Domain, XmlKind};
+use kiln_libvirt::domain::{AddressSource, Domain, DomainXml, XmlKind};
 use kiln_libvirt::xml::Element;
 use uuid::Uuid;
 
@@ -215,15 +215,40 @@ fn is_link_local(ip: &std::net::IpAddr) -> bool {
     }
 }
 
+/// A domain's XML, Kiln's or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Definition {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it is now, if it runs.
+    pub(crate) now: Option<DomainXml>,
+    /// What it is at its next start.
+    pub(crate) next: DomainXml,
+}
+
+/// Returns the XML of every domain of the host.
+///
+/// # Errors
+///
+/// What libvirt says; one that goes meanwhile is left out.
+pub(crate) fn definitions(conn: &Connection) -> anyhow::Result<Vec<Definition>> {
+    let of = |domain: &Domain| {
+        let runs = domain.state()?.is_active();
+        let now = runs.then(|| domain.xml(XmlKind::Active)).transpose()?;
+        let next = domain.xml(XmlKind::Inactive)?;
+        Ok(Definition { name: domain.name().to_owned(), now, next })
+    };
+    let all = conn.domains()?;
+    let kept = all.iter().map(of).filter(|found: &Result<_, kiln_libvirt::Error>| {
+        // Removed between the listing and now.
+        !found.as_ref().is_err_and(kiln_libvirt::Error::is_not_found)
+    });
+    Ok(kept.collect::<Result<_, _>>()?)
+}
+
 fn not_found(conn: &Connection, name: &str) -> Problem {
     let problem =
         Problem::new(Class::Object, format!("there is no machine `{name}` on {}", conn.uri()));
-    let names: Vec<String> = conn
-        .domains()
-        .map(|all| all.iter().map(|d| d.name().to_owned()).collect())
-        .unwrap_or_default();
-    match kiln_spec::yaml::nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("`kiln list` shows what there is"),
-    }
+    let all = conn.domains().unwrap_or_default();
+    problem.did_you_mean(name, all.iter().map(Domain::name), "`kiln list` shows what there is")
 }

@@ -7,9 +7,10 @@ use anyhow::Context as _;
 use ipnet::{IpNet, Ipv4Net};
 use kiln_host::routes;
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::{DomainXml, XmlKind};
+use kiln_libvirt::domain::DomainXml;
 use kiln_libvirt::network::{ForwardMode, Network, NetworkView};
 
+use super::existing;
 use crate::error::{Class, Problem};
 
 /// Where a network's addresses are chosen from: 192.168.N.0/24.
@@ -35,12 +36,8 @@ pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Network> {
         other => return Ok(other?),
     }
     let problem = Problem::new(Class::Object, format!("the host has no network `{name}`"));
-    let names: Vec<String> = conn.networks()?.iter().map(|n| n.name().to_owned()).collect();
-    Err(match kiln_spec::yaml::nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("`kiln network list` shows what there is"),
-    }
-    .into())
+    let (all, otherwise) = (conn.networks()?, "`kiln network list` shows what there is");
+    Err(problem.did_you_mean(name, all.iter().map(Network::name), otherwise).into())
 }
 
 /// Returns the word for how a network reaches the outside.
@@ -72,19 +69,10 @@ pub(crate) fn attached(conn: &Connection, network: &str) -> anyhow::Result<Vec<A
     let on_it =
         |xml: &DomainXml| xml.interfaces().iter().any(|i| i.network().as_deref() == Some(network));
     let mut all = Vec::new();
-    for domain in conn.domains()? {
-        let now = domain.xml(XmlKind::Active);
-        let next = domain.xml(XmlKind::Inactive);
-        let (now, next) = match (now, next) {
-            (Ok(now), Ok(next)) => (now, next),
-            // Removed between the listing and now.
-            (Err(error), _) | (_, Err(error)) if error.is_not_found() => continue,
-            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
-        };
-        let running = domain.state()?.is_active();
-        if on_it(&now) || on_it(&next) {
-            let name = domain.name().to_owned();
-            all.push(Attached { name, running: running && on_it(&now) });
+    for machine in existing::definitions(conn)? {
+        let running = machine.now.as_ref().is_some_and(on_it);
+        if running || on_it(&machine.next) {
+            all.push(Attached { name: machine.name, running });
         }
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

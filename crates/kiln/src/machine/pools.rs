@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::{DiskView, XmlKind};
+use kiln_libvirt::domain::DiskView;
 use kiln_libvirt::storage::{Pool, PoolView};
 use kiln_spec::Bytes;
 use serde_json::{Value, json};
 
+use super::existing;
 use crate::error::{Class, Problem};
 
 /// Finds a pool.
@@ -23,12 +24,8 @@ pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Pool> {
         other => return Ok(other?),
     }
     let problem = Problem::new(Class::Object, format!("the host has no pool `{name}`"));
-    let names: Vec<String> = conn.pools()?.iter().map(|pool| pool.name().to_owned()).collect();
-    Err(match kiln_spec::yaml::nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("`kiln pool list` shows what there is"),
-    }
-    .into())
+    let (all, otherwise) = (conn.pools()?, "`kiln pool list` shows what there is");
+    Err(problem.did_you_mean(name, all.iter().map(Pool::name), otherwise).into())
 }
 
 /// Refuses a folder that is another pool's: the two would see each other's volumes.
@@ -195,15 +192,10 @@ impl Use {
 /// Returns which machines have which disks, now or at their next start.
 fn disks(conn: &Connection) -> anyhow::Result<BTreeMap<Use, BTreeSet<String>>> {
     let mut all: BTreeMap<Use, BTreeSet<String>> = BTreeMap::new();
-    for domain in conn.domains()? {
-        for kind in [XmlKind::Active, XmlKind::Inactive] {
-            let xml = match domain.xml(kind) {
-                // Removed between the listing and now.
-                Err(error) if error.is_not_found() => break,
-                other => other?,
-            };
+    for machine in existing::definitions(conn)? {
+        for xml in machine.now.iter().chain([&machine.next]) {
             for used in xml.disks().iter().filter_map(Use::of) {
-                all.entry(used).or_default().insert(domain.name().to_owned());
+                all.entry(used).or_default().insert(machine.name.clone());
             }
         }
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kiln_host::journal::{self, Journal};
+use kiln_host::signal;
 use kiln_libvirt::Connection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -242,18 +243,25 @@ fn remove_libvirts_log(ctx: &Context, machine: &Machine) {
 /// How long a volume is waited for that libvirt still makes for a client that was killed.
 const MAKING: Duration = Duration::from_secs(30);
 /// How often it is asked for meanwhile: libvirt tells nobody when it is made.
-const ASK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 
 /// Deletes a volume. libvirt refuses while it makes it, which it goes on with when its client is
 /// killed: that is waited for.
 pub(crate) fn remove_volume(conn: &Connection, volume: &VolumeRef) -> anyhow::Result<()> {
+    let found = match conn.pool(&volume.pool).and_then(|pool| pool.volume(&volume.name)) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
     let since = Instant::now();
     loop {
-        let found = conn.pool(&volume.pool).and_then(|pool| pool.volume(&volume.name));
-        match found.and_then(|found| found.delete()) {
+        match found.delete() {
             Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) if error.is_operation_invalid() && since.elapsed() < MAKING => {
-                std::thread::sleep(ASK);
+            Err(error)
+                if error.is_operation_invalid()
+                    && since.elapsed() < MAKING
+                    && !signal::interrupted() =>
+            {
+                std::thread::park_timeout(POLL);
             }
             other => return Ok(other?),
         }
@@ -306,7 +314,7 @@ pub(crate) fn release(conn: &Connection, reservation: &Reservation) -> anyhow::R
 }
 
 /// Stops and removes a network, if the one of that name has that UUID.
-pub(crate) fn remove_network(conn: &Connection, uuid: Uuid, name: &str) -> anyhow::Result<()> {
+fn remove_network(conn: &Connection, uuid: Uuid, name: &str) -> anyhow::Result<()> {
     let network = match conn.network(name) {
         Err(error) if error.is_not_found() => return Ok(()),
         other => other?,
@@ -327,12 +335,7 @@ pub(crate) fn remove_network(conn: &Connection, uuid: Uuid, name: &str) -> anyho
 
 /// Takes a pool out of use, if the one of that name has that UUID; with `made` its folder goes,
 /// too, if it is empty.
-pub(crate) fn remove_pool(
-    conn: &Connection,
-    uuid: Uuid,
-    name: &str,
-    made: bool,
-) -> anyhow::Result<()> {
+fn remove_pool(conn: &Connection, uuid: Uuid, name: &str, made: bool) -> anyhow::Result<()> {
     let pool = match conn.pool(name) {
         Err(error) if error.is_not_found() => return Ok(()),
         other => other?,
@@ -379,6 +382,39 @@ pub(crate) fn roll_back(
     let problem =
         Problem::new(Class::Undo, format!("not all could be undone; left: {}", left.join(", ")));
     problem.hint("the next kiln command tries again").because(cause).into()
+}
+
+/// Does `steps`, which `undo` takes back: it is in the journal, of the name `journal`, before the
+/// first, and is undone if one of them fails.
+///
+/// # Errors
+///
+/// Those of the steps; class undo when it could not be taken back.
+pub(crate) fn or_undone(
+    ctx: &Context,
+    conn: &Connection,
+    (journal, undo): (&str, Undo),
+    steps: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut job = Journal::begin(&ctx.sub("journal"), journal)?;
+    job.before(undo)?;
+    match steps() {
+        Ok(()) => Ok(job.commit()?),
+        Err(error) => Err(roll_back(ctx, conn, job, error)),
+    }
+}
+
+/// Removes what `undo` takes back. It is in the journal first, so that a kill in the middle is
+/// finished by the next `kiln`.
+///
+/// # Errors
+///
+/// What libvirt says; the journal stays then.
+pub(crate) fn remove(ctx: &Context, conn: &Connection, undo: Undo) -> anyhow::Result<()> {
+    let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
+    job.before(undo.clone())?;
+    undo.run(ctx, conn)?;
+    Ok(job.commit()?)
 }
 
 /// Undoes what killed jobs left behind. A host that cannot be reached keeps its jobs for later,

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use kiln_host::journal::Journal;
 use kiln_libvirt::network::element;
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, Error};
@@ -146,21 +145,17 @@ fn make(
     autostart: bool,
 ) -> anyhow::Result<()> {
     refuse_taken(conn, spec)?;
-    let name = spec.name.to_string();
-    let mut job = Journal::begin(&ctx.sub("journal"), &format!("network-{uuid}"))?;
-    job.before(Undo::Network { uri: conn.uri().to_string(), uuid, name })?;
     let steps = || -> Result<(), Error> {
         let network = conn.define_network_xml(xml)?;
         network.start()?;
         if autostart { network.set_autostart(true) } else { Ok(()) }
     };
-    match steps() {
-        Ok(()) => Ok(job.commit()?),
-        Err(error) if error.is_exists() => {
-            Err(undo::roll_back(ctx, conn, job, already(spec).because(error).into()))
-        }
-        Err(error) => Err(undo::roll_back(ctx, conn, job, error.into())),
-    }
+    let name = spec.name.to_string();
+    let undo = Undo::Network { uri: conn.uri().to_string(), uuid, name };
+    undo::or_undone(ctx, conn, (&format!("network-{uuid}"), undo), || match steps() {
+        Err(error) if error.is_exists() => Err(already(spec).because(error).into()),
+        other => Ok(other?),
+    })
 }
 
 fn would(ctx: &Context, spec: &NetworkSpec, xml: &Element) {
@@ -174,14 +169,12 @@ fn would(ctx: &Context, spec: &NetworkSpec, xml: &Element) {
 }
 
 fn show(ctx: &Context, conn: &Connection, spec: &NetworkSpec) -> anyhow::Result<u8> {
-    let network = networks::find(conn, spec.name.as_str())?;
-    let known = super::info::Known::of(conn, &network)?;
     if ctx.ui.json() {
-        ctx.ui.result(&known.json());
+        let network = networks::find(conn, spec.name.as_str())?;
+        ctx.ui.result(&super::info::Known::of(conn, &network)?.json());
         return Ok(0);
     }
     ctx.ui.say(format!("network `{}` is up", spec.name));
-    known.lines().iter().for_each(|line| ctx.ui.detail(line));
     if let Some(net) = spec.ipv4 {
         let gateway = spec.gateway().map_or_else(String::new, |ip| format!("; the host is {ip}"));
         ctx.ui.say(format!("addresses: {net}{gateway}"));

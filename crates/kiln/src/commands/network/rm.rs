@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln network rm`.
 
-use kiln_host::journal::Journal;
 use kiln_libvirt::Connection;
 use kiln_libvirt::network::Network;
 use serde_json::json;
@@ -31,11 +30,8 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
                 ctx.ui.out(format!("network `{name}`"));
             }
         } else {
-            let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
-            let undo = Undo::Network { uri: conn.uri().to_string(), uuid, name: name.clone() };
-            job.before(undo)?;
-            undo::remove_network(&conn, uuid, &name)?;
-            job.commit()?;
+            let uri = conn.uri().to_string();
+            undo::remove(ctx, &conn, Undo::Network { uri, uuid, name: name.clone() })?;
             ctx.ui.say(format!("removed the network `{name}`"));
         }
         removed.push(name);

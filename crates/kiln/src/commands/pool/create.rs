@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use kiln_host::journal::Journal;
 use kiln_libvirt::storage::{PoolKind, pool_element};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, Error};
@@ -24,7 +23,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     refuse_taken(&conn, &args.name)?;
     pools::folder_is_free(&conn, kind.folder())?;
     let uuid = Uuid::now_v7();
-    let xml = pool_element(&args.name, uuid, &kind);
+    let xml = pool_element(&args.name, Some(uuid), &kind);
     if args.dry_run {
         if ctx.ui.json() {
             ctx.ui.result(&json!({ "would": { "create": args.name, "xml": xml.to_string() } }));
@@ -109,19 +108,15 @@ fn make(
     let name = args.name.clone();
     // Of another host nobody knows: a folder stays there, empty.
     let made = conn.is_local() && !Path::new(kind.folder()).exists();
-    let mut job = Journal::begin(&ctx.sub("journal"), &format!("pool-{uuid}"))?;
-    job.before(Undo::Pool { uri: conn.uri().to_string(), uuid, name: name.clone(), made })?;
     let steps = || -> Result<(), Error> {
         let pool = conn.define_pool_xml(xml)?;
         pool.build()?;
         pool.start()?;
         if args.no_autostart { Ok(()) } else { pool.set_autostart(true) }
     };
-    match steps() {
-        Ok(()) => Ok(job.commit()?),
-        Err(error) if error.is_exists() => {
-            Err(undo::roll_back(ctx, conn, job, already(&name).because(error).into()))
-        }
-        Err(error) => Err(undo::roll_back(ctx, conn, job, error.into())),
-    }
+    let undo = Undo::Pool { uri: conn.uri().to_string(), uuid, name, made };
+    undo::or_undone(ctx, conn, (&format!("pool-{uuid}"), undo), || match steps() {
+        Err(error) if error.is_exists() => Err(already(&args.name).because(error).into()),
+        other => Ok(other?),
+    })
 }

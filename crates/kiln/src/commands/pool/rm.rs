@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln pool rm`.
 
-use kiln_host::journal::Journal;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::args::pool::rm::Rm;
 use crate::context::Context;
@@ -42,11 +40,8 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
                 ctx.ui.out(format!("pool `{name}`{stay}"));
             }
         } else {
-            let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
             let (uri, made) = (conn.uri().to_string(), false);
-            job.before(Undo::Pool { uri, uuid, name: name.clone(), made })?;
-            undo::remove_pool(&conn, uuid, name, made)?;
-            job.commit()?;
+            undo::remove(ctx, &conn, Undo::Pool { uri, uuid, name: name.clone(), made })?;
             ctx.ui.say(format!("removed the pool `{name}`{stay}"));
         }
         removed.push(json!({ "name": name, "volumes_left": count, "folder": folder }));
