@@ -10,14 +10,15 @@ use kiln_testkit::{Output, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{IMAGE, Lab, project, spawn, trial, until};
+use crate::images::web_server;
+use crate::lab::{CPU, IMAGE, Lab, project, spawn, trial, until};
 
 /// The user without rights whom these tests make.
 pub(crate) const USER: &str = "kiln-e2e";
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("e2e::hosts::a_user_without_rights_launches_in_a_session", session),
+        trial("e2e::hosts::what_a_user_installs_is_served_in_a_session", session),
         trial("e2e::hosts::a_host_behind_ssh_is_used_like_any_other", behind_ssh),
         trial("e2e::hosts::a_host_that_is_not_there_is_named", not_there),
     ]
@@ -63,6 +64,7 @@ impl User {
     }
 }
 
+/// A user without rights changes an image and launches it, all without root.
 fn session(lab: &Lab) {
     if !need_program("passt") {
         return;
@@ -76,7 +78,9 @@ fn session(lab: &Lab) {
     // And its volumes, where the machine itself is gone.
     drop(run(&["find", &format!("/home/{USER}"), "-name", "kt-session*", "-delete"]).success());
     core_files_are_seen_to(&user);
-    let out = kiln(&["launch", lab.image(), name, "--json"]).success();
+    let image = user.folder.join("web.qcow2").display().to_string();
+    web_server(lab, &image, "page of a user", &kiln);
+    let out = kiln(&["launch", &image, name, CPU[0], CPU[1], "--json"]).success();
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
     let machine = &json["machines"][0];
     assert_eq!(machine["host"], "qemu:///session");
@@ -84,6 +88,10 @@ fn session(lab: &Lab) {
     assert_eq!(machine["ready"]["ssh"], true);
     let out = kiln(&["ssh", name, "hostname"]);
     assert_eq!((out.stdout.as_str(), out.code), ("kt-session\n", 0), "{}", out.stderr);
+    let get =
+        "exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
+    let got = kiln(&["exec", name, "--", "bash", "-c", get]).success();
+    assert_eq!(got.stdout, "page of a user");
     // The guest reaches the outside by passt.
     let out = kiln(&["exec", name, "--", "sh", "-c", "ip route show default | wc -l"]);
     assert_eq!(out.success().stdout, "1\n");
@@ -140,7 +148,8 @@ fn behind_ssh(lab: &Lab) {
     assert!(until(Duration::from_secs(30), answers), "the second host answers at {uri}");
 
     let name = "kt-remote";
-    let out = lab.kiln(&["-c", uri, "launch", IMAGE, name, "--start-network", "--json"]);
+    let launch = ["-c", uri, "launch", IMAGE, name, "--start-network", "--json"];
+    let out = lab.kiln(&[&launch[..], &CPU].concat());
     let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
     assert_eq!(json["machines"][0]["ready"]["ssh"], true);
     let kiln = |args: &[&str]| lab.kiln(&[&["-c", uri], args].concat());

@@ -20,6 +20,9 @@ pub(crate) const POOL: &str = "kiln-e2e";
 /// The image that most tests launch: of `examples/debian-12.yaml`.
 pub(crate) const IMAGE: &str = "debian-12";
 
+/// An old processor: without KVM a guest boots with it in three quarters of the time.
+pub(crate) const CPU: [&str; 2] = ["--cpu", "qemu64"];
+
 /// The folder, the pool and the image, made by the first test that asks.
 pub(crate) struct Lab {
     /// The folder of these tests.
@@ -148,10 +151,9 @@ impl Lab {
         run_with(&[&[env!("CARGO_BIN_EXE_kiln")], args].concat(), &all)
     }
 
-    /// Launches a machine in the tests' pool, with more options. Its processor is an old one,
-    /// which boots in three quarters of the time without KVM.
+    /// Launches a machine in the tests' pool, with more options and with [`CPU`].
     pub(crate) fn launch(&self, image: &str, name: &str, more: &[&str]) -> Output {
-        self.launch_as_usual(image, name, &[&["--cpu", "qemu64"], more].concat())
+        self.launch_as_usual(image, name, &[&CPU, more].concat())
     }
 
     /// Launches a machine in the tests' pool with the processor that it gets if none is named.

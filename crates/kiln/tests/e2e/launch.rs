@@ -13,7 +13,6 @@ use crate::verbs;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("e2e::launch::a_machine_lives_its_whole_life", whole_life),
-        trial("e2e::launch::a_module_that_fails_is_named", failing_module),
         trial("e2e::launch::a_guest_without_an_agent_is_ready_by_ssh", without_agent),
         trial("e2e::launch::a_kernel_that_panics_is_recognised", panic),
     ]
@@ -69,19 +68,6 @@ fn whole_life(lab: &Lab) {
     let instance = exec("cat /var/lib/cloud/data/instance-id");
     assert_eq!(instance.trim(), machine["uuid"].as_str().expect("a UUID"));
     verbs::daily(lab, name);
-    verbs::removed_without_a_trace(lab, name);
-}
-
-fn failing_module(lab: &Lab) {
-    let data = lab.folder.join("failing.yaml");
-    fs::write(&data, "#cloud-config\nruncmd:\n  - exit 3\n").expect("written");
-    let name = "kt-module";
-    let out = lab.launch(lab.image(), name, &["--user-data", &data.display().to_string()]);
-    assert_eq!(out.code, 7, "{}", out.stderr);
-    assert!(out.stderr.contains("error: cloud-init failed in `kt-module`"), "{}", out.stderr);
-    assert!(out.stderr.contains("  | module `scripts-user` (modules-final)"), "{}", out.stderr);
-    // It was kept to be looked at.
-    assert_eq!(lab.kiln(&["exec", name, "--", "hostname"]).success().stdout, "kt-module\n");
     verbs::removed_without_a_trace(lab, name);
 }
 
