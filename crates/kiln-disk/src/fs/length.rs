@@ -7,6 +7,7 @@ use std::io;
 
 use super::ContentKind;
 use crate::device::Device;
+use crate::le::{u16_at, u32_at, u64_at};
 
 /// Bytes of the beginning of a file system in which its length stands.
 const HEAD: usize = 36 << 10;
@@ -19,62 +20,50 @@ const HEAD: usize = 36 << 10;
 /// What the device says.
 pub fn length(device: &mut dyn Device, kind: ContentKind) -> io::Result<Option<u64>> {
     let len = usize::try_from(device.size()).unwrap_or(HEAD).min(HEAD);
-    let mut head = vec![0; len];
-    device.read_at(0, &mut head)?;
-    Ok(match kind {
+    // What a small device lacks are zeros: no file system has a length of 0.
+    let mut head = vec![0; HEAD];
+    device.read_at(0, &mut head[..len])?;
+    let len = match kind {
         ContentKind::Ext2 | ContentKind::Ext3 | ContentKind::Ext4 => ext(&head),
         ContentKind::Vfat { .. } => fat(&head),
         ContentKind::Ntfs => ntfs(&head),
         ContentKind::Xfs => xfs(&head),
         ContentKind::Iso9660 => iso(&head),
         _ => None,
-    })
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn u16_le(bytes: &[u8], at: usize) -> Option<u64> {
-    field(bytes, at).map(|field| u16::from_le_bytes(field).into())
-}
-
-fn u32_le(bytes: &[u8], at: usize) -> Option<u64> {
-    field(bytes, at).map(|field| u32::from_le_bytes(field).into())
+    };
+    Ok(len.filter(|len| *len > 0))
 }
 
 /// `s_blocks_count_lo`, `s_log_block_size`, and `s_blocks_count_hi` with the feature 64bit.
 fn ext(head: &[u8]) -> Option<u64> {
-    const WIDE: u64 = 0x80;
-    let block = head.get(1024..)?;
-    let high = if u32_le(block, 96)? & WIDE == 0 { 0 } else { u32_le(block, 336)? };
-    let size = 1024_u64.checked_shl(u32::try_from(u32_le(block, 24)?).ok()?)?;
-    (high << 32 | u32_le(block, 4)?).checked_mul(size)
+    const WIDE: u32 = 0x80;
+    let block = &head[1024..];
+    let high = if u32_at(block, 96) & WIDE == 0 { 0 } else { u32_at(block, 336) };
+    let size = 1024_u64.checked_shl(u32_at(block, 24))?;
+    (u64::from(high) << 32 | u64::from(u32_at(block, 4))).checked_mul(size)
 }
 
 /// Sectors in 16 bits, or if those are zeros in 32.
 fn fat(head: &[u8]) -> Option<u64> {
-    let sectors = match u16_le(head, 19)? {
-        0 => u32_le(head, 32)?,
-        short => short,
+    let sectors = match u16_at(head, 19) {
+        0 => u32_at(head, 32),
+        short => short.into(),
     };
-    sectors.checked_mul(u16_le(head, 11)?)
+    u64::from(sectors).checked_mul(u16_at(head, 11).into())
 }
 
 /// Sectors without the one at the end, which is a copy of the first.
 fn ntfs(head: &[u8]) -> Option<u64> {
-    let sectors = u64::from_le_bytes(field(head, 40)?);
-    sectors.checked_mul(u16_le(head, 11)?)
+    u64_at(head, 40).checked_mul(u16_at(head, 11).into())
 }
 
-/// `sb_blocksize` and `sb_dblocks`.
+/// `sb_blocksize` and `sb_dblocks`, whose high bytes come first.
 fn xfs(head: &[u8]) -> Option<u64> {
-    let size = u32::from_be_bytes(field(head, 4)?);
-    u64::from_be_bytes(field(head, 8)?).checked_mul(size.into())
+    u64_at(head, 8).swap_bytes().checked_mul(u32_at(head, 4).swap_bytes().into())
 }
 
 /// The space of the primary volume descriptor, in its blocks.
 fn iso(head: &[u8]) -> Option<u64> {
-    let volume = head.get(32 << 10..)?;
-    u32_le(volume, 80)?.checked_mul(u16_le(volume, 128)?)
+    let volume = &head[32 << 10..];
+    u64::from(u32_at(volume, 80)).checked_mul(u16_at(volume, 128).into())
 }
