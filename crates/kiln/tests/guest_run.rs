@@ -48,6 +48,7 @@ fn files() -> Files {
         "sh", "cat", "ls", "id", "mkdir", "rm", "mv", "ln", "mknod", "mount", "sleep", "chown",
         "chmod", "dd", "test", "hostname", "stat", "find", "grep", "readlink", "unshare", "chroot",
         "touch", "cp", "mkfifo", "env", "wc", "ip", "kill", "umount", "tail", "sync", "truncate",
+        "cmp",
     ] {
         files = files.link(&format!("usr/bin/{name}"), "busybox");
     }
@@ -189,19 +190,66 @@ fn zeros_that_a_program_wrote_are_written_and_its_holes_are_holes() {
         busybox fallocate -l 3M /srv/set-aside
         dd if=/dev/zero of=/srv/keep/a bs=64k count=16 conv=notrunc",
     );
-    let blocks = |path: &str| {
-        let stat =
-            run(&["debugfs", "-R", &format!("stat {path}"), &guest.image().display().to_string()]);
-        let stat = stat.success().stdout;
-        let count = stat.split("Blockcount: ").nth(1).unwrap();
-        count.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 512
-    };
     let written = [("swap", 4 << 20), ("hole", 0), ("part", 128 << 10), ("set-aside", 3 << 20)];
     for (name, bytes) in written.into_iter().chain([("keep/a", 1 << 20)]) {
-        let got = blocks(&format!("/srv/{name}"));
+        let got = blocks(&guest.image(), &format!("/srv/{name}"));
         // What lists a file's extents is counted, too.
         assert!((bytes..=bytes + (8 << 10)).contains(&got), "{name}: {got}");
     }
+}
+
+/// Adds a program of the host with the libraries that it needs.
+fn with_program(files: Files, path: &str) -> Files {
+    let listed = run(&["ldd", path]).success().stdout;
+    let needed = listed.split_whitespace().filter(|word| word.starts_with('/'));
+    needed.chain([path]).fold(files, |files, path| {
+        let place = format!("/{}", path.trim_start_matches('/'));
+        files.file(place.trim_start_matches('/'), fs::read(path).unwrap()).mode(0o755)
+    })
+}
+
+/// Programs see the holes of the guest's files, and only those: a swap file stays whole.
+#[test]
+fn programs_see_the_holes_of_a_file() {
+    if !["ldd", "tar", "cp"].into_iter().all(need_program) {
+        return;
+    }
+    let mut sparse = vec![0; 20 << 20];
+    sparse[8 << 20..(8 << 20) + 65536].fill(7);
+    let files =
+        files().without("usr/bin/cp").file("srv/sparse", &sparse).file("srv/small", [0; 9000]);
+    let files = with_program(with_program(files, "/usr/bin/tar"), "/usr/bin/cp");
+    let Some(mut guest) = Guest::new(&files, "64M") else { return };
+    guest.shell("dd if=/dev/zero of=/srv/swap bs=1M count=4; busybox fallocate -l 3M /srv/aside");
+    let told = guest.shell(
+        "set -e; cd /srv; stat -c '%n %s %b' sparse swap; /usr/bin/cp --sparse=auto sparse copied
+        /usr/bin/cp --sparse=auto swap copied-swap; /usr/bin/tar -S -cf sparse.tar sparse
+        /usr/bin/tar -xOf sparse.tar >unpacked
+        cmp sparse copied; cmp sparse unpacked; chmod 600 sparse swap aside",
+    );
+    // In blocks of 512 bytes; what lists a file's extents may be counted.
+    assert_eq!(told, "sparse 20971520 128\nswap 4194304 8192\n");
+    let room = |name: &str| blocks(&guest.image(), &format!("/srv/{name}"));
+    for (name, bytes) in [
+        // The kernel copies a MiB at a time of what changes its permissions.
+        ("sparse", 1 << 20),
+        ("copied", 65536),
+        ("sparse.tar", 65536),
+        ("swap", 4 << 20),
+        ("copied-swap", 4 << 20),
+        ("aside", 3 << 20),
+    ] {
+        let got = room(name);
+        assert!((bytes..=bytes + (12 << 10)).contains(&got), "{name}: {got}");
+    }
+}
+
+/// Returns how many bytes debugfs counts as those of a file.
+fn blocks(image: &Path, path: &str) -> u64 {
+    let stat = run(&["debugfs", "-R", &format!("stat {path}"), &image.display().to_string()]);
+    let stat = stat.success().stdout;
+    let count = stat.split("Blockcount: ").nth(1).unwrap();
+    count.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 512
 }
 
 #[test]

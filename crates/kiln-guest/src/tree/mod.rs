@@ -23,6 +23,7 @@ mod visit;
 pub mod walk;
 
 use std::io::{Read, Write};
+use std::ops::Range;
 
 pub use copy::copy;
 pub use error::TreeError;
@@ -147,6 +148,13 @@ pub trait Tree {
     /// Writes a file's contents to `out`; returns how many bytes they are. Long runs of zeros
     /// may be handed on as zeros.
     fn copy_out(&mut self, path: &GuestPath, out: &mut dyn Write) -> Result<u64, TreeError>;
+
+    /// Returns the ranges of a file's contents that are no holes, in order and apart from each
+    /// other. What is only set aside for the file is no hole. `None` where the file system does
+    /// not tell.
+    fn data(&mut self, _path: &GuestPath) -> Result<Option<Vec<Range<u64>>>, TreeError> {
+        Ok(None)
+    }
 
     /// Puts contents into a file. One that is there keeps its inode, and with that its names,
     /// owner, permissions and extended attributes; a new one gets `attrs`. Runs of zeros may

@@ -2,6 +2,7 @@
 //! A tree that notes what is changed in it: for dry runs, reports and labels.
 
 use std::io::{self, Read, Write};
+use std::ops::Range;
 
 use kiln_host::read::Holes;
 
@@ -168,6 +169,10 @@ impl Tree for Recorder<'_> {
 
     fn copy_out(&mut self, path: &GuestPath, out: &mut dyn Write) -> Result<u64, TreeError> {
         self.tree.copy_out(path, out)
+    }
+
+    fn data(&mut self, path: &GuestPath) -> Result<Option<Vec<Range<u64>>>, TreeError> {
+        self.tree.data(path)
     }
 
     fn write(

@@ -26,6 +26,9 @@ pub(super) const INODE_ALLOC_FAIL: Code = 2_133_571_401;
 /// `EXT2_ET_EA_NO_SPACE`: the extended attributes do not fit.
 pub(super) const EA_NO_SPACE: Code = 2_133_571_491;
 
+/// `EXT2_ET_EXTENT_NO_NEXT`: an extent tree has no more.
+pub(super) const EXTENT_NO_NEXT: Code = 2_133_571_452;
+
 /// `EXT2_FLAG_RW`.
 pub(super) const FLAG_RW: c_int = 0x01;
 /// `EXT2_FLAG_64BITS`.
@@ -46,6 +49,12 @@ pub(super) const EXTENT_UNINIT: u32 = 2;
 pub(super) const BMAP64_BITARRAY: u16 = 1;
 /// `EXT2_EXTENT_CURRENT`.
 pub(super) const EXTENT_CURRENT: c_int = 0;
+/// `EXT2_EXTENT_ROOT`.
+pub(super) const EXTENT_ROOT: c_int = 1;
+/// `EXT2_EXTENT_NEXT`.
+pub(super) const EXTENT_NEXT: c_int = 9;
+/// `EXT2_EXTENT_FLAGS_LEAF`.
+pub(super) const EXTENT_LEAF: u32 = 1;
 
 /// `struct struct_io_channel`.
 #[repr(C)]

@@ -2,9 +2,10 @@
 //! Reading the contents of files and the targets of symbolic links.
 
 use std::io::Write;
+use std::ops::Range;
 
 use super::dir::ENCRYPT_FL;
-use super::inode::{INLINE_DATA_FL, Inode, Kind};
+use super::inode::{EXTENTS_FL, INLINE_DATA_FL, Inode, Kind};
 use super::write::SHORT_TARGET;
 use super::xattr::INLINE;
 use super::{ExtError, ExtFs, Node};
@@ -12,6 +13,10 @@ use crate::device::len64;
 
 /// Bytes that are read together when a whole file is copied out.
 const CHUNK: usize = 1 << 20;
+/// The most ranges of data that are told of a file.
+const MOST_RANGES: usize = 4096;
+/// The most blocks of a file without extents that are asked for one by one.
+const MOST_BLOCKS: u64 = 1 << 16;
 
 impl ExtFs {
     /// Returns the target of a symbolic link.
@@ -88,6 +93,47 @@ impl ExtFs {
         Ok(size)
     }
 
+    /// Returns where a file has blocks, in bytes, in order and apart from each other: the rest are
+    /// holes. What is only set aside is no hole. `None` if that cannot be told shortly.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtError::WrongKind`] if the node is no file.
+    pub fn data_ranges(&self, node: Node) -> Result<Option<Vec<Range<u64>>>, ExtError> {
+        let mut inode = self.file_inode(node)?;
+        let (size, block) = (inode.size(), self.raw.block64());
+        if inode.flags() & (INLINE_DATA_FL | ENCRYPT_FL) != 0 {
+            return Ok(None);
+        }
+        let blocks = if inode.flags() & EXTENTS_FL == 0 {
+            self.mapped_blocks(node.0, &mut inode, size.div_ceil(block))?
+        } else {
+            self.raw.extents(node.0, &mut inode, MOST_RANGES)?
+        };
+        Ok(blocks.and_then(|blocks| ranges(&blocks, size, block)))
+    }
+
+    /// Returns the blocks of a file that has a list of them.
+    fn mapped_blocks(
+        &self,
+        ino: u32,
+        inode: &mut Inode,
+        count: u64,
+    ) -> Result<Option<Vec<Range<u64>>>, ExtError> {
+        if count > MOST_BLOCKS {
+            return Ok(None);
+        }
+        let mut found: Vec<Range<u64>> = Vec::new();
+        for index in 0..count {
+            match (self.raw.map(ino, inode, index)?, found.last_mut()) {
+                (None, _) => {}
+                (Some(_), Some(last)) if last.end == index => last.end += 1,
+                (Some(_), _) => found.push(index..index + 1),
+            }
+        }
+        Ok(Some(found))
+    }
+
     fn file_inode(&self, node: Node) -> Result<Inode, ExtError> {
         let inode = self.raw.read_inode(node.0)?;
         if inode.kind() == Some(Kind::File) {
@@ -140,5 +186,37 @@ impl ExtFs {
             data.extend_from_slice(&rest);
         }
         Ok(data)
+    }
+}
+
+/// Returns runs of blocks as ranges of bytes that end with the file; `None` if they are in no order.
+fn ranges(blocks: &[Range<u64>], size: u64, block: u64) -> Option<Vec<Range<u64>>> {
+    let mut all: Vec<Range<u64>> = Vec::new();
+    for run in blocks {
+        let start = run.start.saturating_mul(block).min(size);
+        let end = run.end.saturating_mul(block).min(size);
+        match all.last_mut() {
+            Some(last) if start < last.end => return None,
+            Some(last) if start == last.end => last.end = end,
+            _ if start < end => all.push(start..end),
+            _ => {}
+        }
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_blocks_become_ranges_of_the_file() {
+        let one = |range| Some(std::iter::once(range).collect());
+        assert_eq!(ranges(&[0..1, 1..3], 9000, 4096), one(0..9000));
+        assert_eq!(ranges(&[0..1, 1..3, 5..9], 20_000, 4096), one(0..12_288));
+        assert_eq!(ranges(&[2..3, 7..9], 32_000, 4096), Some(vec![8192..12_288, 28_672..32_000]));
+        assert_eq!(ranges(&[], 5, 4096), Some(vec![]));
+        assert_eq!(ranges(&[2..5, 4..6], 1 << 20, 4096), None);
+        assert_eq!(ranges(&[5..6, 0..1], 1 << 20, 4096), None);
     }
 }

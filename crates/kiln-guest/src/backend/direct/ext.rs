@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! ext2, ext3 and ext4 as a [`Volume`].
 
+use std::ops::Range;
+
 use kiln_disk::device::SharedDevice;
 use kiln_disk::fs::ext::{self, Access, ExtError, ExtFs, Listed};
 use kiln_disk::fs::identify::{ContentKind, identify};
@@ -107,6 +109,10 @@ impl Volume for Ext {
 
     fn read_at(&mut self, file: Node, at: u64, buf: &mut [u8]) -> Result<usize, VolumeError> {
         self.fs.read_at(of(file)?, at, buf).map_err(error)
+    }
+
+    fn data(&mut self, file: Node) -> Result<Option<Vec<Range<u64>>>, VolumeError> {
+        self.fs.data_ranges(of(file)?).map_err(error)
     }
 
     fn create_file(

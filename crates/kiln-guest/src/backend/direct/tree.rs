@@ -2,6 +2,7 @@
 //! [`Tree`] for [`DirectTree`].
 
 use std::io::{Read, Write};
+use std::ops::Range;
 
 use kiln_host::read::{Holes, Plain};
 use kiln_spec::Bytes;
@@ -164,6 +165,14 @@ impl Tree for DirectTree {
             done += u64::try_from(got).expect("a slice is shorter than 2^64 bytes");
         }
         Ok(done)
+    }
+
+    fn data(&mut self, path: &GuestPath) -> Result<Option<Vec<Range<u64>>>, TreeError> {
+        let at = self.need(path, Last::Follow)?;
+        if self.kind(at, path)? != Kind::File {
+            return Err(TreeError::NotAFile { path: path.clone() });
+        }
+        self.volume(at).data(at.node).map_err(|e| failed("read", path, e))
     }
 
     fn write(

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 
 use kiln_host::read::Holes;
 
@@ -77,6 +78,11 @@ pub(super) trait Volume: fmt::Debug {
 
     /// Returns how many bytes: 0 at the end only.
     fn read_at(&mut self, file: Node, at: u64, buf: &mut [u8]) -> Result<usize, VolumeError>;
+
+    /// Returns the ranges of a file that are no holes, as [`Tree::data`](crate::tree::Tree::data).
+    fn data(&mut self, _file: Node) -> Result<Option<Vec<Range<u64>>>, VolumeError> {
+        Ok(None)
+    }
 
     fn create_file(
         &mut self,

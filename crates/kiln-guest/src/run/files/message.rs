@@ -33,9 +33,11 @@ pub(super) const RELEASEDIR: u32 = 29;
 pub(super) const INTERRUPT: u32 = 36;
 pub(super) const DESTROY: u32 = 38;
 pub(super) const BATCH_FORGET: u32 = 42;
+pub(super) const LSEEK: u32 = 46;
 
 pub(super) const ENOENT: i32 = 2;
 pub(super) const EIO: i32 = 5;
+pub(super) const ENXIO: i32 = 6;
 pub(super) const ENOTDIR: i32 = 20;
 pub(super) const EINVAL: i32 = 22;
 pub(super) const EFBIG: i32 = 27;
@@ -44,6 +46,10 @@ pub(super) const ERANGE: i32 = 34;
 pub(super) const ENOSYS: i32 = 38;
 pub(super) const ELOOP: i32 = 40;
 pub(super) const ENODATA: i32 = 61;
+
+/// What [`LSEEK`] asks for: lseek(2). The kernel knows the other places of a file itself.
+pub(super) const SEEK_DATA: u32 = 3;
+pub(super) const SEEK_HOLE: u32 = 4;
 
 /// `FUSE_ASYNC_READ`, `FUSE_PARALLEL_DIROPS`, `FUSE_POSIX_ACL`, `FUSE_MAX_PAGES`,
 /// `FUSE_CACHE_SYMLINKS`.
@@ -83,6 +89,11 @@ impl<'a> Request<'a> {
     /// Returns offset and size of a read.
     pub(super) fn range(&self) -> Option<(u64, u32)> {
         Some((u64_at(self.body, 8)?, u32_at(self.body, 16)?))
+    }
+
+    /// Returns from where on the next data or hole is looked for, and which of them.
+    pub(super) fn seek(&self) -> Option<(u64, u32)> {
+        self.range()
     }
 
     /// Returns how many bytes of attributes are wanted.
@@ -162,7 +173,7 @@ pub(super) fn attr(node: u64, attributes: &Attributes) -> Vec<u8> {
 /// `struct fuse_attr`.
 fn put(out: &mut Vec<u8>, node: u64, a: &Attributes) {
     let seconds = a.mtime.seconds.cast_unsigned();
-    for word in [node, a.size, a.size.div_ceil(512), seconds, seconds, seconds] {
+    for word in [node, a.size, a.data.div_ceil(512), seconds, seconds, seconds] {
         out.extend(word.to_le_bytes());
     }
     let nanos = a.mtime.nanos;
@@ -177,6 +188,11 @@ pub(super) fn opened() -> Vec<u8> {
     out.extend(KEEP.to_le_bytes());
     out.resize(16, 0);
     out
+}
+
+/// `struct fuse_lseek_out`.
+pub(super) fn place(offset: u64) -> Vec<u8> {
+    offset.to_le_bytes().to_vec()
 }
 
 /// Appends a `struct fuse_dirent` if it fits into `most` bytes; returns whether it did.
@@ -230,6 +246,7 @@ mod tests {
         assert_eq!(entry(0, None).len(), 128);
         assert_eq!(attr(2, &attributes).len(), 104);
         assert_eq!(opened().len(), 16);
+        assert_eq!(place(1).len(), 8);
         assert_eq!(statfs(1, 1, 1, 1).len(), 80);
         let mut body = vec![0; 64];
         body[0] = 7;

@@ -3,13 +3,15 @@
 //! answer out.
 //!
 //! A file's contents are taken from the tree when it is first opened, into a file of the host
-//! without a name; so a program costs what it reads, not what the guest has.
+//! without a name; so a program costs what it reads, not what the guest has. Its holes are told
+//! where the tree knows them: lseek(2), and the number of its blocks.
 
 mod contents;
 mod message;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::ops::Range;
 
 use message::{Answer, Request};
 
@@ -20,6 +22,9 @@ use crate::tree::{Entry, GuestPath, Kind, Stat, Time, Tree, TreeError, Xattrs};
 const ROOT: u64 = 1;
 /// The largest file that a program may open: larger ones are sparse, and would be read whole.
 const MOST: u64 = 64 << 30;
+
+/// Files of this size and larger ones may have holes that are worth to be told.
+const LEAST: u64 = 64 << 10;
 
 /// What a program is shown where the guest has nothing, or something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub(super) struct Attributes {
     uid: u32,
     gid: u32,
     size: u64,
+    /// How many of them are no holes.
+    data: u64,
     links: u32,
     device: u32,
     mtime: Time,
@@ -110,6 +117,7 @@ impl<'a> Files<'a> {
             message::READLINK => self.read_link(&request),
             message::OPEN => self.open(&request),
             message::READ => self.read(&request),
+            message::LSEEK => self.seek(&request),
             message::OPENDIR => self.open_dir(&request),
             message::READDIR => self.read_dir(&request),
             message::GETXATTR | message::LISTXATTR => self.xattr(&request),
@@ -156,7 +164,11 @@ impl<'a> Files<'a> {
             match self.tree.lstat(&path) {
                 Ok(Some(stat)) => {
                     let many = stat.links > 1 && stat.kind != Kind::Directory;
-                    (attributes(&stat), many.then_some(stat.identity))
+                    let mut attributes = attributes(&stat);
+                    if let Some(ranges) = self.data(&path, &stat) {
+                        attributes.data = ranges.iter().map(|range| range.end - range.start).sum();
+                    }
+                    (attributes, many.then_some(stat.identity))
                 }
                 Ok(None) => return Ok(message::entry(0, None)),
                 Err(error) => return Err(self.number(error)),
@@ -178,6 +190,13 @@ impl<'a> Files<'a> {
         Ok(message::entry(number, Some(&self.node(number)?.attributes)))
     }
 
+    /// Returns the ranges of a file that are no holes, if that is known. One that is damaged is
+    /// told when it is opened.
+    fn data(&mut self, path: &GuestPath, stat: &Stat) -> Option<Vec<Range<u64>>> {
+        let may_have = stat.kind == Kind::File && stat.size >= LEAST;
+        may_have.then(|| self.tree.data(path).ok().flatten()).flatten()
+    }
+
     fn read_link(&mut self, request: &Request<'_>) -> Answer {
         let path = self.node(request.node)?.path.clone();
         self.tree.read_link(&path).map_err(|error| self.number(error))
@@ -185,7 +204,7 @@ impl<'a> Files<'a> {
 
     fn open(&mut self, request: &Request<'_>) -> Answer {
         let node = self.node(request.node)?;
-        let (path, size) = (node.path.clone(), node.attributes.size);
+        let (path, Attributes { size, data, .. }) = (node.path.clone(), node.attributes);
         if self.contents.has(request.node) {
             return Ok(message::opened());
         }
@@ -206,7 +225,14 @@ impl<'a> Files<'a> {
             }
         });
         match (kept, failed) {
-            (Ok(()), _) => Ok(message::opened()),
+            (Ok(()), _) => {
+                if data < size
+                    && let Ok(Some(ranges)) = self.tree.data(&path)
+                {
+                    self.contents.tell(request.node, ranges);
+                }
+                Ok(message::opened())
+            }
             (Err(_), Some(error)) => Err(self.number(error)),
             (Err(_), None) => Err(message::EIO),
         }
@@ -215,6 +241,16 @@ impl<'a> Files<'a> {
     fn read(&mut self, request: &Request<'_>) -> Answer {
         let (offset, size) = request.range().ok_or(message::EINVAL)?;
         self.contents.read(request.node, offset, size).map_err(|_| message::EIO)
+    }
+
+    fn seek(&self, request: &Request<'_>) -> Answer {
+        let (offset, wanted) = request.seek().ok_or(message::EINVAL)?;
+        let found = match wanted {
+            message::SEEK_DATA => self.contents.next_data(request.node, offset),
+            message::SEEK_HOLE => self.contents.next_hole(request.node, offset),
+            _ => return Err(message::EINVAL),
+        };
+        found.map(message::place).ok_or(message::ENXIO)
     }
 
     fn open_dir(&mut self, request: &Request<'_>) -> Answer {
@@ -294,6 +330,7 @@ fn attributes(stat: &Stat) -> Attributes {
         uid: stat.attrs.uid,
         gid: stat.attrs.gid,
         size: stat.size,
+        data: stat.size,
         links: stat.links,
         device: (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12),
         mtime: stat.attrs.mtime,
@@ -306,7 +343,10 @@ fn shown_attributes(shown: &Shown) -> (Kind, Attributes) {
         Shown::File(bytes, mode) => (Kind::File, *mode, bytes.len()),
     };
     let size = u64::try_from(size).unwrap_or(u64::MAX);
-    (kind, Attributes { mode: bits(kind) | mode, size, links: 1, ..Attributes::default() })
+    (
+        kind,
+        Attributes { mode: bits(kind) | mode, size, data: size, links: 1, ..Attributes::default() },
+    )
 }
 
 /// Returns the bits of `st_mode` for a kind.

@@ -325,6 +325,42 @@ impl Raw {
         }))
     }
 
+    /// Returns which blocks of a file its extents hold, in their order: written or only set
+    /// aside. `None` if there are more than `most`.
+    pub(super) fn extents(
+        &self,
+        ino: u32,
+        inode: &mut Inode,
+        most: usize,
+    ) -> Result<Option<Vec<Range<u64>>>, ExtError> {
+        let (mut found, mut handle) = (Vec::new(), ptr::null_mut());
+        let mut extent = ffi::Extent::default();
+        // SAFETY: the handle is freed before anything else happens to the inode.
+        let code = unsafe {
+            let code = ffi::ext2fs_extent_open2(self.fs, ino, inode.as_mut_ptr(), &raw mut handle);
+            self.check(code, "read an extent tree")?;
+            let mut code = ffi::ext2fs_extent_get(handle, ffi::EXTENT_ROOT, &raw mut extent);
+            // A node is come by twice, before what is in it and after.
+            for _ in 0..most.saturating_mul(3) {
+                if code != 0 {
+                    break;
+                }
+                if extent.flags & ffi::EXTENT_LEAF != 0 {
+                    let end = extent.logical.saturating_add(extent.len.into());
+                    found.push(extent.logical..end);
+                }
+                code = ffi::ext2fs_extent_get(handle, ffi::EXTENT_NEXT, &raw mut extent);
+            }
+            ffi::ext2fs_extent_free(handle);
+            code
+        };
+        if code != ffi::EXTENT_NO_NEXT {
+            self.check(code, "read an extent tree")?;
+            return Ok(None);
+        }
+        Ok((found.len() <= most).then_some(found))
+    }
+
     /// Reads one block of a directory, and checks its checksum.
     pub(super) fn read_dir_block(&self, ino: u32, at: u64) -> Result<Vec<u8>, ExtError> {
         let mut block = vec![0; self.block_size()];
