@@ -136,3 +136,144 @@ fn a_root_in_a_logical_partition() {
         (&json!("dos"), &json!("1234abcd"))
     );
 }
+
+/// Packs the names of an initramfs's files, as initramfs-tools does.
+fn initramfs(names: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in names {
+        let path = folder.path().join("tree").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, "module").expect("written");
+    }
+    let at = folder.path().display();
+    let pack = format!("cd {at}/tree && find . | cpio --quiet -o -H newc | zstd -q -c > {at}/out");
+    drop(run(&["sh", "-c", &pack]).success());
+    fs::read(folder.path().join("out")).expect("packed")
+}
+
+/// Returns what Debian 13 has in its images for clouds, before the first boot.
+fn trixie() -> Files {
+    let version = "6.12.43+deb13-cloud-amd64";
+    let modules = format!("usr/lib/modules/{version}");
+    let release = "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nNAME=\"Debian GNU/Linux\"\n\
+        VERSION_ID=\"13\"\nVERSION=\"13 (trixie)\"\nVERSION_CODENAME=trixie\n\
+        DEBIAN_VERSION_FULL=13.1\nID=debian\nHOME_URL=\"https://www.debian.org/\"\n";
+    let packages = [
+        ("base-files", "13.8+deb13u1", "amd64"),
+        ("cloud-init", "25.1.4-1", "all"),
+        ("libc6", "2.41-12", "amd64"),
+        ("linux-image-6.12.43+deb13-cloud-amd64", "6.12.43-1", "amd64"),
+        ("systemd", "257.7-1", "amd64"),
+    ];
+    let status = packages.map(|(name, version, architecture)| {
+        format!(
+            "Package: {name}\nStatus: install ok installed\nPriority: important\n\
+             Architecture: {architecture}\nMulti-Arch: same\nVersion: {version}\n\
+             Description: what it is\n more of that\n .\n and more\n\n"
+        )
+    });
+    let initramfs = initramfs(&[
+        &format!("{modules}/kernel/drivers/block/virtio_blk.ko.xz"),
+        &format!("{modules}/kernel/drivers/virtio/virtio_pci.ko.xz"),
+    ]);
+    Files::debian()
+        .without("etc/hosts")
+        .file("usr/lib/os-release", release)
+        .file("etc/debian_version", "13.1\n")
+        .file("etc/hostname", "localhost\n")
+        .file("etc/machine-id", "uninitialized\n")
+        .file(
+            "etc/fstab",
+            "PARTUUID=6f3f1b9a-0001-4d4b-a0f2-7b0f7c3e0001 / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1\n\
+             PARTUUID=6f3f1b9a-000f-4d4b-a0f2-7b0f7c3e000f /boot/efi vfat defaults 0 0\n",
+        )
+        .file("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
+        .file("etc/shadow", "root:*:20319:0:99999:7:::\n")
+        .mode(0o640)
+        .owner(0, 42)
+        .file("var/lib/dpkg/status", status.concat())
+        .link("lib", "usr/lib")
+        .link("lib64", "usr/lib64")
+        .dir("usr/lib64")
+        .file(&format!("boot/vmlinuz-{version}"), "kernel")
+        .file(&format!("boot/initrd.img-{version}"), initramfs)
+        .file(&format!("boot/config-{version}"), "CONFIG_VIRTIO_BLK=m\nCONFIG_VIRTIO_NET=m\n")
+        .file(
+            &format!("{modules}/modules.dep"),
+            "kernel/drivers/net/virtio_net.ko.xz: kernel/net/core/failover.ko.xz\n",
+        )
+        .file("boot/grub/grub.cfg", "menuentry\n")
+        .dir("boot/efi")
+        .file("usr/lib/systemd/systemd", "")
+        .mode(0o755)
+        .link("usr/sbin/init", "../lib/systemd/systemd")
+        .link("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
+        .file("etc/locale.conf", "LANG=C.UTF-8\n")
+        .link("etc/default/locale", "../locale.conf")
+        .file("etc/netplan/90-default.yaml", "network:\n  version: 2\n")
+        .file("etc/cloud/cloud.cfg", "users:\n  - default\n")
+        .link(
+            "etc/systemd/system/multi-user.target.wants/ssh.service",
+            "/usr/lib/systemd/system/ssh.service",
+        )
+}
+
+/// As Debian's cloud images: the root first in number and last on the disk, found by its
+/// partition's number; modules and names of Debian 13.
+#[test]
+fn a_debian_13_of_its_cloud_images() {
+    if !["cpio", "zstd"].into_iter().all(need_program) {
+        return;
+    }
+    let script = "label: gpt\n\
+        1 : start=13MiB, size=32MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, \
+            uuid=6F3F1B9A-0001-4D4B-A0F2-7B0F7C3E0001\n\
+        14 : start=1MiB, size=3MiB, type=21686148-6449-6E6F-744E-656564454649\n\
+        15 : start=4MiB, size=8MiB, type=uefi, uuid=6F3F1B9A-000F-4D4B-A0F2-7B0F7C3E000F\n";
+    let systems =
+        [(13, 32, &["-t", "ext4"][..], trixie()), (4, 8, &["vfat", "ESP"][..], Files::new())];
+    let Some(found) = inspect(46, script, &systems) else { return };
+    assert_eq!(found["notes"], json!([]));
+    assert_eq!(found["systems"].as_array().expect("systems").len(), 1, "{found:#}");
+    let system = &found["systems"][0];
+    let name = "Debian GNU/Linux 13 (trixie)";
+    let version = "6.12.43+deb13-cloud-amd64";
+    let (dep, initramfs, none) = ("module", "initramfs", "missing");
+    for (path, expected) in [
+        ("/root", json!("sda1")),
+        ("/os", json!({ "id": "debian", "version": "13", "name": name })),
+        ("/architecture", json!("x86_64")),
+        ("/hostname", json!("localhost")),
+        ("/machine_id", json!({ "state": "uninitialized" })),
+        ("/init", json!("systemd")),
+        ("/package_format", json!("dpkg")),
+        (
+            "/packages/4",
+            json!({ "name": "systemd", "version": "257.7-1", "architecture": "amd64" }),
+        ),
+        ("/kernels/0/version", json!(version)),
+        ("/kernels/0/image", json!(format!("/boot/vmlinuz-{version}"))),
+        ("/kernels/0/initramfs", json!(format!("/boot/initrd.img-{version}"))),
+        ("/kernels/0/modules", json!(true)),
+        (
+            "/kernels/0/drivers",
+            json!({ "virtio_pci": initramfs, "virtio_blk": initramfs, "virtio_scsi": none,
+                "virtio_net": dep, "nvme": none }),
+        ),
+        ("/boot/loaders", json!(["grub"])),
+        ("/users/0/password", json!("locked")),
+        ("/services/enabled", json!(["ssh.service"])),
+        (
+            "/cloud_init",
+            json!({ "installed": true, "version": "25.1.4-1", "disabled": false, "ran": false }),
+        ),
+        ("/timezone", json!("Etc/UTC")),
+        ("/locale", json!("C.UTF-8")),
+        ("/ssh_host_keys", json!([])),
+        ("/network", json!(["netplan"])),
+    ] {
+        assert_eq!(system.pointer(path), Some(&expected), "{path}");
+    }
+    assert_eq!(system["packages"].as_array().expect("packages").len(), 5);
+    assert_eq!(mounts(system), ["sda1 / ext4", "sda15 /boot/efi vfat"]);
+}
