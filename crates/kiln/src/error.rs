@@ -355,6 +355,7 @@ fn of_image(error: &ImageError) -> (Option<Class>, Option<String>) {
             Some(Class::Usage)
         }
         ImageError::Format(_) => Some(Class::File),
+        ImageError::Backing { source, .. } => return of_image(source),
         ImageError::NotAFile { .. }
         | ImageError::InUse { .. }
         | ImageError::Watched { .. }

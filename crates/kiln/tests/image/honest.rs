@@ -202,3 +202,19 @@ fn how_small_a_disk_can_be_is_said() {
         drop(lab.image("resize", &[least, "--shrink", "--dry-run"]).success());
     }
 }
+
+/// What is wrong with a backing file is wrong with a file, not with a tool.
+#[test]
+fn a_circle_of_backing_files_is_a_wrong_file() {
+    let Some(lab) = Lab::debian() else { return };
+    let (one, other) = (lab.path("one.qcow2"), lab.path("other.qcow2"));
+    for (image, below) in [(&one, &other), (&other, &one)] {
+        let made = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", below];
+        drop(run(&[&made[..], &[image, "1G"]].concat()).success());
+    }
+    for verb in ["ls", "inspect", "check"] {
+        let out = lab.kiln(&["image", verb, &one, "--follow-backing"]);
+        let said = format!("`{one}` is its own backing file");
+        assert_eq!((out.code, out.stderr.contains(&said)), (3, true), "{verb}: {out:?}");
+    }
+}
