@@ -133,6 +133,31 @@ impl ImageInfo {
         self.qcow2().map_or(Ok(()), |info| info.check_self_contained(name))
     }
 
+    /// Returns how much is missing at the file's end at least, if it is cut off.
+    ///
+    /// Reads little of a file that is whole: of a qcow2 the block that counts its last clusters.
+    /// A table that cannot be right is left for those who read it.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::Io`] if it cannot be read.
+    pub fn missing<F: Read + Seek>(
+        &self,
+        file: &mut F,
+        name: &str,
+    ) -> Result<Option<Bytes>, FormatError> {
+        if let Format::Qcow2(info) = &self.format
+            && info.seems_whole(file, name)?
+        {
+            return Ok(None);
+        }
+        match self.check_complete(file, name) {
+            Err(FormatError::Truncated { missing, .. }) => Ok(Some(missing)),
+            Err(error @ FormatError::Io { .. }) => Err(error),
+            Ok(()) | Err(_) => Ok(None),
+        }
+    }
+
     /// Checks that all that the image refers to is in the file: of a qcow2 each table and
     /// cluster, of a raw image what its partition table or file system names as its end.
     ///

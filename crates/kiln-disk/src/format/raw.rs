@@ -223,8 +223,10 @@ fn mbr_end(head: &[u8]) -> Option<u64> {
     }
     let used =
         entries.iter().filter(|entry| entry[4] != 0 && u64::from(u32_or_zero(entry, 12)) != 0);
-    used.map(|entry| {
-        (u64::from(u32_or_zero(entry, 8)) + u64::from(u32_or_zero(entry, 12))).saturating_mul(512)
+    used.map(|entry| match entry[4] {
+        // UEFI 2.10, 5.2.3: what stands before a GPT may say that it has all that can be said.
+        0xee => 0,
+        _ => (u64::from(u32_or_zero(entry, 8)) + u64::from(u32_or_zero(entry, 12))) * 512,
     })
     .max()
 }

@@ -18,7 +18,7 @@ use super::{Backing, FormatName, ImageError, Mode, OpenOptions, Warning};
 use crate::device::{Device, RawFile};
 use crate::format::foreign::{self, Foreign, ForeignFormat};
 use crate::format::qcow2::{Qcow2File, Qcow2Info, check_changeable};
-use crate::format::{self, Format, FormatError};
+use crate::format::{self, Format, FormatError, ImageInfo};
 use crate::fs::ext::shown;
 
 /// The most files of one image.
@@ -201,14 +201,18 @@ impl<'a> Opening<'a> {
         }
         let found = match format {
             Some(FormatName::Raw) => None,
-            _ => match format::probe(&mut file, &name)?.format {
-                Format::Qcow2(info) => Some(info),
-                Format::Raw(_) if format.is_some() => {
-                    let what = "not in the qcow2 format";
-                    return Err(FormatError::NotAnImage { name, what }.into());
+            _ => {
+                let found = format::probe(&mut file, &name)?;
+                self.note_missing(&found, &mut file, &name)?;
+                match found.format {
+                    Format::Qcow2(info) => Some(info),
+                    Format::Raw(_) if format.is_some() => {
+                        let what = "not in the qcow2 format";
+                        return Err(FormatError::NotAnImage { name, what }.into());
+                    }
+                    Format::Raw(_) => None,
                 }
-                Format::Raw(_) => None,
-            },
+            }
         };
         let format = if found.is_some() { FormatName::Qcow2 } else { FormatName::Raw };
         self.layers.push(Layer { path: path.to_owned(), format });
@@ -222,6 +226,26 @@ impl<'a> Opening<'a> {
             self.warnings.push(Warning::Corrupt { name });
         }
         Ok(Found::Part(file, info, lock))
+    }
+
+    /// Takes note of a file whose end is missing. A program that writes it may not have written
+    /// all that its tables name: of such a file only that it is in use is told.
+    fn note_missing(
+        &mut self,
+        found: &ImageInfo,
+        file: &mut File,
+        name: &str,
+    ) -> Result<(), ImageError> {
+        let in_use = |warning: &Warning| match warning {
+            Warning::InUse { name: used, .. } => used == name,
+            _ => false,
+        };
+        if !self.warnings.iter().any(in_use)
+            && let Some(missing) = found.missing(file, name)?
+        {
+            self.warnings.push(Warning::CutOff { name: name.to_owned(), missing });
+        }
+        Ok(())
     }
 
     /// Opens the backing file that a header names.

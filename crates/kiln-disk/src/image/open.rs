@@ -118,6 +118,13 @@ pub enum Warning {
         /// The file.
         name: String,
     },
+    /// The end of the file is missing. What lies there cannot be read; the rest is right.
+    CutOff {
+        /// The file.
+        name: String,
+        /// How much is missing at least.
+        missing: Bytes,
+    },
     /// Another program may change the image while it is read: what is read may not fit together.
     InUse {
         /// The file.
@@ -149,6 +156,10 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Corrupt { name } => write!(f, "`{name}` is marked as corrupt"),
+            Self::CutOff { name, missing } => {
+                write!(f, "`{name}` is cut off: at least {missing} are missing at its end")?;
+                f.write_str("; what is read of it is right, but not all can be read")
+            }
             Self::InUse { name, holders } => {
                 write!(f, "`{name}` may change while it is read")?;
                 if holders.is_empty() {

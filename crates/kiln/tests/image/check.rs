@@ -370,7 +370,7 @@ fn images_that_are_cut_off_are_told_alike() {
         );
         let out = disk.lab.kiln(&["image", "cat", &path, "/etc/hostname"]);
         assert_eq!(out.code, 3, "{format}: {}", out.stderr);
-        assert!(out.stderr.lines().count() <= 3, "{format}: {}", out.stderr);
+        assert!(out.stderr.lines().count() <= 4, "{format}: {}", out.stderr);
         assert!(!out.stderr.contains("driver"), "{format}: {}", out.stderr);
     }
 }
@@ -394,4 +394,51 @@ fn the_partitions_of_a_cut_disk_are_listed() {
         "{}",
         out.stdout
     );
+}
+
+/// What is there of a file that is cut off is shown, with a warning; nothing is made of it.
+#[test]
+fn what_is_left_of_a_cut_image_is_shown_and_nothing_is_made_of_it() {
+    let Some(disk) = Disk::new() else { return };
+    let raw = disk.raw();
+    // A file system at the front, and a partition of zeros that the file ends in.
+    let table = format!(
+        "wipefs -qa -t gpt {raw} && truncate -s 80M {raw} && \
+         printf 'label: dos\nstart={},size=98304\nstart=131072\n' | sfdisk -q {raw}",
+        ROOT.0
+    );
+    drop(run(&["sh", "-c", &table]).success());
+    let qcow2 = disk.lab.path("whole.qcow2");
+    drop(run(&["qemu-img", "convert", "-O", "qcow2", &raw, &qcow2]).success());
+    drop(run(&["qemu-io", "-c", "write -P 7 65M 1M", &qcow2]).success());
+    for (path, keep) in [(&raw, 70 << 20), (&qcow2, fs::metadata(&qcow2).unwrap().len() - 65536)] {
+        let whole = disk.lab.kiln(&["image", "ls", path, "/etc"]).success();
+        assert!(!whole.stderr.contains("cut off"), "{}", whole.stderr);
+        File::options().write(true).open(path).unwrap().set_len(keep).unwrap();
+        let before = fs::read(path).unwrap();
+        for (verb, rest) in [("ls", "/etc"), ("cat", "/etc/hostname"), ("df", ""), ("inspect", "")]
+        {
+            let args: Vec<&str> =
+                ["image", verb, path, rest].into_iter().filter(|arg| !arg.is_empty()).collect();
+            let out = disk.lab.kiln(&args).success();
+            let said = format!("warning: `{path}` is cut off: at least ");
+            assert!(out.stderr.contains(&said), "{verb}: {}", out.stderr);
+            assert!(verb != "ls" || out.stdout == whole.stdout, "{}", out.stdout);
+        }
+        let copy = disk.lab.path("copy.qcow2");
+        for args in [
+            ["customize", path, "--hostname", "new"],
+            ["customize", path, "--hostname=new", "--dry-run"],
+            ["customize", path, "--hostname=new", &format!("-o{copy}")],
+            ["customize", path, "--hostname=new", "-ostored"],
+            ["convert", path, &copy, "--force"],
+        ] {
+            let out = disk.lab.kiln(&[&["image"], &args[..]].concat());
+            assert_eq!(out.code, 3, "{args:?}: {}", out.stderr);
+            let said = format!("`{path}` is cut off: at least ");
+            assert!(out.stderr.contains(&said), "{args:?}: {}", out.stderr);
+            assert!(out.stderr.contains("hint: copy or download it again"), "{}", out.stderr);
+        }
+        assert!(fs::read(path).unwrap() == before && fs::metadata(&copy).is_err());
+    }
 }

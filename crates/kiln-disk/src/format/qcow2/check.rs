@@ -63,6 +63,40 @@ impl Qcow2Info {
         }
     }
 
+    /// Returns whether the last cluster that is counted as used is in the file. Files grow at their
+    /// end: one that is cut off lacks it. Of a file whose counts may be wrong nothing can be said.
+    pub(in super::super) fn seems_whole<F: Read + Seek>(
+        &self,
+        file: &mut F,
+        name: &str,
+    ) -> Result<bool, FormatError> {
+        let mut source = Source::new(file, name)?;
+        let tables = self.tables;
+        let (cluster, order) = (tables.cluster_size(), tables.refcount_order);
+        if self.dirty || self.corrupt || self.data_file.is_some() {
+            return Ok(false);
+        }
+        let (mut index, mut last) = (0, None);
+        source.numbers(tables.refcount_at, tables.refcount_entries, |entry| {
+            if entry & !511 != 0 {
+                last = Some((index, entry & !511));
+            }
+            index += 1;
+            Ok(())
+        })?;
+        let Some((index, at)) = last else { return Ok(false) };
+        if !at.is_multiple_of(cluster) || source.within(at, cluster).is_err() {
+            return Ok(false);
+        }
+        let block = source.read(at, cluster)?;
+        let Some(byte) = block.iter().rposition(|&byte| byte != 0) else { return Ok(false) };
+        // Counts of less than a byte begin at its lowest bit.
+        let bit = 7 - u64::from(block[byte].leading_zeros());
+        let bits = u64::try_from(byte).map_or(u64::MAX, |byte| byte * 8 + bit);
+        let used = index * ((cluster * 8) >> order) + (bits >> order);
+        Ok(used.saturating_add(1).saturating_mul(cluster) <= source.size)
+    }
+
     fn l2_tables<F: Read + Seek>(
         &self,
         source: &mut Source<'_, F>,

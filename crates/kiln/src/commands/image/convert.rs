@@ -26,6 +26,7 @@ pub(crate) fn run(ctx: &Context, args: &Convert) -> anyhow::Result<u8> {
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let disks = open::readers(ctx, &args.source, processors.min(MOST_READERS))?;
+    disks.iter().try_for_each(open::check_whole)?;
     let size = disks.iter().map(|disk| disk.info().virtual_size).max().unwrap_or_default();
     if args.dry_run {
         if there && !args.force {

@@ -16,7 +16,7 @@ use kiln_disk::check::CheckError;
 use kiln_disk::convert::{ConvertOptions, TargetFormat, convert};
 use kiln_disk::format::FormatError;
 use kiln_disk::image::{
-    Backing, DiskImage, FormatName, ImageError, Key, Location, Mode, OpenOptions, RbdName,
+    Backing, DiskImage, FormatName, ImageError, Key, Location, Mode, OpenOptions, RbdName, Warning,
 };
 use kiln_guest::backend::kernel::Kernel;
 use kiln_guest::guest::{Guest, GuestError, Options};
@@ -237,6 +237,7 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
     }
     // Looked at before it is copied: what is refused is refused at once.
     let source = open(ctx, &place, Mode::Read, &target.opening)?;
+    check_whole(&source)?;
     let (under_way, format) = copied(&place, source, output)?;
     let format = format.or(target.opening.format);
     let (opening, mode) = (Opening { format, ..target.opening.clone() }, Mode::Write);
@@ -407,8 +408,25 @@ pub(super) fn follow_hint(error: impl Into<anyhow::Error>) -> anyhow::Error {
     Problem::new(Class::File, error.to_string()).hint(hint).because(error).into()
 }
 
+/// Checks that no file of an image is cut off: nothing is made of such a one, only looked into.
+///
+/// # Errors
+///
+/// One is (class file).
+pub(super) fn check_whole(disk: &DiskImage) -> anyhow::Result<()> {
+    let cut_off = disk.warnings().iter().find_map(|warning| match warning {
+        Warning::CutOff { name, missing } => Some((name.clone(), *missing)),
+        _ => None,
+    });
+    let Some((name, missing)) = cut_off else { return Ok(()) };
+    Err(ImageError::from(FormatError::Truncated { name, missing }).into())
+}
+
 fn open_as(ctx: &Context, place: &Location, options: OpenOptions) -> anyhow::Result<DiskImage> {
     let disk = DiskImage::open_at(place, &options).map_err(follow_hint)?;
+    if options.mode != Mode::Read {
+        check_whole(&disk)?;
+    }
     disk.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
     Ok(disk)
 }

@@ -93,6 +93,7 @@ impl NewImage {
         let disk = work.path().join("disk.qcow2");
         let source =
             DiskImage::open_at(place, &OpenOptions { mode: Mode::Read, ..options.clone() })?;
+        open::check_whole(&source)?;
         let info = source.info();
         if let Location::File(path) = place
             && info.format == FormatName::Qcow2
