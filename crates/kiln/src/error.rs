@@ -244,7 +244,8 @@ pub(crate) fn report(error: &anyhow::Error) -> Report {
         } else {
             let (of_library, hint) = of_library(cause);
             class = class.or(of_library);
-            report.hints.extend(hint);
+            // Who hands an error on may know its hint, too.
+            report.hints.extend(hint.filter(|hint| !report.hints.contains(hint)));
         }
     }
     report.class = class.unwrap_or(Class::Tool);
@@ -567,6 +568,13 @@ mod tests {
         assert_eq!(report.class, Class::Object);
         assert_eq!(report.chain, ["could not use `web`", "the guest said nothing"]);
         assert_eq!(report.hints, ["try another", "look at its console"]);
+    }
+
+    #[test]
+    fn a_hint_that_two_know_is_said_once() {
+        let source = ImageError::from(FormatError::Dirty { name: "x".to_owned() });
+        let report = report(&anyhow::Error::new(GuestError::Commit { source }));
+        assert_eq!(report.hints, ["look at it with `kiln image check x`"]);
     }
 
     #[test]
