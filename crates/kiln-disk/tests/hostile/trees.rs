@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ops::Range;
 use std::path::Path;
 
 use kiln_disk::device::Device;
@@ -32,6 +33,12 @@ fn checked_name(name: &[u8]) {
 
 fn checked_bytes(bytes: &[u8]) {
     assert!(!bytes.chunks(512).any(|part| part.starts_with(CANARY)), "a file of the host was read");
+}
+
+fn checked_ranges(ranges: &[Range<u64>], size: u64) {
+    let apart = ranges.windows(2).all(|pair| pair[0].end < pair[1].start);
+    let within = ranges.iter().all(|range| range.start < range.end && range.end <= size);
+    assert!(apart && within, "{ranges:?} of {size}");
 }
 
 /// Blocks that belong to two files, or are used and marked as free, cannot be told from others
@@ -72,6 +79,8 @@ pub(crate) fn ext(bytes: &[u8], _: &Path) -> Outcome {
                 Kind::File => {
                     let read = seen.note(fs.read_file(listed.node, MOST));
                     checked_bytes(&read.unwrap_or_default());
+                    let ranges = seen.note(fs.data_ranges(listed.node)).flatten();
+                    checked_ranges(&ranges.unwrap_or_default(), stat.size);
                 }
                 Kind::Symlink => {
                     seen.note(fs.read_link(listed.node));
