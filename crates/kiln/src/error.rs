@@ -470,6 +470,7 @@ fn of_appliance(error: &ApplianceError) -> Option<Class> {
             Some(Class::Object)
         }
         ApplianceError::NoSystem { .. }
+        | ApplianceError::Incomplete { .. }
         | ApplianceError::Mount { .. }
         | ApplianceError::Unfinished => Some(Class::File),
         // What failed is next in the chain, and knows its class.

@@ -84,6 +84,15 @@ pub enum ApplianceError {
         /// What is encrypted.
         places: Vec<String>,
     },
+    /// There is no file system, but parts of an array that cannot do without the others.
+    #[error(
+        "{} belongs to an array of which too much is not in the image: it cannot be started",
+        list(places)
+    )]
+    Incomplete {
+        /// What belongs to it.
+        places: Vec<String>,
+    },
     /// There are several, and none was chosen.
     #[error("there are several systems in the image: {}", roots.join("; "))]
     SeveralRoots {

@@ -10,6 +10,7 @@
 
 mod ahead;
 mod answer;
+mod arrays;
 mod error;
 mod look;
 mod mount;
@@ -33,6 +34,10 @@ use self::names::Names;
 pub use self::tree::ApplianceTree;
 use crate::guest::{Backend, Disk, Held, Note, Place, Root, Wanted};
 use crate::tree::Tree;
+
+/// Why something is left out.
+const LOCKED: &str = "it is encrypted, and no key opens it";
+const INCOMPLETE: &str = "it belongs to an array of which too much is not in this image";
 
 /// How an appliance holds a guest.
 #[derive(Clone, Debug)]
@@ -90,7 +95,8 @@ impl Appliance {
     ///
     /// [`ApplianceError::Image`] if the image cannot be opened, or names files that it may not;
     /// [`ApplianceError::Fish`] if the appliance does not do its part;
-    /// [`ApplianceError::Locked`] if there is nothing but what no key opens.
+    /// [`ApplianceError::Locked`] if there is nothing but what no key opens;
+    /// [`ApplianceError::Incomplete`] if there is nothing but parts of an array.
     pub fn start(
         image: &Location,
         settings: &Settings,
@@ -121,15 +127,20 @@ impl Appliance {
         session.call("umask", &[Word::Plain("0")])?;
         let names = Names::ask(&mut session)?;
         let keys = &settings.image.keys;
+        let waiting = arrays::start(&mut session, (&disk, &names))?;
         let closed = mount::open_disks(&mut session, (&disk, &names), keys)?;
         let mut tree = ApplianceTree::new(session, names, folder);
         let mut found = mount::find(&mut tree)?;
         if found.roots.is_empty() && found.others.len() != 1 && !closed.is_empty() {
             return Err(ApplianceError::Locked { places: closed });
         }
-        let why = "it is encrypted, and no key opens it";
-        let locked = |place| Note::Unreadable { place, why: why.to_owned() };
-        found.notes.extend(closed.into_iter().map(locked));
+        if found.roots.is_empty() && found.others.is_empty() && !waiting.is_empty() {
+            return Err(ApplianceError::Incomplete { places: waiting });
+        }
+        let left_out = |place, why: &str| Note::Unreadable { place, why: why.to_owned() };
+        let locked = closed.into_iter().map(|place| left_out(place, LOCKED));
+        let waiting = waiting.into_iter().map(|place| left_out(place, INCOMPLETE));
+        found.notes.extend(locked.chain(waiting));
         let roots = found.roots.iter().map(|(root, _)| root.clone()).collect();
         let held = Held { disk: Some(disk), roots, chosen: None, notes: found.notes.clone() };
         Ok(Self { tree, found, held, mode, image: opened })
@@ -226,6 +237,10 @@ impl Appliance {
     ///
     /// [`ApplianceError`]; the image is then as it was.
     pub fn commit(mut self) -> Result<(), ApplianceError> {
+        if let Some(disk) = &self.held.disk {
+            self.tree.unmount()?;
+            arrays::rest(&mut self.tree.session, disk)?;
+        }
         let folder = self.tree.finish()?;
         let changes = overlay::read(&RealHost, folder.path())?;
         self.held.disk = None;

@@ -8,7 +8,7 @@ use kiln_host::tools::guestfish::{FishError, Session, Word};
 use super::answer;
 use super::names::{Names, SUBVOLUME};
 use super::tree::ApplianceTree;
-use super::{ApplianceError, Key};
+use super::{ApplianceError, Key, arrays};
 use crate::guest::fstab::{self, Line, Named};
 use crate::guest::{Disk, Note, Place, Root, root};
 use crate::tree::walk::real_path;
@@ -43,8 +43,8 @@ pub(super) struct Found {
     pub(super) notes: Vec<Note>,
 }
 
-/// Opens encrypted parts of the disk, and encrypted logical volumes, with the keys that fit, and
-/// what LVM has in them. Returns those that no key opens.
+/// Opens encrypted parts of the disk, encrypted logical volumes and arrays, with the keys that
+/// fit, and what LVM has in them. Returns those that no key opens.
 pub(super) fn open_disks(
     session: &mut Session,
     (disk, names): (&Disk, &Names),
@@ -54,7 +54,8 @@ pub(super) fn open_disks(
     let places = disk.places.iter().filter(is_luks);
     let mut devices: Vec<String> = places.map(|place| names.device(&place.name)).collect();
     let volumes = String::from_utf8_lossy(&session.call("lvs", &[])?).into_owned();
-    for volume in volumes.lines().take(MOST) {
+    let arrays = arrays::list(session, disk)?;
+    for volume in volumes.lines().chain(arrays.iter().map(String::as_str)).take(MOST) {
         let kind = allowed(session.call("vfs-type", &[Word::Bytes(volume.as_bytes())]))?;
         if kind.is_some_and(|kind| kind.starts_with(b"crypto_LUKS")) {
             devices.push(volume.to_owned());
@@ -243,7 +244,9 @@ fn systems(session: &mut Session, names: &Names) -> Result<Vec<System>, Applianc
 }
 
 /// A refusal is an answer here: `None`.
-fn allowed(answer: Result<Vec<u8>, FishError>) -> Result<Option<Vec<u8>>, ApplianceError> {
+pub(super) fn allowed(
+    answer: Result<Vec<u8>, FishError>,
+) -> Result<Option<Vec<u8>>, ApplianceError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(FishError::Refused { .. } | FishError::TooLong) => Ok(None),

@@ -51,6 +51,12 @@ impl ApplianceTree {
         Self { session, names, folder, systems: Vec::new(), ahead: Ahead::default() }
     }
 
+    /// Takes all file systems out of the tree.
+    pub(super) fn unmount(&mut self) -> Result<(), FishError> {
+        self.forget();
+        self.session.call("umount-all", &[]).map(drop)
+    }
+
     /// Ends the appliance in good order. Returns the folder, which the caller may need longer.
     pub(super) fn finish(self) -> Result<Scratch, FishError> {
         self.session.finish()?;

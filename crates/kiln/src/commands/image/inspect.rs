@@ -112,6 +112,7 @@ fn in_appliance(
         }
     };
     if held.roots().is_empty() {
+        found.notes.extend(held.notes().iter().map(ToString::to_string));
         found.notes.push("there is no system in the image".to_owned());
     }
     let most = held.roots().len().min(MOST_SYSTEMS);
