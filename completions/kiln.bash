@@ -4256,7 +4256,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --pool --firmware --user --ssh-key --user-data --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4311,6 +4311,10 @@ _kiln() {
                     return 0
                     ;;
                 --user-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -62,14 +62,15 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -l cpus -d 'Virtual pr
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l cpu -d 'The processor that the guest sees: `host`, `max`, or a model that libvirt knows' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l memory -d 'Memory' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l disk -d 'Size of the root disk; not smaller than the image' -r
-complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network -d 'A network of the host; `user` for user-mode networking with a forward for SSH' -r
-complete -c kiln -n "__fish_kiln_using_subcommand launch" -l ip -d 'Reserve an IPv4 address of the network for the machine: `auto`, or the address itself' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network -d 'An interface on a network of the host: NAME, with more after commas (repeatable)' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l ip -d 'Reserve an IPv4 address for the first interface: `auto`, or the address itself' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l pool -d 'The pool for the machine\'s volumes' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l firmware -d 'Firmware' -r -f -a "bios\t'SeaBIOS'
 uefi\t'UEFI, chosen by libvirt from what the host has'"
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l user -d 'Who logs in; without it the image\'s own default user' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l ssh-key -d 'A public key that may log in (repeatable)' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l user-data -d 'Cloud-init user-data, merged with what Kiln itself needs' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network-config -d 'How the guest is told of its interfaces: a file for cloud-init, or the format, `v1` or `v2`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l virt-type -d 'How the processor is run; without it `kvm` if it works' -r -f -a "kvm\t'The processor itself'
 qemu\t'QEMU\'s translation (TCG): slow, works everywhere'"
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How long to wait until the machine is ready' -r

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panic")]
 
-use kiln_guest::seed::{Login, Seed};
+use kiln_guest::seed::{Login, NetworkVersion, Seed, network_config};
 use kiln_guest::userdata::UserData;
+use kiln_spec::interface::{Addressing, InterfaceSpec};
+use kiln_spec::mac::Mac;
 use kiln_testkit::{need, need_program, run};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -420,4 +422,86 @@ fn damaged_user_data_never_ends_in_a_panic() {
         }
     }
     assert!((150..1450).contains(&refused), "{refused} of 1500 refused");
+}
+
+/// What each of cloud-init's writers makes of an interface of DHCP and one of static addresses:
+/// the writer, the distribution, the file, and lines that are to be in it.
+const WRITTEN: &[(&str, &str, &str, &[&str])] = &[
+    (
+        "networkd",
+        "debian",
+        "etc/systemd/network/10-cloud-init-eth1.network",
+        &[
+            "Name=eth1",
+            "MACAddress=52:54:00:00:00:01",
+            "Address=10.0.0.5/24",
+            "Address=fd00::5/64",
+            "Gateway=10.0.0.1",
+            "Gateway=fd00::1",
+            "DNS=10.0.0.1",
+        ],
+    ),
+    ("networkd", "debian", "etc/systemd/network/10-cloud-init-eth0.network", &["DHCP=ipv4"]),
+    (
+        "eni",
+        "debian",
+        "etc/network/interfaces.d/50-cloud-init",
+        &[
+            "iface eth0 inet dhcp",
+            "iface eth1 inet static",
+            "    address 10.0.0.5/24",
+            "    gateway 10.0.0.1",
+            "iface eth1 inet6 static",
+            "    address fd00::5/64",
+            "    gateway fd00::1",
+        ],
+    ),
+    (
+        "sysconfig",
+        "centos",
+        "etc/sysconfig/network-scripts/ifcfg-eth1",
+        &[
+            "HWADDR=52:54:00:00:00:01",
+            "IPADDR=10.0.0.5",
+            "GATEWAY=10.0.0.1",
+            "IPV6ADDR=fd00::5/64",
+            "IPV6_DEFAULTGW=fd00::1",
+        ],
+    ),
+    (
+        "network-manager",
+        "debian",
+        "etc/NetworkManager/system-connections/cloud-init-eth1.nmconnection",
+        &["mac-address=52:54:00:00:00:01", "address1=10.0.0.5/24", "gateway=10.0.0.1"],
+    ),
+    ("netplan", "ubuntu", "etc/netplan/50-cloud-init.yaml", &["            set-name: eth1"]),
+];
+
+#[test]
+fn every_writer_of_cloud_init_understands_both_formats_of_interfaces() {
+    if !cloud_init() {
+        return;
+    }
+    let specs = [
+        "lan",
+        "db,static=10.0.0.5/24,static=fd00::5/64,gateway=10.0.0.1,gateway=fd00::1,dns=10.0.0.1",
+    ]
+    .map(|text| text.parse::<InterfaceSpec>().unwrap());
+    let all: Vec<(Mac, &Addressing)> =
+        (0_u8..).map(|n| Mac::qemu([0, 0, n])).zip(specs.iter().map(|s| &s.addressing)).collect();
+    for version in [NetworkVersion::V1, NetworkVersion::V2] {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("config"), folder.path().join("out"));
+        std::fs::write(&from, network_config(&all, version)).unwrap();
+        for (writer, system, file, lines) in WRITTEN {
+            let paths = ["-p", from.to_str().unwrap(), "-d", to.to_str().unwrap()];
+            let what = ["-k", "yaml", "-D", system, "-O", writer];
+            let ask = ["cloud-init", "devel", "net-convert"];
+            let _ = run(&[&ask[..], &paths, &what].concat()).success();
+            let text = std::fs::read_to_string(to.join(file)).unwrap();
+            for line in *lines {
+                assert!(text.lines().any(|l| l == *line), "{version:?}, {writer}: {line}: {text}");
+            }
+        }
+    }
 }

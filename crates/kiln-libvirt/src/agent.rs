@@ -15,7 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::domain::{Domain, Mac};
+use kiln_spec::mac::Mac;
+
+use crate::domain::Domain;
 use crate::error::{Attempt, Cause, Error};
 use crate::ffi;
 

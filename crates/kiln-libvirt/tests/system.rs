@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use kiln_libvirt::connect::VirtType;
-use kiln_libvirt::domain::{AddressSource, Apply, Interface, InterfaceKind, Mac, XmlKind};
+use kiln_libvirt::domain::{AddressSource, Apply, Interface, InterfaceKind, XmlKind};
 use kiln_libvirt::network::DhcpHost;
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, DomainSpec};
 use kiln_spec::Bytes;
+use kiln_spec::mac::Mac;
 use kiln_testkit::need;
 
 /// Removes what a test made, also when it fails.

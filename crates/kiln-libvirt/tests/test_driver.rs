@@ -6,13 +6,14 @@
 use std::time::{Duration, Instant};
 
 use kiln_libvirt::connect::VirtType;
-use kiln_libvirt::domain::{Apply, Disk, DiskFormat, DiskSource, Mac, Shutdown, State, XmlKind};
+use kiln_libvirt::domain::{Apply, Disk, DiskFormat, DiskSource, Shutdown, State, XmlKind};
 use kiln_libvirt::event::{Event, Lifecycle, Stop, Subscription};
 use kiln_libvirt::network::{DhcpHost, ForwardMode};
 use kiln_libvirt::storage::{PoolState, VolumeSpec};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, Domain, DomainSpec};
 use kiln_spec::Bytes;
+use kiln_spec::mac::Mac;
 
 fn host() -> Connection {
     Connection::open("test:///default").unwrap()

@@ -7,7 +7,9 @@
 pub mod arch;
 pub mod bundle;
 pub mod image;
+pub mod interface;
 pub mod lock;
+pub mod mac;
 pub mod name;
 pub mod network;
 pub mod recipe;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `login` | Kiln's own cloud-config, and how it is merged into the user's |
 //! | `mime` | both side by side, where the user's cannot be merged |
+//! | `network` | which interface gets its addresses how |
 //! | `nocloud` | the files and the drive that cloud-init's `NoCloud` reads |
 //!
 //! **Invariants:** nothing of the user's data is lost or outweighed by Kiln's; no private key and
@@ -12,6 +13,7 @@
 
 mod login;
 mod mime;
+mod network;
 mod nocloud;
 
 use kiln_disk::fs::iso9660::IsoError;
@@ -21,6 +23,7 @@ use uuid::Uuid;
 use crate::userdata::UserData;
 use crate::yaml::{self, Type, Value};
 
+pub use network::{NetworkVersion, network_config};
 pub use nocloud::VOLUME;
 
 /// The most characters of a full host name: RFC 1035, 2.3.4, less the final dot.

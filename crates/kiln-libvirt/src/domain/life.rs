@@ -9,7 +9,9 @@ use kiln_spec::Bytes;
 use uuid::Uuid;
 use virt_sys as sys;
 
-use super::{Disk, DiskSource, DomainXml, Mac, metadata};
+use kiln_spec::mac::Mac;
+
+use super::{Disk, DiskSource, DomainXml, metadata};
 use crate::connect::Connection;
 use crate::error::{Attempt, Cause, Error};
 use crate::ffi;

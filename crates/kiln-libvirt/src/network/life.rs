@@ -8,7 +8,9 @@ use virt_sys as sys;
 
 use super::{DhcpHost, NetworkView};
 use crate::connect::Connection;
-use crate::domain::{Apply, Mac};
+use kiln_spec::mac::Mac;
+
+use crate::domain::Apply;
 use crate::error::{Attempt, Cause, Error, taken};
 use crate::ffi;
 use crate::ffi::handle::Net;

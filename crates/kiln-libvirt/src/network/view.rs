@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::domain::{Mac, metadata};
+use kiln_spec::mac::Mac;
+
+use crate::domain::metadata;
 use crate::xml::{Element, words, xml_view};
 
 words! {

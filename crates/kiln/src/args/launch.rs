@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use kiln_guest::seed::NetworkVersion;
+use kiln_spec::interface::InterfaceSpec;
 use kiln_spec::{Bytes, MachineName};
 
 use super::duration;
@@ -21,6 +23,7 @@ use super::duration;
   kiln launch debian-12 web1
   kiln launch debian-12 web -n 3 --memory 2GiB --cpus 2
   kiln launch ./disk.qcow2 try --user-data setup.yaml --timings
+  kiln launch debian-12 db1 --network default --network lan,static=10.0.0.5/24
   kiln -c qemu+ssh://admin@kvm1/system launch debian-12 web1")]
 pub(crate) struct Launch {
     /// The image: a name in the store, or a path (with a `/` in it), or the address of a bundle
@@ -46,12 +49,18 @@ pub(crate) struct Launch {
     /// Size of the root disk; not smaller than the image
     #[arg(long, value_name = "SIZE")]
     pub(crate) disk: Option<Bytes>,
-    /// A network of the host; `user` for user-mode networking with a forward for SSH
+    /// An interface on a network of the host: NAME, with more after commas (repeatable)
     ///
-    /// Without it: `default` of a system host, `user` in a session.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) network: Option<String>,
-    /// Reserve an IPv4 address of the network for the machine: `auto`, or the address itself
+    /// `user` is user-mode networking with a forward for SSH. Without it: `default` of a system
+    /// host, `user` in a session.
+    ///
+    /// `ip=ADDRESS` or `ip=auto` has the network reserve an IPv4 address; `static=ADDRESS/BITS`
+    /// (repeatable) with `gateway=ADDRESS` and `dns=ADDRESS` is told to the guest;
+    /// `mac=ADDRESS` is the hardware address. Addresses are counted on for several machines. In
+    /// the guest the interfaces are eth0, eth1 and so on if there are several, or any is static.
+    #[arg(long, value_name = "NAME[,KEY=VALUE]")]
+    pub(crate) network: Vec<InterfaceSpec>,
+    /// Reserve an IPv4 address for the first interface: `auto`, or the address itself
     ///
     /// Without it the network's DHCP server gives one out, by the machine's hardware address. A
     /// reservation holds when many machines come and go; libvirt takes half a second for it.
@@ -75,6 +84,12 @@ pub(crate) struct Launch {
     /// Cloud-init user-data, merged with what Kiln itself needs
     #[arg(long, value_name = "FILE")]
     pub(crate) user_data: Option<PathBuf>,
+    /// How the guest is told of its interfaces: a file for cloud-init, or the format, `v1` or `v2`
+    ///
+    /// Without it cloud-init asks DHCP for one interface, and several interfaces or static
+    /// addresses are told in the format v2. A name with a `/` in it is a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) network_config: Option<WantedConfig>,
     /// How the processor is run; without it `kvm` if it works
     #[arg(long, value_enum)]
     pub(crate) virt_type: Option<VirtType>,
@@ -118,6 +133,27 @@ impl FromStr for WantedIp {
                 .map(Self::This)
                 .map_err(|_| format!("`{text}` is neither an IPv4 address nor `auto`")),
         }
+    }
+}
+
+/// How the guest is to be told of its interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WantedConfig {
+    /// In this format.
+    Version(NetworkVersion),
+    /// By the text of this file.
+    File(PathBuf),
+}
+
+impl FromStr for WantedConfig {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "v1" => Self::Version(NetworkVersion::V1),
+            "v2" => Self::Version(NetworkVersion::V2),
+            file => Self::File(file.into()),
+        })
     }
 }
 

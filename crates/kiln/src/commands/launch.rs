@@ -4,28 +4,29 @@
 use std::thread;
 use std::time::Duration;
 
+use kiln_guest::seed::NetworkVersion;
 use kiln_guest::userdata::UserData;
 use kiln_host::read;
 use kiln_libvirt::Connection;
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::Cpu;
 use kiln_spec::MachineName;
+use kiln_spec::interface::InterfaceSpec;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedIp};
+use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedConfig};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, Report, report, unreadable};
 use crate::machine::existing::Machine;
 use crate::machine::host::Accelerator;
 use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
-use crate::machine::network::{self, Attachment};
-use crate::machine::plan::Wanted;
+use crate::machine::plan::{NetworkConfig, Plan, Wanted};
 use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::timings::Timings;
-use crate::machine::{host, make, template, undo};
+use crate::machine::{host, make, nics, template, undo};
 use crate::ui::waterfall;
 
 /// The most user-data that is read: far more than any cloud takes (16 KiB on most).
@@ -53,6 +54,9 @@ struct Common<'a> {
     image: ImageFile,
     keys: Keys,
     user_data: Option<UserData>,
+    network_config: NetworkConfig,
+    /// The interfaces of each machine.
+    interfaces: Vec<Vec<InterfaceSpec>>,
     accelerator: Accelerator,
     cpu: Option<Cpu>,
     timings: Timings,
@@ -63,11 +67,13 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     let mut timings = Timings::begin();
     // All that can be wrong with the user's own things is found before the host is asked.
     let user_data = user_data(ctx, args)?;
+    let network_config = network_config(args)?;
     let image = timings.phase("image", || image::find(ctx, &args.image, args.dry_run))?;
     let names = names(args, &image)?;
     let given = keys::given(&args.ssh_key)?;
     let conn = timings.phase("connect", || host::connect(ctx))?;
-    let mut common = prepare(ctx, args, conn, (image, given, user_data, timings))?;
+    let mut common =
+        prepare(ctx, args, conn, (image, given, (user_data, network_config), timings))?;
     refuse_taken(&common, &names)?;
     if common.keys.public.is_empty() {
         common.keys = keys::find(ctx, args.dry_run)?;
@@ -93,10 +99,6 @@ fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
                 .because(anyhow::Error::new(error))
         })?,
     };
-    if args.count.is_some_and(|n| n > 1) && matches!(args.ip, Some(WantedIp::This(_))) {
-        let problem = Problem::new(Class::Usage, "several machines cannot have one address");
-        return Err(problem.hint("use `--ip auto`").into());
-    }
     match args.count {
         None => Ok(vec![base]),
         Some(count) => Ok((1..=count).map(|n| base.counted(n)).collect::<Result<_, _>>()?),
@@ -120,13 +122,29 @@ fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
     Ok(Some(parsed))
 }
 
-type Found = (ImageFile, Keys, Option<UserData>, Timings);
+fn network_config(args: &Launch) -> anyhow::Result<NetworkConfig> {
+    let path = match &args.network_config {
+        None => return Ok(NetworkConfig::Ours(NetworkVersion::default())),
+        Some(WantedConfig::Version(version)) => return Ok(NetworkConfig::Always(*version)),
+        Some(WantedConfig::File(path)) => path,
+    };
+    let shown = path.display();
+    let bytes = read::bounded(path, USER_DATA_MOST).map_err(|source| {
+        unreadable(&format!("could not read the network configuration `{shown}`"), source)
+    })?;
+    let wrong = |_| Problem::new(Class::File, format!("`{shown}` is not text in UTF-8"));
+    Ok(NetworkConfig::Theirs(String::from_utf8(bytes).map_err(wrong)?))
+}
+
+/// What a guest is told at its first boot.
+type Told = (Option<UserData>, NetworkConfig);
+type Found = (ImageFile, Keys, Told, Timings);
 
 fn prepare<'a>(
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
-    (image, keys, user_data, timings): Found,
+    (image, keys, (user_data, network_config), timings): Found,
 ) -> anyhow::Result<Common<'a>> {
     let asked = args.virt_type.map(|virt_type| match virt_type {
         AskedVirtType::Kvm => VirtType::Kvm,
@@ -145,13 +163,15 @@ fn prepare<'a>(
         image,
         keys,
         user_data,
+        network_config,
+        interfaces: Vec::new(),
         accelerator,
         cpu,
         timings,
     };
     common.wanted().check()?;
     common.check_firmware()?;
-    common.check_network()?;
+    common.interfaces = common.interfaces()?;
     common.check_seed()?;
     // Only now is something changed: the pool may have to be made or started.
     if !args.dry_run || pool::is_active(&common.conn, &args.pool)? {
@@ -175,7 +195,7 @@ impl Common<'_> {
             user: self.args.user.as_deref(),
             keys: &self.keys,
             user_data: self.user_data.as_ref(),
-            ip: self.args.ip,
+            network_config: &self.network_config,
             now: unix_secs(),
         }
     }
@@ -197,46 +217,35 @@ impl Common<'_> {
         Err(problem.hint("install it there: apt install ovmf").into())
     }
 
-    /// Checks the network, and that a wished address is free in it.
-    fn check_network(&self) -> anyhow::Result<()> {
-        match (self.network(Uuid::nil())?, self.args.ip) {
-            (Attachment::User { .. }, Some(_)) => {
-                let what = "user-mode networking has no addresses to reserve";
-                let hint = "leave `--ip` out, or name a network with `--network`";
-                Err(Problem::new(Class::Usage, what).hint(hint).into())
-            }
-            (Attachment::Network { name, .. }, Some(WantedIp::This(ip))) => {
-                network::check_wish(&self.conn, &name, ip)
-            }
-            _ => Ok(()),
-        }
+    /// Returns the interfaces of each machine, checked: the networks are there, the addresses free.
+    fn interfaces(&self) -> anyhow::Result<Vec<Vec<InterfaceSpec>>> {
+        let wanted = nics::wanted(&self.conn, &self.args.network, self.args.ip)?;
+        let all = nics::of_each(&wanted, self.args.count.unwrap_or(1))?;
+        nics::found(&self.conn, &wanted, Uuid::nil(), self.may_start())?;
+        nics::check(&self.conn, &all)?;
+        Ok(all)
+    }
+
+    fn may_start(&self) -> bool {
+        self.args.start_network && !self.args.dry_run
+    }
+
+    /// Plans the machine of this number, from 0.
+    fn plan(&self, name: &MachineName, number: usize) -> anyhow::Result<Plan> {
+        let uuid = Uuid::now_v7();
+        let specs = &self.interfaces[number];
+        let nics = nics::found(&self.conn, specs, uuid, self.may_start())?;
+        Ok(self.wanted().plan(name, uuid, nics))
     }
 
     /// Checks that a seed can be made of the login and the user-data.
     fn check_seed(&self) -> anyhow::Result<()> {
         let name = "sample".parse()?;
-        let plan = self.wanted().plan(&name, Uuid::nil(), &Attachment::User { ssh_port: 1 })?;
+        let plan = self.wanted().plan(&name, Uuid::nil(), Vec::new());
         plan.seed.files().map_err(|error| {
             Problem::new(Class::Usage, "no first-boot data can be made of this").because(error)
         })?;
         Ok(())
-    }
-
-    /// Finds where the interface of the machine with this UUID goes.
-    fn network(&self, uuid: Uuid) -> anyhow::Result<Attachment> {
-        let usual = if self.conn.is_session() { network::USER } else { "default" };
-        let name = self.args.network.as_deref().unwrap_or(usual);
-        if name != network::USER {
-            let may_start = self.args.start_network && !self.args.dry_run;
-            return network::find(&self.conn, name, may_start);
-        }
-        match network::free_port(uuid) {
-            Some(ssh_port) => Ok(Attachment::User { ssh_port }),
-            None => {
-                let what = "no port between 20000 and 29999 is free for the forward of SSH";
-                Err(Problem::new(Class::Host, what).into())
-            }
-        }
     }
 }
 
@@ -265,8 +274,7 @@ fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
     };
     let mut plans = Vec::new();
     for (n, name) in names.iter().enumerate() {
-        let uuid = Uuid::now_v7();
-        let plan = common.wanted().plan(name, uuid, &common.network(uuid)?)?;
+        let plan = common.plan(name, n)?;
         let lines = plan.lines(there || n > 0);
         if common.ctx.ui.json() {
             plans.push(json!({ "name": name, "steps": lines, "xml": plan.xml().to_string() }));
@@ -299,10 +307,11 @@ fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
 /// Makes all the machines, some at the same time; one that fails does not stop the others.
 fn make_all(common: &Common<'_>, names: &[MachineName]) -> Vec<Made> {
     let mut all = Vec::new();
-    for some in names.chunks(AT_ONCE) {
+    let numbered: Vec<(usize, &MachineName)> = names.iter().enumerate().collect();
+    for some in numbered.chunks(AT_ONCE) {
         let made: Vec<Made> = thread::scope(|scope| {
             let threads: Vec<_> =
-                some.iter().map(|name| scope.spawn(|| make_one(common, name))).collect();
+                some.iter().map(|one| scope.spawn(|| make_one(common, *one))).collect();
             threads
                 .into_iter()
                 .map(|thread| {
@@ -315,21 +324,20 @@ fn make_all(common: &Common<'_>, names: &[MachineName]) -> Vec<Made> {
     all
 }
 
-fn make_one(common: &Common<'_>, name: &MachineName) -> Made {
+fn make_one(common: &Common<'_>, (number, name): (usize, &MachineName)) -> Made {
     let mut timings = common.timings.clone();
-    let outcome = try_make(common, name, &mut timings);
+    let outcome = try_make(common, (number, name), &mut timings);
     Made { name: name.clone(), outcome, timings }
 }
 
 fn try_make(
     common: &Common<'_>,
-    name: &MachineName,
+    (number, name): (usize, &MachineName),
     timings: &mut Timings,
 ) -> anyhow::Result<(Machine, Option<Ready>)> {
     let (ctx, args) = (common.ctx, common.args);
     let task = ctx.ui.task(name.as_str());
-    let uuid = Uuid::now_v7();
-    let plan = common.wanted().plan(name, uuid, &common.network(uuid)?)?;
+    let plan = common.plan(name, number)?;
     let machine =
         make::make(ctx, (&common.conn, common.pool()?), plan, &common.keys, (&task, timings))?;
     if args.no_wait {

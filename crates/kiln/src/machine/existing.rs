@@ -2,13 +2,15 @@
 //! A machine that is there: its domain, what Kiln remembers of it, and how to reach it.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::{AddressSource, Domain, DomainXml, XmlKind};
+use kiln_libvirt::domain::{AddressSource, Domain, DomainXml, InterfaceView, XmlKind};
 use kiln_libvirt::xml::Element;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::meta::Meta;
@@ -104,28 +106,66 @@ impl Machine {
         }))
     }
 
-    /// Returns the machine's IPv4 addresses, or what else it has: reserved, then leased, then
-    /// from the agent, then from the host's ARP table. A machine that is off has only what is
-    /// reserved.
+    /// Returns the machine's addresses, those of its first interface first, IPv4 before IPv6: what
+    /// Kiln knows of an interface, or else what is leased, what the agent says, or what is in the
+    /// host's ARP table. A machine that is off has only what is known.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        if let Some(reservation) = self.meta.as_ref().and_then(|m| m.reservation.as_ref()) {
-            return vec![reservation.ip.clone()];
-        }
+        let mut of: Vec<(String, Vec<IpAddr>)> =
+            self.macs().into_iter().map(|mac| (mac.clone(), self.known_of(&mac))).collect();
         for source in [AddressSource::Lease, AddressSource::Agent, AddressSource::Arp] {
-            let found = self.domain.interfaces(source).unwrap_or_default();
-            let mut all: Vec<std::net::IpAddr> = found
-                .into_iter()
-                .flat_map(|interface| interface.addresses)
-                .map(|(ip, _)| ip)
-                .filter(|ip| !ip.is_loopback() && !is_link_local(ip))
-                .collect();
-            all.sort_by_key(std::net::IpAddr::is_ipv6);
-            all.dedup();
-            if !all.is_empty() {
-                return all.iter().map(ToString::to_string).collect();
+            if of.iter().all(|(_, known)| !known.is_empty()) {
+                break;
+            }
+            for found in self.domain.interfaces(source).unwrap_or_default() {
+                let mac = found.mac.map(|mac| mac.to_string()).unwrap_or_default();
+                let Some((_, known)) = of.iter_mut().find(|(of, _)| *of == mac) else { continue };
+                if !known.is_empty() {
+                    continue;
+                }
+                let all = found.addresses.into_iter().map(|(ip, _)| ip);
+                known.extend(all.filter(|ip| !ip.is_loopback() && !is_link_local(ip)));
+                known.sort_by_key(IpAddr::is_ipv6);
+                known.dedup();
             }
         }
-        Vec::new()
+        of.iter().flat_map(|(_, known)| known).map(ToString::to_string).collect()
+    }
+
+    /// Returns the addresses that are reserved for the machine or that it was told, in the order
+    /// of its interfaces.
+    pub(crate) fn known_addresses(&self) -> Vec<String> {
+        let all = self.macs();
+        all.iter().flat_map(|mac| self.known_of(mac)).map(|ip| ip.to_string()).collect()
+    }
+
+    fn known_of(&self, mac: &str) -> Vec<IpAddr> {
+        let Some(meta) = &self.meta else { return Vec::new() };
+        let reserved = meta.reservations.iter().filter(|r| r.mac == mac);
+        let reserved = reserved.filter_map(|r| r.ip.parse().ok());
+        let own = meta.addresses.iter().filter(|own| own.mac == mac).map(|own| own.ip);
+        let mut all: Vec<IpAddr> = reserved.chain(own).collect();
+        all.sort_by_key(IpAddr::is_ipv6);
+        all
+    }
+
+    /// Returns the hardware addresses of its interfaces, in order.
+    fn macs(&self) -> Vec<String> {
+        let all = DomainXml(self.xml.clone()).interfaces();
+        all.iter().filter_map(|interface| Some(interface.mac()?.to_string())).collect()
+    }
+
+    /// Returns its interfaces as JSON: what each is on, and what is known of its addresses.
+    pub(crate) fn interfaces_json(&self) -> Vec<Value> {
+        let one = |interface: &InterfaceView| {
+            let mac = interface.mac().map(|mac| mac.to_string()).unwrap_or_default();
+            json!({
+                "type": interface.kind(),
+                "network": interface.network(),
+                "known_addresses": self.known_of(&mac),
+                "mac": mac,
+            })
+        };
+        DomainXml(self.xml.clone()).interfaces().iter().map(one).collect()
     }
 
     /// Returns how SSH reaches the machine; `None` while it has no address.
@@ -208,10 +248,10 @@ pub(crate) fn keep_identities(ctx: &Context, uuid: Uuid, files: &[PathBuf]) -> a
         .with_context(|| format!("could not write into `{}`", folder.display()))
 }
 
-fn is_link_local(ip: &std::net::IpAddr) -> bool {
+fn is_link_local(ip: &IpAddr) -> bool {
     match ip {
-        std::net::IpAddr::V4(ip) => ip.is_link_local(),
-        std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 

@@ -10,6 +10,7 @@ use kiln_libvirt::event::{Event, Lifecycle, Subscription};
 use kiln_spec::Bytes;
 
 use super::existing::Machine;
+use super::meta::Reservation;
 use super::network;
 use super::plan::ssh_forward;
 use crate::args::stop::How;
@@ -71,9 +72,7 @@ impl Machine {
         match self.meta.as_ref().and_then(|meta| meta.ssh_port) {
             Some(port) => vec![format!("127.0.0.1:{port}")],
             None if state.is_active() => self.addresses(),
-            None => {
-                self.meta.iter().filter_map(|m| Some(m.reservation.as_ref()?.ip.clone())).collect()
-            }
+            None => self.known_addresses(),
         }
     }
 
@@ -84,11 +83,9 @@ impl Machine {
             let volume =
                 |v: &super::meta::VolumeRef| format!("volume `{}` in pool `{}`", v.name, v.pool);
             lines.extend(meta.volumes().into_iter().map(volume));
-            lines.extend(
-                meta.reservation
-                    .as_ref()
-                    .map(|r| format!("reservation of {} in network `{}`", r.ip, r.network)),
-            );
+            let reservation =
+                |r: &Reservation| format!("reservation of {} in network `{}`", r.ip, r.network);
+            lines.extend(meta.reservations.iter().map(reservation));
         }
         lines
     }

@@ -82,8 +82,8 @@ impl Making<'_> {
         timings.phase("disk", || self.disk())?;
         task.phase("seed", "");
         timings.phase("seed", || self.seed())?;
-        if self.plan.network.is_some() {
-            timings.phase("network", || self.address())?;
+        if self.plan.nics.iter().any(|nic| nic.wish().is_some()) {
+            timings.phase("network", || self.reserve())?;
         }
         task.phase("start", "");
         timings.phase("start", || self.start())
@@ -162,22 +162,24 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// Reserves the machine's address and remembers it in the domain.
-    fn address(&mut self) -> anyhow::Result<()> {
-        let Some(network) = self.plan.network.clone() else { return Ok(()) };
-        self.go_on()?;
-        let (uri, job) = (self.conn.uri().to_string(), &mut self.job);
-        let reservation = network::reserve(
-            self.conn,
-            &network,
-            &Wish { machine: self.plan.name.as_str(), mac: &self.plan.mac, ip: self.plan.ip },
-            &mut |reservation| {
+    /// Reserves the machine's addresses and remembers them in the domain.
+    fn reserve(&mut self) -> anyhow::Result<()> {
+        for (n, nic) in self.plan.nics.iter().enumerate() {
+            let Some((network, ip)) = nic.wish() else { continue };
+            self.go_on()?;
+            // A network takes each name once.
+            let again = self.plan.meta.reservations.iter().any(|made| made.network == network);
+            let name = &self.plan.name;
+            let machine = if again { format!("{name}-eth{n}") } else { name.to_string() };
+            let (uri, job) = (self.conn.uri().to_string(), &mut self.job);
+            let wish = Wish { machine: &machine, mac: &nic.mac.to_string(), ip };
+            let made = network::reserve(self.conn, network, &wish, &mut |reservation| {
                 let undo = Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() };
                 Ok(job.before(undo)?)
-            },
-        )?;
-        if reservation.is_some() {
-            self.plan.meta.reservation = reservation;
+            })?;
+            self.plan.meta.reservations.extend(made);
+        }
+        if !self.plan.meta.reservations.is_empty() {
             self.plan.domain.metadata = Some(self.plan.meta.element());
             self.conn.define_domain_xml(&self.plan.xml())?;
         }

@@ -4,6 +4,8 @@
 //! **Invariant:** what is read here was written by Kiln or by somebody with the right to define
 //! domains; still, an element that is not understood is an error that names it, never a panic.
 
+use std::net::IpAddr;
+
 use kiln_libvirt::domain::metadata;
 use kiln_libvirt::xml::Element;
 use uuid::Uuid;
@@ -30,6 +32,15 @@ pub(crate) struct Reservation {
     pub(crate) name: String,
 }
 
+/// An address that the machine itself was told.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct OwnAddress {
+    /// The hardware address of its interface.
+    pub(crate) mac: String,
+    /// The address.
+    pub(crate) ip: IpAddr,
+}
+
 /// What Kiln remembers of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
@@ -53,8 +64,10 @@ pub(crate) struct Meta {
     pub(crate) seed: VolumeRef,
     /// Where the console is logged.
     pub(crate) console: VolumeRef,
-    /// The machine's address, where the network reserves it.
-    pub(crate) reservation: Option<Reservation>,
+    /// The machine's addresses that networks reserve for it.
+    pub(crate) reservations: Vec<Reservation>,
+    /// The machine's addresses that it was told.
+    pub(crate) addresses: Vec<OwnAddress>,
     /// The port of the host that leads to the machine's port 22, with user-mode networking.
     pub(crate) ssh_port: Option<u16>,
 }
@@ -71,13 +84,14 @@ impl Meta {
         let volume = |role: &str, v: &VolumeRef| {
             q("volume").attr("role", role).attr("pool", &v.pool).attr("name", &v.name)
         };
-        let reservation = self.reservation.as_ref().map(|r| {
+        let reservations = self.reservations.iter().map(|r| {
             q("reservation")
                 .attr("network", &r.network)
                 .attr("mac", &r.mac)
                 .attr("ip", &r.ip)
                 .attr("name", &r.name)
         });
+        let own = |own: &OwnAddress| q("address").attr("mac", &own.mac).attr("ip", own.ip);
         q("machine")
             .child(q("image").attr("name", &self.image).attr("digest", &self.digest))
             .child(volume("template", &self.template))
@@ -87,7 +101,8 @@ impl Meta {
             .child(q("instance").attr("id", self.instance_id))
             .child(q("login").attr("user", &self.user))
             .child(q("made").attr("at", self.made_at).attr("by", &self.made_by))
-            .maybe(reservation)
+            .children(reservations)
+            .children(self.addresses.iter().map(own))
             .maybe(self.ssh_port.map(|port| q("forward").attr("port", port).attr("to", 22)))
     }
 
@@ -103,7 +118,8 @@ impl Meta {
             let e = element.elements().find(|e| e.attribute("role") == Some(role))?;
             Some(VolumeRef { pool: text(e, "pool")?, name: text(e, "name")? })
         };
-        let reservation = child("reservation").and_then(|e| {
+        let all = |name: &'static str| element.elements().filter(move |e| e.name == name);
+        let reservations = all("reservation").map(|e| {
             Some(Reservation {
                 network: text(e, "network")?,
                 mac: text(e, "mac")?,
@@ -111,6 +127,8 @@ impl Meta {
                 name: text(e, "name")?,
             })
         });
+        let addresses = all("address")
+            .map(|e| Some(OwnAddress { mac: text(e, "mac")?, ip: text(e, "ip")?.parse().ok()? }));
         Some(Self {
             image: text(child("image")?, "name")?,
             digest: text(child("image")?, "digest")?,
@@ -122,7 +140,8 @@ impl Meta {
             disk: volume("disk")?,
             seed: volume("seed")?,
             console: volume("console")?,
-            reservation,
+            reservations: reservations.collect::<Option<_>>()?,
+            addresses: addresses.collect::<Option<_>>()?,
             ssh_port: child("forward").and_then(|e| e.attribute("port")?.parse().ok()),
         })
     }
@@ -145,12 +164,16 @@ pub(crate) mod tests {
             disk: volume("web1.qcow2"),
             seed: volume("web1-seed.iso"),
             console: volume("web1-console.log"),
-            reservation: Some(Reservation {
+            reservations: vec![Reservation {
                 network: "default".into(),
                 mac: "52:54:00:00:00:01".into(),
                 ip: "192.168.122.7".into(),
                 name: "web1".into(),
-            }),
+            }],
+            addresses: vec![OwnAddress {
+                mac: "52:54:00:00:00:02".into(),
+                ip: "fd00::7".parse().unwrap(),
+            }],
             ssh_port: Some(20_022),
         }
     }

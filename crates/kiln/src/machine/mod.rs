@@ -28,6 +28,7 @@ pub(crate) mod make;
 pub(crate) mod meta;
 pub(crate) mod network;
 pub(crate) mod networks;
+pub(crate) mod nics;
 pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod pools;

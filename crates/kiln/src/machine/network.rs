@@ -3,8 +3,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
 use kiln_libvirt::Connection;
 use kiln_libvirt::network::{DhcpHost, Network};
+use kiln_spec::interface::Addressing;
+use kiln_spec::mac::Mac;
 use uuid::Uuid;
 
 use super::meta::Reservation;
@@ -64,12 +67,46 @@ pub(crate) enum Attachment {
     },
 }
 
-/// Returns the hardware address of the machine with this UUID: QEMU's prefix 52:54:00, and three
-/// bytes that differ as the UUID does.
-pub(crate) fn mac(uuid: Uuid) -> String {
+/// An interface of a machine to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nic {
+    /// Its hardware address.
+    pub(crate) mac: Mac,
+    /// Where it goes.
+    pub(crate) attachment: Attachment,
+    /// How it gets its addresses.
+    pub(crate) addressing: Addressing,
+}
+
+impl Nic {
+    /// Returns what is to be reserved for it: the network, and the address if it must be a
+    /// certain one.
+    pub(crate) fn wish(&self) -> Option<(&str, Option<Ipv4Addr>)> {
+        match (&self.attachment, &self.addressing) {
+            (Attachment::Network { name }, Addressing::Reserved(ip)) => Some((name, *ip)),
+            _ => None,
+        }
+    }
+
+    /// Returns the addresses that the machine is told.
+    pub(crate) fn own(&self) -> &[IpNet] {
+        match &self.addressing {
+            Addressing::Static(own) => &own.addresses,
+            _ => &[],
+        }
+    }
+}
+
+/// Returns the hardware address of an interface, counted from 0, of the machine with this UUID:
+/// QEMU's prefix 52:54:00, and three bytes that differ as the UUID does.
+pub(crate) fn mac(uuid: Uuid, index: u32) -> Mac {
+    // The last bytes of a UUID are random in versions 4 and 7 alike. Each further interface takes
+    // them with other random bytes mixed in: the next number could be another machine's first.
     let bytes = uuid.as_bytes();
-    // The last bytes of a UUID are random in versions 4 and 7 alike.
-    format!("52:54:00:{:02x}:{:02x}:{:02x}", bytes[13], bytes[14], bytes[15])
+    let end = u32::from_be_bytes([0, bytes[13], bytes[14], bytes[15]]);
+    let more = u32::from_be_bytes([0, bytes[10], bytes[11], bytes[12]]) | 1;
+    let [_, a, b, c] = end.wrapping_add(more.wrapping_mul(index)).to_be_bytes();
+    Mac::qemu([a, b, c])
 }
 
 /// Returns what libvirt is told of a reservation; `None` if it is none (written by somebody
@@ -210,8 +247,7 @@ pub(crate) fn check_wish(conn: &Connection, network: &str, ip: Ipv4Addr) -> anyh
 
 /// Returns who has which address now: hardware address and IP address.
 fn leases(network: &Network) -> Result<Vec<(String, IpAddr)>, kiln_libvirt::Error> {
-    let mac =
-        |mac: Option<kiln_libvirt::domain::Mac>| mac.map_or_else(String::new, |m| m.to_string());
+    let mac = |mac: Option<kiln_spec::mac::Mac>| mac.map_or_else(String::new, |m| m.to_string());
     Ok(network.leases()?.into_iter().map(|lease| (mac(lease.mac), lease.address)).collect())
 }
 
@@ -333,7 +369,10 @@ mod tests {
 
     #[test]
     fn hardware_addresses_are_qemus_and_differ() {
-        assert_eq!(mac(Uuid::from_u128(0xabcdef)), "52:54:00:ab:cd:ef");
-        assert_ne!(mac(Uuid::now_v7()), mac(Uuid::now_v7()));
+        assert_eq!(mac(Uuid::from_u128(0xabcdef), 0).to_string(), "52:54:00:ab:cd:ef");
+        assert_ne!(mac(Uuid::now_v7(), 0), mac(Uuid::now_v7(), 0));
+        let uuid = Uuid::now_v7();
+        let all: std::collections::BTreeSet<Mac> = (0..16).map(|n| mac(uuid, n)).collect();
+        assert_eq!(all.len(), 16);
     }
 }

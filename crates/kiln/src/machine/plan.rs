@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! All that a launch will do, as a value. Pure: nothing is asked, made or started here.
 
-use std::net::Ipv4Addr;
-
 use kiln_guest::inspect::Processor;
-use kiln_guest::seed::{Login, Seed};
+use kiln_guest::seed::{Login, NetworkVersion, Seed, network_config};
 use kiln_guest::userdata::UserData;
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
@@ -14,15 +12,15 @@ use kiln_libvirt::domain::{
 use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
 use kiln_spec::image::Firmware as ImageFirmware;
+use kiln_spec::interface::Addressing;
 use kiln_spec::{Bytes, MachineName};
 use uuid::Uuid;
 
 use super::image::ImageFile;
 use super::keys::Keys;
-use super::meta::{Meta, VolumeRef};
-use super::network::{self, Attachment};
+use super::meta::{Meta, OwnAddress, VolumeRef};
+use super::network::{Attachment, Nic};
 use super::template;
-use crate::args::launch::WantedIp;
 use crate::error::{Class, Problem};
 
 /// The least memory that any machine is given: less does not hold a kernel and its initramfs.
@@ -57,10 +55,34 @@ pub(crate) struct Wanted<'a> {
     pub(crate) keys: &'a Keys,
     /// The user's own user-data.
     pub(crate) user_data: Option<&'a UserData>,
-    /// Whether an address is to be reserved, and which.
-    pub(crate) ip: Option<WantedIp>,
+    /// How the guest is told of its interfaces.
+    pub(crate) network_config: &'a NetworkConfig,
     /// Seconds since 1970.
     pub(crate) now: u64,
+}
+
+/// How a guest is told of its interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NetworkConfig {
+    /// In this format, where cloud-init by itself would not do the same: it asks DHCP for the
+    /// addresses of one interface.
+    Ours(NetworkVersion),
+    /// In this format, whatever the interfaces are.
+    Always(NetworkVersion),
+    /// By the user's own text.
+    Theirs(String),
+}
+
+impl NetworkConfig {
+    fn text(&self, nics: &[Nic]) -> Option<String> {
+        let usual = matches!(nics, [one] if !matches!(one.addressing, Addressing::Static(_)));
+        let all: Vec<_> = nics.iter().map(|nic| (nic.mac, &nic.addressing)).collect();
+        match self {
+            Self::Theirs(text) => Some(text.clone()),
+            Self::Ours(_) if usual => None,
+            Self::Ours(version) | Self::Always(version) => Some(network_config(&all, *version)),
+        }
+    }
 }
 
 /// What will be done for one machine.
@@ -76,12 +98,8 @@ pub(crate) struct Plan {
     pub(crate) disk_size: Bytes,
     /// The template's path on the host, and its format.
     pub(crate) backing: (String, String),
-    /// The interface's hardware address.
-    pub(crate) mac: String,
-    /// The host's network that a reservation is made in.
-    pub(crate) network: Option<String>,
-    /// The address that is reserved there; `None` for any. Only with a network.
-    pub(crate) ip: Option<Ipv4Addr>,
+    /// Its interfaces.
+    pub(crate) nics: Vec<Nic>,
     /// The first-boot data.
     pub(crate) seed: Seed,
     /// The domain.
@@ -133,26 +151,22 @@ impl Wanted<'_> {
         Err(Problem::new(Class::Host, what).hint("use an image of the host's architecture"))
     }
 
-    /// Plans the machine `name` with the identity `uuid` (version 7) on `attachment`.
-    ///
-    /// # Errors
-    ///
-    /// A hardware address that is none: a bug.
-    pub(crate) fn plan(
-        &self,
-        name: &MachineName,
-        uuid: Uuid,
-        attachment: &Attachment,
-    ) -> Result<Plan, Problem> {
+    /// Plans the machine `name` with the identity `uuid` (version 7) and these interfaces.
+    pub(crate) fn plan(&self, name: &MachineName, uuid: Uuid, nics: Vec<Nic>) -> Plan {
         let volume = |suffix: &str| VolumeRef {
             pool: self.pool.to_owned(),
             name: format!("{name}{suffix}"),
         };
         let template = template::of(self.image, self.pool);
         let (user, is_default_user) = self.login();
-        let ssh_port = match attachment {
-            Attachment::User { ssh_port } => Some(*ssh_port),
+        let ssh_port = nics.iter().find_map(|nic| match nic.attachment {
+            Attachment::User { ssh_port } => Some(ssh_port),
             Attachment::Network { .. } => None,
+        });
+        let own = |nic: &Nic| {
+            let mac = nic.mac.to_string();
+            let one = move |net: &ipnet::IpNet| OwnAddress { mac: mac.clone(), ip: net.addr() };
+            nic.own().iter().map(one).collect::<Vec<_>>()
         };
         let meta = Meta {
             image: self.image.name.clone(),
@@ -165,38 +179,30 @@ impl Wanted<'_> {
             disk: volume(".qcow2"),
             seed: volume("-seed.iso"),
             console: volume("-console.log"),
-            reservation: None,
+            reservations: Vec::new(),
+            addresses: nics.iter().flat_map(own).collect(),
             ssh_port,
         };
-        let mac = network::mac(uuid);
         let seed = Seed {
             instance_id: uuid,
             hostname: name.clone(),
             fqdn: None,
             login: Login { name: user, is_default_user, ssh_keys: self.keys.public.clone() },
             user_data: self.user_data.cloned(),
-            network_config: None,
+            network_config: self.network_config.text(&nics),
             vendor_data: None,
         };
-        let domain = self.domain(name, &meta, interface(attachment, &mac)?);
-        Ok(Plan {
+        let domain = self.domain(name, &meta, nics.iter().map(interface).collect());
+        Plan {
             name: name.clone(),
             uuid,
             disk_size: self.disk.unwrap_or(self.image.virtual_size),
             backing: (self.path(&template), self.image.format.clone()),
-            mac,
-            network: match attachment {
-                Attachment::Network { name, .. } if self.ip.is_some() => Some(name.clone()),
-                _ => None,
-            },
-            ip: match self.ip {
-                Some(WantedIp::This(ip)) => Some(ip),
-                Some(WantedIp::Auto) | None => None,
-            },
+            nics,
             seed,
             domain,
             meta,
-        })
+        }
     }
 
     fn login(&self) -> (String, bool) {
@@ -214,7 +220,7 @@ impl Wanted<'_> {
         format!("{}/{}", self.folder.trim_end_matches('/'), volume.name)
     }
 
-    fn domain(&self, name: &MachineName, meta: &Meta, interface: Interface) -> DomainSpec {
+    fn domain(&self, name: &MachineName, meta: &Meta, interfaces: Vec<Interface>) -> DomainSpec {
         let disk = DiskSource::File(self.path(&meta.disk));
         let seed = DiskSource::File(self.path(&meta.seed));
         let mut domain = DomainSpec::new(name.as_str(), self.virt_type, self.memory, self.cpus);
@@ -235,24 +241,21 @@ impl Wanted<'_> {
         seed.readonly = true;
         seed.discard = false;
         domain.disks = vec![Disk::new("vda", disk, DiskFormat::Qcow2).boot(1), seed];
-        domain.interfaces = vec![interface];
+        domain.interfaces = interfaces;
         // What the firmware says is wanted where a guest does not boot.
         domain.serial = Serial { log: Some(self.path(&meta.console)), firmware: !self.uefi };
         domain
     }
 }
 
-fn interface(attachment: &Attachment, mac: &str) -> Result<Interface, Problem> {
-    let mac = mac.parse().map_err(|error| {
-        Problem::new(Class::Bug, "made a wrong hardware address").because(anyhow::Error::new(error))
-    })?;
-    let kind = match attachment {
-        Attachment::Network { name, .. } => InterfaceKind::Network(name.clone()),
+fn interface(nic: &Nic) -> Interface {
+    let kind = match &nic.attachment {
+        Attachment::Network { name } => InterfaceKind::Network(name.clone()),
         Attachment::User { ssh_port } => {
             InterfaceKind::User { forwards: vec![ssh_forward(*ssh_port)] }
         }
     };
-    Ok(Interface::new(kind, Some(mac)))
+    Interface::new(kind, Some(nic.mac))
 }
 
 /// Returns the forward that leads a port of the host, on its loopback only, to the guest's SSH.
@@ -288,14 +291,16 @@ impl Plan {
         ));
         lines.push(format!("create volume `{}`, the cloud-init seed", meta.seed.name));
         lines.push(format!("create volume `{}`, the console's log", meta.console.name));
-        match (&self.network, meta.ssh_port) {
-            (Some(network), _) => {
-                lines.push(format!("reserve an address in network `{network}` for {}", self.mac));
+        lines.extend(self.nics.iter().filter_map(|nic| match (nic.wish()?, nic.mac) {
+            ((network, Some(ip)), mac) => {
+                Some(format!("reserve {ip} in network `{network}` for {mac}"))
             }
-            (None, Some(port)) => {
-                lines.push(format!("forward 127.0.0.1:{port} to the machine's port 22"));
+            ((network, None), mac) => {
+                Some(format!("reserve an address in network `{network}` for {mac}"))
             }
-            (None, None) => {}
+        }));
+        if let Some(port) = meta.ssh_port {
+            lines.push(format!("forward 127.0.0.1:{port} to the machine's port 22"));
         }
         lines.push(format!("start `{}`", self.name));
         lines
@@ -333,7 +338,7 @@ mod tests {
             user: None,
             keys,
             user_data: None,
-            ip: None,
+            network_config: &NetworkConfig::Ours(NetworkVersion::V2),
             now: 1_700_000_000,
         }
     }
@@ -346,12 +351,35 @@ mod tests {
         }
     }
 
+    fn nic(attachment: Attachment, addressing: Addressing) -> Nic {
+        Nic { mac: kiln_spec::mac::Mac::qemu([0, 0, 1]), attachment, addressing }
+    }
+
+    fn user() -> Vec<Nic> {
+        vec![nic(Attachment::User { ssh_port: 20_022 }, Addressing::Dhcp)]
+    }
+
+    #[test]
+    fn a_guest_is_told_of_its_interfaces_where_it_would_not_guess_right() {
+        let (image, keys) = (image(), keys());
+        let name = "web1".parse().unwrap();
+        let plan = |nics| wanted(&image, &keys).plan(&name, Uuid::from_u128(1), nics);
+        assert_eq!(plan(user()).seed.network_config, None);
+        let own: kiln_spec::interface::InterfaceSpec = "lan,static=10.0.0.5/24".parse().unwrap();
+        let fixed = nic(Attachment::Network { name: "lan".into() }, own.addressing);
+        let plan = plan([user(), vec![fixed]].concat());
+        assert!(plan.seed.network_config.unwrap().contains("10.0.0.5/24"));
+        assert_eq!(plan.meta.addresses[0].ip.to_string(), "10.0.0.5");
+        assert_eq!(plan.domain.interfaces.len(), 2);
+        let (all, one) = (NetworkConfig::Always(NetworkVersion::V1), user());
+        assert!(all.text(&one).unwrap().starts_with("version: 1"));
+    }
+
     #[test]
     fn a_plan_says_what_it_will_do() {
         let (image, keys) = (image(), keys());
         let name = "web1".parse().unwrap();
-        let user = Attachment::User { ssh_port: 20_022 };
-        let plan = wanted(&image, &keys).plan(&name, Uuid::from_u128(0xabcdef), &user).unwrap();
+        let plan = wanted(&image, &keys).plan(&name, Uuid::from_u128(0xabcdef), user());
         assert_eq!(
             plan.lines(false),
             [
@@ -370,8 +398,7 @@ mod tests {
     fn the_same_wish_makes_the_same_xml() {
         let (image, keys) = (image(), keys());
         let name = "web1".parse().unwrap();
-        let user = Attachment::User { ssh_port: 20_022 };
-        let xml = || wanted(&image, &keys).plan(&name, Uuid::from_u128(1), &user).unwrap().xml();
+        let xml = || wanted(&image, &keys).plan(&name, Uuid::from_u128(1), user()).xml();
         assert_eq!(xml().to_string(), xml().to_string());
         let disk = xml().find("devices").unwrap().find_all("disk")[0].clone();
         assert_eq!(disk.attribute("type"), Some("file"));

@@ -190,7 +190,7 @@ pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result
         job.before(Undo::Volume { uri: uri.clone(), volume: volume.clone() })?;
     }
     job.before(Undo::RotatedLogs { uri: uri.clone(), volume: meta.console.clone() })?;
-    if let Some(reservation) = &meta.reservation {
+    for reservation in &meta.reservations {
         job.before(Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() })?;
     }
     job.before(Undo::Running { uri, uuid, name: name.clone() })?;

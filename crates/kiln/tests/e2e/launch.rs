@@ -2,6 +2,7 @@
 //! From an image to a machine that one can log in to.
 
 use std::fs;
+use std::time::Duration;
 
 use kiln_testkit::run;
 use libtest_mimic::Trial;
@@ -25,11 +26,11 @@ fn whole_life(lab: &Lab) {
         .expect("written");
     let data = data.display().to_string();
     let name = "kt-life";
-    let out = lab.launch_as_usual(
-        lab.image(),
-        name,
-        &["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--json"],
-    );
+    let inner = ["kt-life-net", "--mode", "isolated", "--subnet", "10.77.9.0/24", "--no-dhcp"];
+    drop(lab.kiln(&[&["network", "create"], &inner[..]].concat()).success());
+    let networks = ["--network", "default", "--network", "kt-life-net,static=10.77.9.5/24"];
+    let more = ["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--json"];
+    let out = lab.launch_as_usual(lab.image(), name, &[&networks[..], &more].concat());
     let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
     let machine = &json["machines"][0];
     assert_eq!(machine["ready"]["agent"], true, "{machine}");
@@ -67,8 +68,17 @@ fn whole_life(lab: &Lab) {
     assert!(blocks > 3 << 30, "the root file system has {blocks} bytes");
     let instance = exec("cat /var/lib/cloud/data/instance-id");
     assert_eq!(instance.trim(), machine["uuid"].as_str().expect("a UUID"));
+    // Both interfaces are there, the second as it was told, and the host reaches it.
+    assert_eq!(exec("ip -br -4 addr show eth1").split_whitespace().nth(2), Some("10.77.9.5/24"));
+    assert_eq!(exec("ip -4 route show default | grep -c 'dev eth0'"), "1\n");
+    let address = std::net::SocketAddr::from(([10, 77, 9, 5], 22));
+    drop(
+        std::net::TcpStream::connect_timeout(&address, Duration::from_secs(30))
+            .expect("it answers"),
+    );
     verbs::daily(lab, name);
     verbs::removed_without_a_trace(lab, name);
+    drop(lab.kiln(&["network", "rm", "kt-life-net"]).success());
 }
 
 /// Where the root file system begins in the image: after 1 MiB of table, 1 MiB for GRUB and the

@@ -82,8 +82,13 @@ fn whole_life(lab: &Lab) {
     // A machine on it: neither stopped nor removed under it.
     let image = crate::faults::phony(lab);
     let machine = "kt-net-guest";
-    let more = ["--network", name, "--ip", "10.77.1.50", "--no-wait"];
+    let fixed = "kt-net-life,static=10.77.1.60/24,gateway=10.77.1.1,mac=52:54:00:77:01:60";
+    let more = ["--network", name, "--network", fixed, "--ip", "10.77.1.50", "--no-wait"];
     drop(lab.launch(&image, machine, &more).success());
+    let its = parsed(lab.kiln(&["info", machine, "--json"]));
+    assert_eq!(its["addresses"], json!(["10.77.1.50", "10.77.1.60"]), "{its}");
+    assert_eq!(its["interfaces"][1]["mac"], "52:54:00:77:01:60", "{its}");
+    addresses_that_others_have(lab, &image);
     let info = parsed(lab.kiln(&["network", "info", name, "--json"]));
     assert_eq!(info["machines"], json!([{ "name": machine, "running": true }]), "{info}");
     assert_eq!(info["reservations"][0]["address"], "10.77.1.50", "{info}");
@@ -101,6 +106,31 @@ fn whole_life(lab: &Lab) {
     assert!(!names().contains(&name.to_owned()) && lab.journals() == 0);
     // Another network may have its bridge's name by now.
     assert!(!run(&["ip", "-br", "addr", "show", bridge]).stdout.contains("10.77.1.1"));
+}
+
+/// Each bad interface on the network `kt-net-life`: what is asked, the exit code, and words of the
+/// message.
+fn addresses_that_others_have(lab: &Lab, image: &str) {
+    let table: &[(&[&str], i32, &str)] = &[
+        (&["kt-net-life,static=10.77.1.60/24"], 4, "is that of `kt-net-guest`"),
+        (&["kt-net-life,static=10.77.1.50/24"], 4, "is reserved for `kt-net-guest`"),
+        (&["kt-net-life,static=10.77.1.1/24"], 4, "is the host's own"),
+        (&["kt-net-life,static=10.77.1.150/24"], 2, "gives away"),
+        (&["kt-net-life,static=10.99.0.5/24"], 2, "10.99.0.5 is no address of network"),
+        (&["kt-net-life,ip=10.77.1.50"], 4, "is reserved for `kt-net-guest`"),
+        (&["kt-net-life,mac=52:54:00:77:01:60"], 4, "`kt-net-guest` has the hardware address"),
+        (&["kt-net-life,ip=10.77.1.61", "kt-net-life,ip=10.77.1.61"], 2, "asked for twice"),
+        (&["kt-net-life,gatway=10.77.1.1"], 2, "did you mean `gateway=`?"),
+        (&["kt-net-lif,static=10.77.1.62/24"], 4, "the host has no network `kt-net-lif`"),
+        (&["user", "user"], 2, "once only"),
+    ];
+    for (networks, code, words) in table {
+        let asked: Vec<&str> = networks.iter().flat_map(|spec| ["--network", *spec]).collect();
+        let out = lab.launch(image, "kt-net-bad", &[&asked[..], &["--no-wait"]].concat());
+        assert_eq!(out.code, *code, "{networks:?}: {}", out.stderr);
+        assert!(out.stderr.contains(words), "{networks:?}: {}", out.stderr);
+    }
+    assert!(!lab.domains().contains(&"kt-net-bad".to_owned()));
 }
 
 /// Each bad network: what is asked, the exit code, and words of the message.

@@ -70,7 +70,7 @@ impl Known {
                 "dhcp": range.map(|(first, last)| json!({ "first": first, "last": last })),
             })
         });
-        let mac = |mac: Option<kiln_libvirt::domain::Mac>| mac.map(|mac| mac.to_string());
+        let mac = |mac: Option<kiln_spec::mac::Mac>| mac.map(|mac| mac.to_string());
         let reserved = self
             .reservations()
             .into_iter()

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The interfaces of machines to be: what is wanted, checked before anything is made, and found
+//! on the host.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use kiln_libvirt::Connection;
+use kiln_libvirt::network::IpView;
+use kiln_spec::interface::{Addressing, InterfaceSpec};
+use kiln_spec::mac::Mac;
+use uuid::Uuid;
+
+use super::existing::{self, Definition};
+use super::meta::Meta;
+use super::network::{self, Attachment, Nic};
+use super::networks;
+use crate::args::launch::WantedIp;
+use crate::error::{Class, Problem};
+
+/// Returns the interfaces that are wanted: those given, or the usual one of the host; `ip` is of
+/// the first.
+///
+/// # Errors
+///
+/// What does not go together (class usage).
+pub(crate) fn wanted(
+    conn: &Connection,
+    given: &[InterfaceSpec],
+    ip: Option<WantedIp>,
+) -> Result<Vec<InterfaceSpec>, Problem> {
+    let usual = if conn.is_session() { network::USER } else { "default" };
+    let mut all = given.to_vec();
+    if all.is_empty() {
+        all.push(InterfaceSpec::on(usual));
+    }
+    if let (Some(ip), Some(first)) = (ip, all.first_mut()) {
+        if first.addressing != Addressing::Dhcp {
+            let what = format!("`--network {first}` says its addresses, and so does `--ip`");
+            return Err(Problem::new(Class::Usage, what).hint("leave one of them out"));
+        }
+        first.addressing = Addressing::Reserved(match ip {
+            WantedIp::Auto => None,
+            WantedIp::This(ip) => Some(ip),
+        });
+    }
+    let user: Vec<_> = all.iter().filter(|spec| spec.network == network::USER).collect();
+    if user.len() > 1 {
+        return Err(Problem::new(Class::Usage, "a machine has user-mode networking once only"));
+    }
+    if user.iter().any(|spec| spec.addressing != Addressing::Dhcp) {
+        let what = "user-mode networking has no addresses to choose or to reserve";
+        let hint = "leave the address out, or name a network with `--network`";
+        return Err(Problem::new(Class::Usage, what).hint(hint));
+    }
+    Ok(all)
+}
+
+/// Returns the interfaces of each of `count` machines.
+///
+/// # Errors
+///
+/// Addresses that cannot be counted on so far (class usage).
+pub(crate) fn of_each(
+    wanted: &[InterfaceSpec],
+    count: u32,
+) -> Result<Vec<Vec<InterfaceSpec>>, Problem> {
+    let of = |number| wanted.iter().map(|spec| spec.counted(number)).collect();
+    (1..=count)
+        .map(of)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Problem::new(Class::Usage, error.to_string()))
+}
+
+/// Checks the addresses of all interfaces of all machines: each is of its network, and nobody
+/// has it.
+///
+/// # Errors
+///
+/// No network of that name, an address that somebody has (class object), or that is not of its
+/// network (class usage); what libvirt says.
+pub(crate) fn check(conn: &Connection, machines: &[Vec<InterfaceSpec>]) -> anyhow::Result<()> {
+    let all = || machines.iter().flatten();
+    let macs: Vec<Mac> = all().filter_map(|spec| spec.mac).collect();
+    let fixed = all().any(|spec| matches!(spec.addressing, Addressing::Static(_)));
+    let others = if fixed || !macs.is_empty() { existing::definitions(conn)? } else { Vec::new() };
+    macs_are_free(&macs, &others)?;
+    let mut seen = BTreeSet::new();
+    for spec in all() {
+        match &spec.addressing {
+            Addressing::Dhcp | Addressing::Reserved(None) => {}
+            Addressing::Reserved(Some(ip)) => {
+                network::check_wish(conn, &spec.network, *ip)?;
+                once(&mut seen, &spec.network, (*ip).into())?;
+            }
+            Addressing::Static(own) => {
+                for net in &own.addresses {
+                    is_free(conn, &spec.network, *net, &others)?;
+                    once(&mut seen, &spec.network, net.addr())?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn once(seen: &mut BTreeSet<(String, IpAddr)>, network: &str, ip: IpAddr) -> Result<(), Problem> {
+    if seen.insert((network.to_owned(), ip)) {
+        return Ok(());
+    }
+    let what = format!("the address {ip} of network `{network}` is asked for twice");
+    Err(Problem::new(Class::Usage, what))
+}
+
+fn macs_are_free(macs: &[Mac], others: &[Definition]) -> Result<(), Problem> {
+    for (n, mac) in macs.iter().enumerate() {
+        if macs[..n].contains(mac) {
+            let what = format!("the hardware address {mac} is asked for twice");
+            return Err(Problem::new(Class::Usage, what));
+        }
+        let has =
+            |other: &&Definition| other.next.interfaces().iter().any(|i| i.mac() == Some(*mac));
+        if let Some(other) = others.iter().find(has) {
+            let what = format!("the machine `{}` has the hardware address {mac}", other.name);
+            return Err(Problem::new(Class::Object, what).hint("choose another"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an address that a guest is to be told, if it is not of the network or somebody has it.
+fn is_free(conn: &Connection, name: &str, net: IpNet, others: &[Definition]) -> anyhow::Result<()> {
+    let handle = networks::find(conn, name)?;
+    let (view, ip) = (handle.xml()?, net.addr());
+    let ips = view.ips();
+    let nets: Vec<IpNet> = ips.iter().filter_map(IpView::net).collect();
+    let own_kind = |other: &&IpNet| other.addr().is_ipv4() == ip.is_ipv4();
+    // Of a bridge or a network without addresses libvirt knows nothing.
+    if nets.iter().any(|other| own_kind(&other)) && !nets.iter().any(|other| other.contains(&ip)) {
+        let there: Vec<String> = nets.iter().map(|net| format!("`{net}`")).collect();
+        let what = format!("{ip} is no address of network `{name}`, which is {}", there.join(", "));
+        return Err(Problem::new(Class::Usage, what).into());
+    }
+    let taken = |by: String| -> anyhow::Result<()> {
+        let what = format!("the address {ip} of network `{name}` is {by}");
+        Err(Problem::new(Class::Object, what).hint("choose another").into())
+    };
+    if ips.iter().any(|of| of.address() == Some(ip)) {
+        return taken("the host's own".to_owned());
+    }
+    let range = |of: &IpView| Some((of.dhcp_start()?, of.dhcp_end()?));
+    if let Some((first, last)) =
+        ips.iter().filter_map(range).find(|(first, last)| (*first..=*last).contains(&ip))
+    {
+        let what = format!("{ip} is one of {first} to {last}, which network `{name}` gives away");
+        let hint = format!("choose one outside, or have it reserved: `--network {name},ip={ip}`");
+        return Err(Problem::new(Class::Usage, what).hint(hint).into());
+    }
+    let reserved = ips.iter().flat_map(IpView::dhcp_hosts).find(|host| host.ip == ip);
+    if let Some(host) = reserved {
+        return taken(format!("reserved for `{}`", host.name.unwrap_or_default()));
+    }
+    match others.iter().find(|other| has(other, name, ip)) {
+        Some(other) => taken(format!("that of `{}`", other.name)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a machine was told that address on that network.
+fn has(other: &Definition, network: &str, ip: IpAddr) -> bool {
+    let Some(meta) = Meta::of_domain(&other.next.0) else { return false };
+    let on_it: Vec<String> = other
+        .next
+        .interfaces()
+        .iter()
+        .filter(|interface| interface.network().as_deref() == Some(network))
+        .filter_map(|interface| Some(interface.mac()?.to_string()))
+        .collect();
+    meta.addresses.iter().any(|own| own.ip == ip && on_it.contains(&own.mac))
+}
+
+/// Finds where the interfaces of the machine with this UUID go; `may_start` networks that are
+/// off.
+///
+/// # Errors
+///
+/// A network that is not there or not active (class object); no free port (class host).
+pub(crate) fn found(
+    conn: &Connection,
+    specs: &[InterfaceSpec],
+    uuid: Uuid,
+    may_start: bool,
+) -> anyhow::Result<Vec<Nic>> {
+    let nic = |(index, spec): (u32, &InterfaceSpec)| -> anyhow::Result<Nic> {
+        let attachment = if spec.network == network::USER {
+            let problem = || {
+                let what = "no port between 20000 and 29999 is free for the forward of SSH";
+                Problem::new(Class::Host, what)
+            };
+            Attachment::User { ssh_port: network::free_port(uuid).ok_or_else(problem)? }
+        } else {
+            network::find(conn, &spec.network, may_start)?
+        };
+        let mac = spec.mac.unwrap_or_else(|| network::mac(uuid, index));
+        Ok(Nic { mac, attachment, addressing: spec.addressing.clone() })
+    };
+    (0..).zip(specs).map(nic).collect()
+}
