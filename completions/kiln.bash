@@ -55,6 +55,9 @@ _kiln() {
             kiln,info)
                 cmd="kiln__subcmd__info"
                 ;;
+            kiln,inventory)
+                cmd="kiln__subcmd__inventory"
+                ;;
             kiln,launch)
                 cmd="kiln__subcmd__launch"
                 ;;
@@ -84,6 +87,9 @@ _kiln() {
                 ;;
             kiln,ssh)
                 cmd="kiln__subcmd__ssh"
+                ;;
+            kiln,ssh-config)
+                cmd="kiln__subcmd__ssh__subcmd__config"
                 ;;
             kiln,start)
                 cmd="kiln__subcmd__start"
@@ -259,6 +265,9 @@ _kiln() {
             kiln__subcmd__help,info)
                 cmd="kiln__subcmd__help__subcmd__info"
                 ;;
+            kiln__subcmd__help,inventory)
+                cmd="kiln__subcmd__help__subcmd__inventory"
+                ;;
             kiln__subcmd__help,launch)
                 cmd="kiln__subcmd__help__subcmd__launch"
                 ;;
@@ -285,6 +294,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,ssh)
                 cmd="kiln__subcmd__help__subcmd__ssh"
+                ;;
+            kiln__subcmd__help,ssh-config)
+                cmd="kiln__subcmd__help__subcmd__ssh__subcmd__config"
                 ;;
             kiln__subcmd__help,start)
                 cmd="kiln__subcmd__help__subcmd__start"
@@ -632,7 +644,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp build cache bundle image catalog network pool element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1770,7 +1782,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch list info start stop restart rm wait logs console ssh exec cp build cache bundle image catalog network pool element doctor completions man help"
+            opts="launch list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2469,6 +2481,20 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__help__subcmd__inventory)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__help__subcmd__launch)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2722,6 +2748,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__ssh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__ssh__subcmd__config)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4255,8 +4295,34 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__inventory)
+            opts="-c -q -v -h -V --list --host --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4291,6 +4357,10 @@ _kiln() {
                     return 0
                     ;;
                 --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4982,6 +5052,28 @@ _kiln() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__ssh__subcmd__config)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

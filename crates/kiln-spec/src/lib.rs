@@ -15,11 +15,12 @@ pub mod network;
 pub mod recipe;
 pub mod size;
 pub mod time;
+pub mod word;
 pub mod yaml;
 
 pub use arch::Arch;
 pub use image::{Digest, Manifest};
 pub use lock::Lock;
-pub use name::MachineName;
+pub use name::{MachineName, PoolName, Tag};
 pub use recipe::Recipe;
 pub use size::Bytes;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Names of machines, which are host names, too.
+//! Names of machines, which are host names, too; of pools; and tags.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::word::{is_word, word};
+
 /// The most characters of a host name's label: RFC 1035, 2.3.4.
 const MOST: usize = 63;
+
+/// The most characters of a name that becomes that of a file, with an ending: Linux takes 255.
+const MOST_FILE: usize = 200;
 
 /// The name of a machine: one label of a host name (RFC 1123, 2.1), in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,6 +104,21 @@ impl fmt::Display for MachineName {
         f.write_str(&self.0)
     }
 }
+
+word!(
+    /// The name of a pool: libvirt keeps its definition in a file of that name.
+    PoolName,
+    "name of a pool",
+    "it begins with a letter or digit, and has letters, digits, `-`, `_` and `.`, at most 200",
+    |name| is_word(name, MOST_FILE, "-_.")
+);
+word!(
+    /// A word by which machines are put together: a group of an inventory.
+    Tag,
+    "tag",
+    "it begins with a letter or digit, and has letters, digits, `-` and `_`, at most 63",
+    |tag| is_word(tag, MOST, "-_")
+);
 
 #[cfg(test)]
 mod tests {

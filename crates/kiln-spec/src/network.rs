@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::word::{WordError, is_word, word};
+
 /// The most characters of a network's name: it becomes a file name (`NAME.xml`).
 const MOST_NAME: usize = 200;
 /// The most characters of a name of an interface of Linux (IFNAMSIZ less its end).
@@ -52,18 +54,6 @@ impl NetworkMode {
     }
 }
 
-/// The name of an interface of the host: `br0`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceName(String);
-
-/// The name of a network: what stands in the XML of machines, and in a file name of the host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NetworkName(String);
-
-/// The domain of the names of a network's machines: `shop.lan`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DomainName(String);
-
 /// A name that the network's DNS server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsHost {
@@ -106,15 +96,8 @@ pub struct NetworkSpec {
 #[non_exhaustive]
 pub enum NetworkError {
     /// A name that cannot be one.
-    #[error("`{name}` is no name of {what}: {why}")]
-    Name {
-        /// The name.
-        name: String,
-        /// Of what.
-        what: &'static str,
-        /// What is wrong.
-        why: &'static str,
-    },
+    #[error(transparent)]
+    Name(#[from] WordError),
     /// A text that is no range of addresses.
     #[error(
         "`{text}` is no range of IPv4 addresses; write it like `192.168.101.100-192.168.101.199`"
@@ -284,59 +267,24 @@ impl FromStr for DnsHost {
     }
 }
 
-/// Makes a name of text, with what may stand in it.
-macro_rules! name {
-    ($name:ident, $what:literal, $why:literal, $check:expr) => {
-        impl $name {
-            /// Returns the name as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NetworkError;
-
-            fn from_str(name: &str) -> Result<Self, NetworkError> {
-                let check: fn(&str) -> bool = $check;
-                if check(name) {
-                    return Ok(Self(name.to_owned()));
-                }
-                Err(NetworkError::Name { name: name.to_owned(), what: $what, why: $why })
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-fn is_word(name: &str, most: usize, more: &str) -> bool {
-    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    begins
-        && name.len() <= most
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
-}
-
-name!(
+word!(
+    /// The name of a network: what stands in the XML of machines, and in a file name of the host.
     NetworkName,
-    "a network",
+    "name of a network",
     "it begins with a letter or digit, and has letters, digits, `-`, `_` and `.`, at most 200",
     |name| is_word(name, MOST_NAME, "-_.")
 );
-name!(
+word!(
+    /// The name of an interface of the host: `br0`.
     DeviceName,
-    "an interface",
+    "name of an interface",
     "it has letters, digits, `-`, `_`, `.` and `@`, at most 15",
     |name| is_word(name, MOST_DEVICE, "-_.@")
 );
-name!(
+word!(
+    /// The domain of the names of a network's machines: `shop.lan`.
     DomainName,
-    "a domain",
+    "name of a domain",
     "it is labels of letters, digits and `-`, with `.` between them",
     |name| {
         let is_label = |label: &str| is_word(label, 63, "-") && !label.ends_with('-');

@@ -83,6 +83,8 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Ssh(args) => commands::ssh::run(ctx, &args),
         Verb::Exec(args) => commands::exec::run(ctx, &args),
         Verb::Cp(args) => commands::cp::run(ctx, &args),
+        Verb::SshConfig(args) => commands::ssh_config::run(ctx, &args),
+        Verb::Inventory(args) => commands::inventory::run(ctx, &args),
         Verb::Build(args) => commands::build::run(ctx, &args),
         Verb::Cache(args) => commands::cache::run(ctx, &args),
         Verb::Bundle(args) => commands::bundle::run(ctx, &args),

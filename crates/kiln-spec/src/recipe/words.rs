@@ -6,68 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A word that may not stand where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no {what}: {why}", word.escape_debug())]
-pub struct WordError {
-    /// The word.
-    pub word: String,
-    /// What it should be: `image name`.
-    pub what: &'static str,
-    /// What it should be like.
-    pub why: &'static str,
-}
-
-/// Makes a type for one kind of word: text for which a check holds.
-macro_rules! word {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $why:literal, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// Returns the word as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = WordError;
-
-            fn from_str(word: &str) -> Result<Self, WordError> {
-                let check: fn(&str) -> bool = $check;
-                if check(word) {
-                    Ok(Self(word.to_owned()))
-                } else {
-                    Err(WordError { word: word.to_owned(), what: $what, why: $why })
-                }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = WordError;
-
-            fn try_from(word: String) -> Result<Self, WordError> {
-                word.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(word: $name) -> Self {
-                word.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
+pub use crate::word::WordError;
+use crate::word::word;
 
 fn lower_or_digit(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use kiln_guest::seed::NetworkVersion;
 use kiln_spec::interface::InterfaceSpec;
-use kiln_spec::{Bytes, MachineName};
+use kiln_spec::{Bytes, MachineName, Tag};
 
 use super::duration;
 
@@ -66,6 +66,9 @@ pub(crate) struct Launch {
     /// reservation holds when many machines come and go; libvirt takes half a second for it.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<WantedIp>,
+    /// A word that the machine is found by: a group of `kiln inventory` (repeatable)
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<Tag>,
     /// The pool for the machine's volumes
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(crate) pool: String,

@@ -13,6 +13,7 @@ pub(crate) mod element;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod info;
+pub(crate) mod inventory;
 pub(crate) mod launch;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -22,6 +23,7 @@ pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod ssh;
+pub(crate) mod ssh_config;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod wait;
@@ -80,6 +82,8 @@ pub(crate) enum Verb {
     Ssh(ssh::Ssh),
     Exec(exec::Exec),
     Cp(cp::Cp),
+    SshConfig(ssh_config::SshConfig),
+    Inventory(inventory::Inventory),
     Build(build::Build),
     #[command(subcommand)]
     Cache(cache::Cache),

@@ -39,6 +39,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "template": meta.map(|m| &m.template),
             "volumes": meta.map(|m| m.volumes()),
             "reservations": meta.map(|m| &m.reservations),
+            "tags": meta.map(|m| &m.tags),
             "interfaces": machine.interfaces_json(),
             "ssh": route.as_ref().map(|r| json!({"user": r.user, "address": r.address, "port": r.port, "command": r.line()})),
             "made_at": meta.map(|m| m.made_at),
@@ -67,6 +68,9 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
                 line("volume", format!("{} in pool {}", volume.name, volume.pool));
             }
             line("user", meta.user.clone());
+            if !meta.tags.is_empty() {
+                line("tags", meta.tags.join(", "));
+            }
         }
     }
     if let Some(route) = route {

@@ -195,6 +195,7 @@ impl Common<'_> {
             user: self.args.user.as_deref(),
             keys: &self.keys,
             user_data: self.user_data.as_ref(),
+            tags: &self.args.tag,
             network_config: &self.network_config,
             now: unix_secs(),
         }

@@ -13,17 +13,8 @@ use crate::ui::Table;
 /// Lists the machines of the host.
 pub(crate) fn run(ctx: &Context, args: &List) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
-    let mut machines = Vec::new();
-    for domain in conn.domains()? {
-        match Machine::of(&conn, domain) {
-            Ok(machine) if args.all || machine.meta.is_some() => machines.push(machine),
-            Ok(_) => {}
-            // Removed between the listing and now.
-            Err(error) if gone(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    machines.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut machines = Machine::all(&conn)?;
+    machines.retain(|machine| args.all || machine.meta.is_some());
     let mut table = Table::new(&["NAME", "STATE", "ADDRESS", "CPUS", "MEMORY", "IMAGE"]);
     let mut all = Vec::new();
     for machine in &machines {
@@ -38,6 +29,7 @@ pub(crate) fn run(ctx: &Context, args: &List) -> anyhow::Result<u8> {
             "cpus": machine.cpus(),
             "memory_bytes": machine.memory().map(|m| m.0),
             "image": machine.meta.as_ref().map(|m| &m.image),
+            "tags": machine.meta.as_ref().map(|m| &m.tags),
             "made_by_kiln": machine.meta.is_some(),
         }));
         table.row(vec![
@@ -57,10 +49,6 @@ pub(crate) fn run(ctx: &Context, args: &List) -> anyhow::Result<u8> {
         table.lines().iter().for_each(|line| ctx.ui.out(line));
     }
     Ok(0)
-}
-
-fn gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<kiln_libvirt::Error>().is_some_and(kiln_libvirt::Error::is_not_found)
 }
 
 /// Returns the word for a state.

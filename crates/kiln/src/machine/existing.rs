@@ -60,6 +60,23 @@ impl Machine {
         Self::of(conn, domain)
     }
 
+    /// Returns every machine of the host, Kiln's or not, by name.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says; one that goes meanwhile is left out.
+    pub(crate) fn all(conn: &Connection) -> anyhow::Result<Vec<Self>> {
+        let gone = |error: &anyhow::Error| {
+            let error = error.downcast_ref::<kiln_libvirt::Error>();
+            error.is_some_and(kiln_libvirt::Error::is_not_found)
+        };
+        let found = conn.domains()?.into_iter().map(|domain| Self::of(conn, domain));
+        let kept = found.filter(|machine| !machine.as_ref().is_err_and(gone));
+        let mut all = kept.collect::<anyhow::Result<Vec<_>>>()?;
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
     /// Takes a domain for a machine.
     ///
     /// # Errors

@@ -68,6 +68,8 @@ pub(crate) struct Meta {
     pub(crate) reservations: Vec<Reservation>,
     /// The machine's addresses that it was told.
     pub(crate) addresses: Vec<OwnAddress>,
+    /// The words by which it is put together with others.
+    pub(crate) tags: Vec<String>,
     /// The port of the host that leads to the machine's port 22, with user-mode networking.
     pub(crate) ssh_port: Option<u16>,
 }
@@ -103,6 +105,7 @@ impl Meta {
             .child(q("made").attr("at", self.made_at).attr("by", &self.made_by))
             .children(reservations)
             .children(self.addresses.iter().map(own))
+            .children(self.tags.iter().map(|tag| q("tag").attr("name", tag)))
             .maybe(self.ssh_port.map(|port| q("forward").attr("port", port).attr("to", 22)))
     }
 
@@ -142,6 +145,7 @@ impl Meta {
             console: volume("console")?,
             reservations: reservations.collect::<Option<_>>()?,
             addresses: addresses.collect::<Option<_>>()?,
+            tags: all("tag").map(|e| text(e, "name")).collect::<Option<_>>()?,
             ssh_port: child("forward").and_then(|e| e.attribute("port")?.parse().ok()),
         })
     }
@@ -174,6 +178,7 @@ pub(crate) mod tests {
                 mac: "52:54:00:00:00:02".into(),
                 ip: "fd00::7".parse().unwrap(),
             }],
+            tags: vec!["web".into(), "test".into()],
             ssh_port: Some(20_022),
         }
     }

@@ -13,7 +13,7 @@ use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
 use kiln_spec::image::Firmware as ImageFirmware;
 use kiln_spec::interface::Addressing;
-use kiln_spec::{Bytes, MachineName};
+use kiln_spec::{Bytes, MachineName, Tag};
 use uuid::Uuid;
 
 use super::image::ImageFile;
@@ -55,6 +55,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) keys: &'a Keys,
     /// The user's own user-data.
     pub(crate) user_data: Option<&'a UserData>,
+    /// The words by which it is put together with others.
+    pub(crate) tags: &'a [Tag],
     /// How the guest is told of its interfaces.
     pub(crate) network_config: &'a NetworkConfig,
     /// Seconds since 1970.
@@ -181,6 +183,7 @@ impl Wanted<'_> {
             console: volume("-console.log"),
             reservations: Vec::new(),
             addresses: nics.iter().flat_map(own).collect(),
+            tags: self.tags.iter().map(Tag::to_string).collect(),
             ssh_port,
         };
         let seed = Seed {
@@ -338,6 +341,7 @@ mod tests {
             user: None,
             keys,
             user_data: None,
+            tags: &[],
             network_config: &NetworkConfig::Ours(NetworkVersion::V2),
             now: 1_700_000_000,
         }

@@ -39,25 +39,51 @@ impl Route {
     /// Returns the options, `-o` and all, that make `ssh` and `scp` use this route. The port is
     /// among them, the address and the user are not.
     pub(crate) fn options(&self) -> Vec<String> {
-        let mut options = vec![
-            format!("HostKeyAlias={}", self.alias),
-            // In double quotes: ssh_config(5) splits the value at blanks.
-            format!("UserKnownHostsFile=\"{}\"", self.known_hosts.display()),
-            "GlobalKnownHostsFile=/dev/null".to_owned(),
-            format!("StrictHostKeyChecking={}", if self.verified { "yes" } else { "accept-new" }),
-            "CheckHostIP=no".to_owned(),
-            "UpdateHostKeys=no".to_owned(),
-            format!("Port={}", self.port),
-        ];
-        if let Some(proxy) = &self.proxy {
-            options.push(format!("ProxyCommand={proxy}"));
-        }
-        let mut args: Vec<String> =
-            options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
+        let mut args = self.trust_options();
+        args.extend(["-o".to_owned(), format!("Port={}", self.port)]);
         for identity in &self.identities {
             args.extend(["-i".to_owned(), identity.display().to_string()]);
         }
         args
+    }
+
+    /// Returns the options that say by which keys the machine is known and how it is reached,
+    /// without port and private keys.
+    pub(crate) fn trust_options(&self) -> Vec<String> {
+        let settings = self.settings().into_iter();
+        settings.flat_map(|(key, value)| ["-o".to_owned(), format!("{key}={value}")]).collect()
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![
+            ("HostKeyAlias", self.alias.clone()),
+            // In double quotes: ssh_config(5) splits the value at blanks.
+            ("UserKnownHostsFile", format!("\"{}\"", self.known_hosts.display())),
+            ("GlobalKnownHostsFile", "/dev/null".to_owned()),
+            ("StrictHostKeyChecking", if self.verified { "yes" } else { "accept-new" }.to_owned()),
+            ("CheckHostIP", "no".to_owned()),
+            ("UpdateHostKeys", "no".to_owned()),
+        ];
+        if let Some(proxy) = &self.proxy {
+            settings.push(("ProxyCommand", proxy.clone()));
+        }
+        settings
+    }
+
+    /// Returns the machine's part of an ssh_config(5).
+    pub(crate) fn config(&self) -> String {
+        let mut text = format!("Host {}\n", self.alias);
+        let own = [
+            ("HostName", self.address.clone()),
+            ("Port", self.port.to_string()),
+            ("User", self.user.clone()),
+        ];
+        let keys = self.identities.iter();
+        let keys = keys.map(|file| ("IdentityFile", format!("\"{}\"", file.display())));
+        for (key, value) in own.into_iter().chain(keys).chain(self.settings()) {
+            text.push_str(&format!("  {key} {value}\n"));
+        }
+        text
     }
 
     /// Returns a run of `tool` (ssh or scp) with this route's options and the user's agent.
@@ -185,6 +211,13 @@ mod tests {
             "ssh -o HostKeyAlias=web1 -o 'UserKnownHostsFile=\"/k/known hosts\"' \
              -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o CheckHostIP=no \
              -o UpdateHostKeys=no -o Port=22 -i /k/id debian@192.168.122.7"
+        );
+        assert_eq!(
+            route.config(),
+            "Host web1\n  HostName 192.168.122.7\n  Port 22\n  User debian\n  IdentityFile \"/k/id\"\n  \
+             HostKeyAlias web1\n  UserKnownHostsFile \"/k/known hosts\"\n  \
+             GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n  CheckHostIP no\n  \
+             UpdateHostKeys no\n"
         );
     }
 }

@@ -29,7 +29,7 @@ fn whole_life(lab: &Lab) {
     let inner = ["kt-life-net", "--mode", "isolated", "--subnet", "10.77.9.0/24", "--no-dhcp"];
     drop(lab.kiln(&[&["network", "create"], &inner[..]].concat()).success());
     let networks = ["--network", "default", "--network", "kt-life-net,static=10.77.9.5/24"];
-    let more = ["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--json"];
+    let more = ["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--tag", "life", "--json"];
     let out = lab.launch_as_usual(lab.image(), name, &[&networks[..], &more].concat());
     let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
     let machine = &json["machines"][0];

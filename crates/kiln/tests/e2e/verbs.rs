@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use kiln_testkit::run;
+use kiln_testkit::{need_program, run};
 use serde_json::Value;
 
 use crate::lab::{Lab, until};
@@ -15,6 +15,7 @@ pub(crate) fn daily(lab: &Lab, name: &str) {
     listed(lab, name);
     exec(lab, name);
     ssh(lab, name);
+    others_find_it(lab, name);
     copies(lab, name);
     logs(lab, name);
     terminal::console_is_left_with_the_terminal_as_it_was(lab, name);
@@ -88,6 +89,36 @@ fn ssh(lab: &Lab, name: &str) {
     // The line that is shown works without kiln.
     let out = run(&["sh", "-c", &format!("{command} -o BatchMode=yes hostname")]);
     assert_eq!(out.stdout, format!("{name}\n"), "{}", out.stderr);
+}
+
+/// OpenSSH by the machine's name alone, and Ansible by its tag.
+fn others_find_it(lab: &Lab, name: &str) {
+    let file = |name: &str, text: &str| {
+        let path = lab.folder.join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let config = file("ssh-config", &lab.kiln(&["ssh-config", name]).success().stdout);
+    let out = run(&["ssh", "-F", &config, "-o", "BatchMode=yes", name, "hostname"]);
+    assert_eq!(out.stdout, format!("{name}\n"), "{}", out.stderr);
+    if !need_program("ansible") {
+        return;
+    }
+    let (home, kiln) = (lab.home.display(), env!("CARGO_BIN_EXE_kiln"));
+    let script = format!("#!/bin/sh\nKILN_HOME={home} exec {kiln} inventory \"$@\"\n");
+    let script = file("machines", &script);
+    drop(run(&["chmod", "+x", &script]).success());
+    let graph = run(&["ansible-inventory", "-i", &script, "--graph"]).success().stdout;
+    for group in ["@image_debian_12", "@state_running", "@tag_life"] {
+        assert!(graph.contains(group), "{graph}");
+    }
+    let out = run(&["ansible", "-i", &script, "tag_life", "-m", "ping", "-T", "60"]);
+    assert!(out.code == 0 && out.stdout.contains("\"ping\": \"pong\""), "{out:?}");
+    let vars = lab.kiln(&["inventory", "--host", name]).success().stdout;
+    let vars: Value = serde_json::from_str(&vars).expect("JSON");
+    assert_eq!(vars["ansible_user"], "debian");
+    let out = lab.kiln(&["inventory", "--host", "kt-nobody"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
 }
 
 fn copies(lab: &Lab, name: &str) {

@@ -2,6 +2,7 @@
 //! `kiln pool create`.
 
 use clap::{ArgGroup, Args};
+use kiln_spec::PoolName;
 
 /// Make a pool and take it into use, now and with the host
 #[derive(Debug, Args)]
@@ -10,7 +11,7 @@ use clap::{ArgGroup, Args};
   kiln pool create shared --nfs filer:/export/vms --mount /srv/shared")]
 pub(crate) struct Create {
     /// The pool's name
-    pub(crate) name: String,
+    pub(crate) name: PoolName,
     /// A folder of the host; made if it is not there
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<String>,

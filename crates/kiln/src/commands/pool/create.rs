@@ -18,15 +18,16 @@ use crate::machine::{host, pools};
 /// Makes a pool.
 pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     let kind = kind(args)?;
-    check_name(&args.name)?;
     let conn = host::connect(ctx)?;
-    refuse_taken(&conn, &args.name)?;
+    refuse_taken(&conn, args.name.as_str())?;
     pools::folder_is_free(&conn, kind.folder())?;
     let uuid = Uuid::now_v7();
-    let xml = pool_element(&args.name, Some(uuid), &kind);
+    let xml = pool_element(args.name.as_str(), Some(uuid), &kind);
     if args.dry_run {
         if ctx.ui.json() {
-            ctx.ui.result(&json!({ "would": { "create": args.name, "xml": xml.to_string() } }));
+            ctx.ui.result(
+                &json!({ "would": { "create": args.name.as_str(), "xml": xml.to_string() } }),
+            );
         } else {
             ctx.ui.out(format!("make the pool `{}` in {}", args.name, kind.folder()));
             ctx.ui.out(xml.to_string());
@@ -34,7 +35,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         return Ok(0);
     }
     make(ctx, &conn, (args, &kind), (uuid, &xml))?;
-    let pool = pools::find(&conn, &args.name)?;
+    let pool = pools::find(&conn, args.name.as_str())?;
     if ctx.ui.json() {
         ctx.ui.result(&pools::json(&pool)?);
         return Ok(0);
@@ -47,7 +48,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         info.available,
         info.capacity
     ));
-    ctx.ui.out(&args.name);
+    ctx.ui.out(args.name.as_str());
     Ok(0)
 }
 
@@ -74,17 +75,6 @@ fn kind(args: &Create) -> Result<PoolKind, Problem> {
     }
 }
 
-/// libvirt keeps the definition in a file of that name.
-fn check_name(name: &str) -> Result<(), Problem> {
-    let may = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if begins && name.len() <= 200 && name.chars().all(may) {
-        return Ok(());
-    }
-    let problem = Problem::new(Class::Usage, format!("`{name}` is no name of a pool"));
-    Err(problem.hint("it begins with a letter or digit, and has letters, digits, `-`, `_` and `.`"))
-}
-
 fn already(name: &str) -> Problem {
     let what = format!("the host has a pool `{name}` already");
     Problem::new(Class::Object, what).hint("choose another name, or `kiln pool rm` it")
@@ -105,7 +95,7 @@ fn make(
     (args, kind): (&Create, &PoolKind),
     (uuid, xml): (Uuid, &Element),
 ) -> anyhow::Result<()> {
-    let name = args.name.clone();
+    let name = args.name.to_string();
     // Of another host nobody knows: a folder stays there, empty.
     let made = conn.is_local() && !Path::new(kind.folder()).exists();
     let steps = || -> Result<(), Error> {
@@ -116,7 +106,7 @@ fn make(
     };
     let undo = Undo::Pool { uri: conn.uri().to_string(), uuid, name, made };
     undo::or_undone(ctx, conn, (&format!("pool-{uuid}"), undo), || match steps() {
-        Err(error) if error.is_exists() => Err(already(&args.name).because(error).into()),
+        Err(error) if error.is_exists() => Err(already(args.name.as_str()).because(error).into()),
         other => Ok(other?),
     })
 }
