@@ -25,7 +25,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use kiln_host::lock::Lock;
-use kiln_host::namespace::{Exec, remove_left};
+use kiln_host::namespace::{Exec, WORK, remove_left};
 use kiln_host::scratch::{Scratch, sweep};
 use kiln_host::signal;
 use kiln_spec::{Bytes, Digest};
@@ -35,10 +35,6 @@ use super::WorkspaceError;
 
 /// How often a build that waits for another's layer looks whether Kiln was told to stop.
 const TICK: Duration = Duration::from_millis(50);
-/// The folder in a scratch folder that a stage with the guest's ids removes.
-const RUN: &str = "run";
-/// Where a workspace's layer is made until it has its place.
-pub(super) const DONE: &str = "done";
 
 /// How programs are run on trees.
 #[derive(Clone)]
@@ -112,18 +108,6 @@ struct About {
     boot: String,
 }
 
-/// Removes what only the guest's ids can remove of a workspace whose owner was killed.
-fn remove_killed(exec: &Exec, left: &Path) -> io::Result<()> {
-    remove_left(exec, left).map_err(io::Error::other)?;
-    let done = left.join(DONE);
-    if done.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    // Killed when the layer was made, and had no place yet.
-    fs::rename(&done, left.join(RUN))?;
-    remove_left(exec, left).map_err(io::Error::other)
-}
-
 impl LayerCache {
     /// Opens the cache in `folder`, which is made when it is missing.
     ///
@@ -144,7 +128,7 @@ impl LayerCache {
             made.map_err(|e| WorkspaceError::io("make", &path, e))?;
         }
         let exec = &cache.sandbox.exec;
-        sweep(&cache.work(), &mut |left| remove_killed(exec, left))?;
+        sweep(&cache.work(), &mut |left| remove_left(exec, left).map_err(io::Error::other))?;
         Ok(cache)
     }
 
@@ -270,7 +254,7 @@ impl LayerCache {
             return Ok(());
         }
         let scratch = Scratch::begin(&self.work(), "gone")?;
-        let to = scratch.path().join(RUN);
+        let to = scratch.path().join(WORK);
         fs::rename(&place, &to).map_err(|e| WorkspaceError::io("remove", &place, e))?;
         remove_left(&self.sandbox.exec, scratch.path())?;
         Ok(())
@@ -363,7 +347,7 @@ impl LayerCache {
         let folder = self.folder.join("packages");
         let scratch = Scratch::begin(&self.work(), "gone")?;
         // As a whole: what is in it is not ours, and may not be moved.
-        fs::rename(&folder, scratch.path().join(RUN))
+        fs::rename(&folder, scratch.path().join(WORK))
             .and_then(|()| fs::DirBuilder::new().mode(0o755).create(&folder))
             .map_err(|e| WorkspaceError::io("clear", &folder, e))?;
         remove_left(&self.sandbox.exec, scratch.path())?;

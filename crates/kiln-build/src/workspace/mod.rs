@@ -27,13 +27,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use kiln_host::namespace::{
-    Bind, Layers, Limits, PROGRAM_FILE, PROGRAM_PATH, Root, Serve, Setup, Shown, Space, SpaceError,
-    View, keep, remove_left,
+    Bind, DONE, Layers, Limits, PROGRAM_FILE, PROGRAM_PATH, Root, Serve, Setup, Shown, Space,
+    SpaceError, View, keep, remove_left,
 };
 use kiln_host::scratch::Scratch;
 use kiln_spec::Digest;
 
-use cache::DONE;
 pub use cache::{Claim, Layer, LayerCache, LayerInfo, Sandbox};
 pub use error::WorkspaceError;
 pub use jobs::{Content, Edit, JOBS, Owned};

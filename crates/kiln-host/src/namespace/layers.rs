@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::inner::{attach, clone, on, overlay, refused};
 use super::space::with_ids;
 use super::wire::Message;
-use super::{Exec, SpaceError, WORK, remove};
+use super::{DONE, Exec, SpaceError, WORK, remove};
 
 /// The folders that the kernel wants in the tree, to mount on.
 const MOUNTED: [&str; 3] = ["dev", "proc", "run"];
@@ -329,8 +329,8 @@ fn kept_flags(at: &Path) -> Result<MountFlags, SpaceError> {
         .fold(MountFlags::empty(), |all, (_, flag)| all | flag))
 }
 
-/// Makes a layer of what programs changed in a scratch folder: its folder `fs` is then
-/// `done/fs`, and the scratch folder's next program begins without changes. Returns the bytes
+/// Makes a layer of what programs changed in a scratch folder: they are then the folder `fs` in its
+/// folder [`DONE`], and the scratch folder's next program begins without changes. Returns the bytes
 /// that the layer takes.
 ///
 /// # Errors
@@ -346,7 +346,7 @@ pub fn keep(exec: &Exec, scratch: &Path) -> Result<u64, SpaceError> {
 /// Moves the changes to where they are kept. As a stage with the guest's ids.
 pub(super) fn seal(scratch: &Path) -> Result<u64, SpaceError> {
     let upper = scratch.join(WORK).join("upper");
-    let to = scratch.join("done/fs");
+    let to = scratch.join(DONE).join("fs");
     let failed = |source| SpaceError::System {
         what: format!("keep the changes in `{}`", scratch.display()),
         source,

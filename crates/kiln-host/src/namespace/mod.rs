@@ -45,7 +45,12 @@ pub use space::{Ended, Limits, Serve, Space, remove_left};
 pub const ENTRY: &str = "__guest-run";
 
 /// The folder in the scratch folder that belongs to the guest's root user.
-const WORK: &str = "run";
+pub const WORK: &str = "run";
+/// The folder in the scratch folder that [`keep`] makes a layer in: its folder `fs` belongs to the
+/// guest's root user.
+pub const DONE: &str = "done";
+/// What only the guest's ids can remove of a scratch folder.
+const LEFT: [&str; 2] = [WORK, DONE];
 /// The file in the scratch folder that the outer stage holds a lock on while it lives.
 const BUSY: &str = "busy";
 /// The file in the scratch folder that is the program, if it comes as a file.

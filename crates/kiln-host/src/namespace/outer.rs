@@ -20,7 +20,7 @@ use rustix::thread::UnshareFlags;
 
 use super::middle::{SELF, become_root, leave, stage};
 use super::wire::{Message, Wire};
-use super::{BUSY, Root, Setup, SpaceError, WORK, collect, free, ids, layers, remove};
+use super::{BUSY, LEFT, Root, Setup, SpaceError, WORK, collect, free, ids, layers, remove};
 use crate::lock::Lock;
 
 /// Is the outer stage, to its end.
@@ -60,13 +60,17 @@ pub(super) fn remove_left() -> Result<(), SpaceError> {
     let mut starter = Wire::stdin().map_err(SpaceError::system("open the wire"))?;
     let Message::Remove(scratch) = starter.expect()? else { return Err(SpaceError::Lost) };
     take_ids(&mut starter)?;
-    let work = scratch.join(WORK);
+    LEFT.iter().try_for_each(|name| remove_tree(&scratch.join(name)))?;
+    starter.send(&Message::Done).map_err(SpaceError::system("speak"))
+}
+
+fn remove_tree(top: &Path) -> Result<(), SpaceError> {
     let mut left = ATTEMPTS;
     loop {
-        match remove::tree(&work) {
-            Ok(()) => break,
+        match remove::tree(top) {
+            Ok(()) => return Ok(()),
             Err(source) if left == 0 => {
-                return Err(SpaceError::system(format!("remove `{}`", work.display()))(source));
+                return Err(SpaceError::system(format!("remove `{}`", top.display()))(source));
             }
             // The program was killed with its stages, but its last process may still be going.
             // It is nobody's child by now: there is nothing to wait for.
@@ -74,7 +78,6 @@ pub(super) fn remove_left() -> Result<(), SpaceError> {
         }
         left -= 1;
     }
-    starter.send(&Message::Done).map_err(SpaceError::system("speak"))
 }
 
 /// Is the stage that makes a layer of what programs changed.

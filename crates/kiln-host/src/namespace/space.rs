@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::change::{Change, ChangeKind};
 use super::collect::Contents;
 use super::wire::{Message, Wire};
-use super::{BUSY, ENTRY, Exec, Root, Setup, SpaceError, WORK, free, ids};
+use super::{BUSY, ENTRY, Exec, LEFT, Root, Setup, SpaceError, free, ids};
 use crate::lock::Lock;
 use crate::read::{Holes, Plain};
 use crate::signal;
@@ -287,21 +287,22 @@ fn stage(
     command.spawn().map_err(SpaceError::system(format!("start `{}`", exec.program.display())))
 }
 
-/// Removes from a scratch folder what a program's stages left there when they were killed. Waits
-/// for an outer stage that is about to do so itself.
+/// Removes from a scratch folder what a program's stages left there when they were killed: a
+/// program's files, and a layer that got no place. Waits for an outer stage that is about to do so itself.
 ///
 /// # Errors
 ///
 /// [`SpaceError`] as for [`Space::start`]; something resists.
 pub fn remove_left(exec: &Exec, scratch: &Path) -> Result<(), SpaceError> {
-    let (work, busy) = (scratch.join(WORK), scratch.join(BUSY));
-    if !busy.exists() && work.symlink_metadata().is_err() {
+    let busy = scratch.join(BUSY);
+    let nothing = || LEFT.iter().all(|name| scratch.join(name).symlink_metadata().is_err());
+    if !busy.exists() && nothing() {
         return Ok(());
     }
     // Also where there is nothing yet: an outer stage that was just started may be about to make it.
     let _busy = Lock::wait(&busy)
         .map_err(|error| SpaceError::system("lock the scratch folder")(io::Error::other(error)))?;
-    if work.symlink_metadata().is_err() {
+    if nothing() {
         return Ok(());
     }
     match with_ids(exec, "remove", &Message::Remove(scratch.to_owned()))? {

@@ -368,3 +368,18 @@ fn layers_are_removed_unless_they_are_used() {
     base(&lab, &cache);
     assert!(cache.find(&digest('0')).unwrap().is_some());
 }
+
+#[test]
+fn a_layer_that_a_killed_build_had_ready_is_removed() {
+    let Some(lab) = Lab::new() else { return };
+    drop(base(&lab, &lab.cache()));
+    // As it is between the layer's end and its place; its files belong to the guest's ids.
+    let killed = lab.path("cache/work").join("kiln-killed");
+    fs::create_dir_all(&killed).unwrap();
+    let layer = lab.path("cache/layers").join(digest('0').hex());
+    fs::rename(&layer, killed.join("done")).unwrap();
+    lab.cache();
+    let left = fs::read_dir(lab.path("cache/work")).unwrap().flatten();
+    let left: Vec<_> = left.map(|e| e.file_name()).filter(|name| name != ".lock").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
