@@ -15,6 +15,7 @@ use kiln_build::workspace::{LayerCache, Sandbox};
 use kiln_build::{BuildContext, BuildError, Event, Force, Places, Plan, Stage, build};
 use kiln_host::RealHost;
 use kiln_host::namespace::Exec;
+use kiln_host::tools::guestfish::Fish;
 use kiln_spec::Recipe;
 use kiln_testkit::http::Server;
 use kiln_testkit::{need_program, run};
@@ -50,6 +51,7 @@ fn fail_in(
         user,
         kiln_version: "test",
         temp: Some(&temp),
+        fish: &Fish::default(),
         force: Force::Nothing,
         renew_lock: false,
     };

@@ -26,6 +26,10 @@ pub enum Tool {
     Guestfish,
     /// `mke2fs`: an empty ext4 file system.
     Mke2fs,
+    /// `mkfs.xfs`: an empty XFS file system.
+    MkfsXfs,
+    /// `mkfs.btrfs`: an empty btrfs file system.
+    MkfsBtrfs,
     /// `e2fsck`: checks and mends an ext4 file system.
     E2fsck,
     /// `fsck.fat`: checks and mends a FAT file system.
@@ -85,6 +89,8 @@ impl Tool {
         Self::Newgidmap,
         Self::Guestfish,
         Self::Mke2fs,
+        Self::MkfsXfs,
+        Self::MkfsBtrfs,
         Self::E2fsck,
         Self::FsckFat,
         Self::Resize2fs,
@@ -106,6 +112,8 @@ impl Tool {
             Self::Newgidmap => "newgidmap",
             Self::Guestfish => "guestfish",
             Self::Mke2fs => "mke2fs",
+            Self::MkfsXfs => "mkfs.xfs",
+            Self::MkfsBtrfs => "mkfs.btrfs",
             Self::E2fsck => "e2fsck",
             Self::FsckFat => "fsck.fat",
             Self::Resize2fs => "resize2fs",
@@ -137,6 +145,8 @@ impl Tool {
             Self::Newuidmap | Self::Newgidmap => "uidmap",
             Self::Guestfish => "guestfish",
             Self::Mke2fs | Self::E2fsck | Self::Resize2fs => "e2fsprogs",
+            Self::MkfsXfs => "xfsprogs",
+            Self::MkfsBtrfs => "btrfs-progs",
             Self::FsckFat => "dosfstools",
             Self::GrubMkimage => "grub-common",
             Self::QemuImg | Self::QemuStorageDaemon => "qemu-utils",
@@ -160,6 +170,7 @@ impl Tool {
             Self::Mmdebstrap | Self::Mke2fs | Self::GrubMkimage => "kiln build",
             Self::Dnf => "kiln build of Fedora and its kin",
             Self::Newuidmap | Self::Newgidmap => "kiln build and customize, without root",
+            Self::MkfsXfs | Self::MkfsBtrfs => "kiln build with XFS, btrfs",
             Self::Guestfish => "images with XFS, btrfs, LVM, LUKS",
             Self::QemuImg => "images",
             Self::QemuStorageDaemon => "VMDK, VHDX and other images",

@@ -113,6 +113,7 @@ fn of_bundle(error: &BundleError) -> Option<Class> {
             | AssembleError::Table { .. } => Some(Class::Usage),
             // What the host said is next in the chain, and knows its class.
             AssembleError::Image { .. } | AssembleError::Tool { .. } => None,
+            AssembleError::Appliance { .. } => Some(Class::Tool),
             _ => Some(Class::File),
         },
         // What the host said is next in the chain, and knows its class.

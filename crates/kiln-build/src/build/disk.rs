@@ -7,11 +7,13 @@ use kiln_disk::assemble::{
     self, AssembleError, Assembled, Holds, Layout, NewTable, OutputFormat, Part, Progress, Volume,
     VolumeKind,
 };
-use kiln_host::{CmdError, Host};
+use kiln_host::CmdError;
+use kiln_host::tools::guestfish::Fish;
 use kiln_spec::image::Firmware;
 use kiln_spec::recipe::{Base, DiskFirmware, FileSystem, Partition, Table};
 use kiln_spec::{Arch, Bytes};
 
+use super::BuildContext;
 use super::plan::Plan;
 use crate::BuildError;
 use crate::stage::{Event, Reporter, Stage};
@@ -25,18 +27,20 @@ pub(super) fn make(
     plan: &Plan<'_>,
     workspace: &mut Workspace<'_>,
     disk: &Path,
-    (host, reporter): (&dyn Host, &Reporter<'_>),
+    (ctx, reporter): (&BuildContext<'_>, &Reporter<'_>),
 ) -> Result<Assembled, BuildError> {
-    let layout = layout(plan, disk)?;
+    let layout = layout(plan, disk, ctx.fish)?;
     let mut told = 0;
     let assembled = workspace.tar(plan.epoch, |tar| {
-        assemble::assemble(&layout, tar, host, &mut |progress| {
-            if let Progress::Tree { bytes, .. } = progress
-                && bytes >= told + STEP
-            {
+        assemble::assemble(&layout, tar, ctx.host, &mut |progress| match progress {
+            Progress::Tree { bytes, .. } if bytes >= told + STEP => {
                 told = bytes;
                 reporter.tell(Event::Bytes { stage: Stage::Disk, done: Bytes(told), of: None });
             }
+            Progress::Appliance => {
+                reporter.tell(Event::Note("an appliance fills the file systems".to_owned()));
+            }
+            _ => {}
         })
     })?;
     match assembled {
@@ -50,12 +54,14 @@ pub(super) fn make(
 }
 
 /// Returns the layout, as the recipe says it, or diskimage-builder's elements if it does not.
-fn layout(plan: &Plan<'_>, output: &Path) -> Result<Layout, BuildError> {
+fn layout(plan: &Plan<'_>, output: &Path, fish: &Fish) -> Result<Layout, BuildError> {
     let disk = &plan.recipe.disk;
     let mut layout = Layout::new(output.to_owned(), plan.disk_size(), plan.seed(), plan.epoch);
     layout.format = OutputFormat::Qcow2;
     layout.esp = disk.esp;
     layout.swap = disk.swap;
+    layout.filesystem = kind_of(disk.filesystem);
+    layout.fish = fish.clone();
     layout.table = match disk.table {
         Table::Gpt => NewTable::Gpt,
         Table::Mbr => NewTable::Mbr,
@@ -81,6 +87,7 @@ fn layout(plan: &Plan<'_>, output: &Path) -> Result<Layout, BuildError> {
         layout.partitions =
             Some(parts.map_err(|what| BuildError::Disk(AssembleError::BadLayout { what }))?);
         layout.label = wanted.label.clone().unwrap_or(layout.label);
+        layout.filesystem = wanted.filesystem;
         if !layout.parts().iter().any(|part| part.holds == Holds::Esp) {
             layout.firmware.retain(|firmware| *firmware != Firmware::Uefi);
         }
@@ -91,6 +98,15 @@ fn layout(plan: &Plan<'_>, output: &Path) -> Result<Layout, BuildError> {
         layout.label = label.to_string();
     }
     Ok(layout)
+}
+
+fn kind_of(filesystem: FileSystem) -> VolumeKind {
+    match filesystem {
+        FileSystem::Ext4 => VolumeKind::Ext4,
+        FileSystem::Vfat => VolumeKind::Vfat,
+        FileSystem::Xfs => VolumeKind::Xfs,
+        FileSystem::Btrfs => VolumeKind::Btrfs,
+    }
 }
 
 /// Returns the usual partitions, with a recipe's own between them: what takes the rest of the disk
@@ -107,10 +123,7 @@ fn parts(usual: &Layout, wanted: &[Partition]) -> Vec<Part> {
         }
         let volume = Volume {
             mount: mount.clone(),
-            kind: match filesystem {
-                FileSystem::Ext4 => VolumeKind::Ext4,
-                FileSystem::Vfat => VolumeKind::Vfat,
-            },
+            kind: kind_of(*filesystem),
             label: label.as_ref().map(ToString::to_string),
             options: options.as_ref().map(ToString::to_string),
         };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_host::{CmdError, Tool};
 use kiln_spec::Bytes;
-use kiln_spec::recipe::Base;
+use kiln_spec::recipe::{Base, Disk, FileSystem};
 use rustix::fs::statvfs;
 
 use crate::BuildError;
@@ -41,6 +41,7 @@ pub(super) fn check(
     whole: bool,
 ) -> Result<Space, BuildError> {
     need(Tool::Mke2fs)?;
+    need_for_disk(&plan.recipe.disk)?;
     let of_packages = plan.steps.iter().find_map(|step| match &step.action {
         Action::Debian(debian) => Some(debian),
         _ => None,
@@ -83,6 +84,16 @@ fn has_keys((path, package): (&'static str, &'static str)) -> Result<(), BuildEr
         }
         Err(error) => Err(BuildError::io("read", path, error)),
     }
+}
+
+fn need_for_disk(disk: &Disk) -> Result<(), BuildError> {
+    for (kind, tool) in [(FileSystem::Xfs, Tool::MkfsXfs), (FileSystem::Btrfs, Tool::MkfsBtrfs)] {
+        if disk.has(kind) {
+            need(tool)?;
+            need(Tool::Guestfish)?;
+        }
+    }
+    Ok(())
 }
 
 fn need(tool: Tool) -> Result<(), BuildError> {

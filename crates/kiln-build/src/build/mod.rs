@@ -16,6 +16,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use kiln_disk::assemble::Assembled;
+use kiln_host::tools::guestfish::Fish;
 use kiln_host::tools::{dnf, mmdebstrap};
 use kiln_host::{CmdError, Host, signal};
 use kiln_spec::image::{DiskFormat, FORMAT, Made, Manifest};
@@ -76,6 +77,8 @@ pub struct BuildContext<'a> {
     /// Where the tree of packages is made; `None` for `/var/tmp`. Without root, every folder
     /// above it must let others through.
     pub temp: Option<&'a Path>,
+    /// How the appliance is started that fills XFS and btrfs.
+    pub fish: &'a Fish,
     /// Build even if the store has the image.
     pub force: Force,
     /// Take what the mirrors have today, and tell what that was: [`Built::lock`].
@@ -191,7 +194,7 @@ fn make(
     begin(reporter, Stage::Disk)?;
     let work = ctx.store.work()?;
     let qcow2 = work.path().join("disk.qcow2");
-    let made = disk::make(plan, &mut workspace, &qcow2, (ctx.host, reporter))?;
+    let made = disk::make(plan, &mut workspace, &qcow2, (ctx, reporter))?;
     let packages = count(&mut workspace)?;
     drop(workspace);
     begin(reporter, Stage::Digest)?;

@@ -123,14 +123,15 @@ fn mounts(old: &str) -> (Vec<String>, Vec<String>) {
 fn fstab(facts: &Facts<'_>, kept: &[String]) -> String {
     let Facts { plan, esp_uuid, .. } = facts;
     let mut text = format!(
-        "# Written by kiln. See fstab(5).\nUUID={} / ext4 errors=remount-ro 0 1\n",
-        plan.root_uuid
+        "# Written by kiln. See fstab(5).\nUUID={} / {} {}\n",
+        plan.root_uuid,
+        plan.root_kind.name(),
+        // XFS and btrfs mend themselves when they are mounted: nothing is to check them.
+        if plan.root_kind == VolumeKind::Ext4 { "errors=remount-ro 0 1" } else { "defaults 0 0" }
     );
     for placed in &plan.volumes {
-        let (kind, pass) = match placed.volume.kind {
-            VolumeKind::Ext4 => ("ext4", 2),
-            VolumeKind::Vfat => ("vfat", 2),
-        };
+        let kind = placed.volume.kind;
+        let (kind, pass) = (kind.name(), if kind.is_foreign() { 0 } else { 2 });
         let options = placed.volume.options.as_deref().unwrap_or("defaults");
         let (uuid, mount) = (placed.uuid(), &placed.volume.mount);
         text += &format!("UUID={uuid} {mount} {kind} {options} 0 {pass}\n");

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use kiln_host::CmdError;
+use kiln_host::tools::guestfish::FishError;
 use kiln_spec::image::Firmware;
 use kiln_spec::{Arch, Bytes};
 
@@ -83,6 +84,14 @@ pub enum AssembleError {
         mount: String,
         /// Its size.
         size: Bytes,
+    },
+    /// The appliance could not fill a file system.
+    #[error("could not fill the file system for `{mount}`")]
+    Appliance {
+        /// Where it is mounted.
+        mount: String,
+        /// What the appliance said.
+        source: Box<FishError>,
     },
     /// The tree has something at a mount point that FAT cannot hold.
     #[error("`{}` is a {kind}, and its partition is to be FAT, which has none", shown(path))]

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use kiln_host::tools::guestfish::Fish;
 use kiln_spec::image::Firmware;
 use kiln_spec::recipe::KernelWords;
 use kiln_spec::{Arch, Bytes};
@@ -16,8 +17,6 @@ pub const DEFAULT_CMDLINE: &str = "console=tty0 console=ttyS0,115200n8";
 pub const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
 /// Size of the BIOS boot partition: GRUB's core image takes 50 to 120 KiB.
 pub const BIOS_BOOT: Bytes = Bytes::from_mib(1);
-/// The longest label of an ext4 file system.
-pub(super) const MOST_LABEL: usize = 16;
 /// The longest host name: hostname(7).
 const MOST_HOSTNAME: usize = 64;
 
@@ -43,13 +42,65 @@ pub enum NewTable {
     Mbr,
 }
 
-/// The file system of a partition beside the root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of a file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VolumeKind {
     /// ext4.
+    #[default]
     Ext4,
     /// FAT: files and folders only, without owners and permissions.
     Vfat,
+    /// XFS, which an appliance fills.
+    Xfs,
+    /// btrfs, which an appliance fills.
+    Btrfs,
+}
+
+impl VolumeKind {
+    /// Returns its name for fstab(5).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Vfat => "vfat",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+
+    /// Returns the module of GRUB that reads it.
+    pub(super) const fn grub_module(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext2",
+            Self::Vfat => "fat",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+
+    /// Returns whether an appliance fills it: no code of ours writes it.
+    #[must_use]
+    pub const fn is_foreign(self) -> bool {
+        matches!(self, Self::Xfs | Self::Btrfs)
+    }
+
+    /// The longest label, in bytes.
+    pub(super) const fn most_label(self) -> usize {
+        match self {
+            Self::Ext4 | Self::Btrfs => 16,
+            Self::Vfat => 11,
+            Self::Xfs => 12,
+        }
+    }
+
+    /// The least that its tool makes.
+    pub(super) const fn least(self) -> Bytes {
+        match self {
+            Self::Ext4 | Self::Vfat => Bytes(0),
+            Self::Xfs => Bytes::from_mib(300),
+            Self::Btrfs => Bytes::from_mib(128),
+        }
+    }
 }
 
 /// A file system beside the root's, with what the tree has at its mount point.
@@ -59,7 +110,7 @@ pub struct Volume {
     pub mount: String,
     /// What it is.
     pub kind: VolumeKind,
-    /// Its label: at most 16 bytes, of FAT 11.
+    /// Its label: at most 16 bytes, of FAT 11, of XFS 12.
     pub label: Option<String>,
     /// How it is mounted, for fstab(5); `None` for `defaults`.
     pub options: Option<String>,
@@ -118,8 +169,12 @@ pub struct Layout {
     pub seed: [u8; 16],
     /// Seconds since 1970: time of the file systems' creation, and of the files that Kiln adds.
     pub time: u64,
-    /// Label of the root file system, at most 16 bytes.
+    /// Label of the root file system, at most 16 bytes, of XFS 12.
     pub label: String,
+    /// What the root file system is: not FAT.
+    pub filesystem: VolumeKind,
+    /// How the appliance is started that fills what no code of ours writes.
+    pub fish: Fish,
     /// The partitions, in their order; `None` for the usual ones: a BIOS boot partition, an EFI
     /// system partition, swap space, and the root last.
     pub partitions: Option<Vec<Part>>,
@@ -161,6 +216,8 @@ impl Layout {
             seed,
             time,
             label: "root".to_owned(),
+            filesystem: VolumeKind::Ext4,
+            fish: Fish::default(),
             partitions: None,
             esp: DEFAULT_ESP,
             swap: None,
@@ -199,9 +256,12 @@ impl Layout {
     pub(super) fn check(&self) -> Result<(), AssembleError> {
         let bad = |what: String| Err(AssembleError::BadLayout { what });
         let plain = |c: char| c.is_ascii_graphic() || c == ' ';
-        if self.label.is_empty() || self.label.len() > MOST_LABEL || !self.label.chars().all(plain)
-        {
-            return bad(format!("`{}` is no label of 1 to 16 ASCII characters", self.label));
+        let most = self.filesystem.most_label();
+        if self.label.is_empty() || self.label.len() > most || !self.label.chars().all(plain) {
+            return bad(format!("`{}` is no label of 1 to {most} ASCII characters", self.label));
+        }
+        if self.filesystem == VolumeKind::Vfat {
+            return bad("FAT cannot hold the root of a system".to_owned());
         }
         if self.firmware.is_empty() {
             return bad("there is no firmware that it is to boot with".to_owned());

@@ -151,7 +151,12 @@ fn home<'a>(facts: &'a Facts<'_>, root_uuid: &'a str) -> Home<'a> {
         Some(_) => folder.strip_prefix("/boot").unwrap_or(folder),
         None => folder,
     };
-    Home { root_uuid, partition: &facts.plan.grub_root, folder }
+    Home {
+        root_uuid,
+        module: facts.plan.boot_kind().grub_module(),
+        partition: &facts.plan.grub_root,
+        folder,
+    }
 }
 
 fn no_grub(firmware: Firmware, arch: Arch) -> AssembleError {

@@ -13,6 +13,7 @@
 //! | `identity` | what makes a machine that one, removed |
 //! | `esp` | what the tree has in `/boot/efi` |
 //! | `spread` | the tree over several partitions |
+//! | `foreign` | file systems that no code of ours writes, filled by an appliance |
 //! | `loader` | boot loaders |
 //!
 //! **Invariant:** the same layout and the same stream give the same bytes.
@@ -20,6 +21,7 @@
 mod config;
 mod error;
 mod esp;
+mod foreign;
 mod identity;
 mod inspect;
 mod layout;
@@ -65,6 +67,8 @@ pub enum Progress {
     },
     /// The tree is complete; boot loaders are made.
     BootLoader,
+    /// An appliance is started, and fills the file systems that no code of ours writes.
+    Appliance,
     /// Everything is made; what is in memory is written.
     Flush,
 }
@@ -123,7 +127,7 @@ pub fn assemble(
     let plan = Plan::of(layout)?;
     let output = Output::create(layout)?;
     progress(Progress::Tables);
-    let several = !plan.volumes.is_empty();
+    let several = plan.is_staged();
     let root: Box<dyn Device> = if several {
         Box::new(output.stage(layout, &plan, host)?)
     } else {
@@ -143,6 +147,9 @@ pub fn assemble(
     if several {
         let read = |source| AssembleError::Ext { doing: "read", source };
         let mut stage = ExtFs::open(Box::new(output.staged()?), Access::Read).map_err(read)?;
+        if finished.plan.has_foreign() {
+            progress(Progress::Appliance);
+        }
         spread::spread(&mut stage, layout, &finished.plan, (host, &output))?;
     }
     let secure_boot = finished.write_around(layout, output.disk())?;

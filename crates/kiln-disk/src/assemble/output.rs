@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kiln_host::Host;
 use kiln_host::beside::folder_of;
@@ -78,14 +78,9 @@ impl Output {
         let path = self.work.path().join("new.ext4");
         let failed = |source| AssembleError::Image { path: path.clone(), source };
         self.format_file(&path, make, host)?;
-        let to = Window::new(self.disk(), place.start, place.len);
-        let mut to = to.map_err(failed)?;
-        let copied = File::open(&path)
-            .and_then(RawFile::new)
-            .and_then(|mut from| copy_data(&mut from, &mut to));
-        copied.map_err(failed)?;
+        self.place(&path, place)?;
         std::fs::remove_file(&path).map_err(failed)?;
-        Ok(to)
+        Window::new(self.disk(), place.start, place.len).map_err(failed)
     }
 
     /// Makes an empty ext4 file system of its own for a whole tree: it is gone with this value.
@@ -95,19 +90,42 @@ impl Output {
         plan: &Plan,
         host: &dyn Host,
     ) -> Result<RawFile, AssembleError> {
-        let path = self.work.path().join("stage.ext4");
-        let failed = |source| AssembleError::Image { path: path.clone(), source };
         let make = Ext4 { size: layout.size.0, ..plan.ext4(layout) };
-        self.format_file(&path, &make, host)?;
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
-        Ok(RawFile::new(file).map_err(failed)?.without_flush())
+        self.format_apart(&self.stage_path(), &make, host)
+    }
+
+    /// Returns the file that [`Output::stage`] makes.
+    pub(super) fn stage_path(&self) -> PathBuf {
+        self.work.path().join("stage.ext4")
     }
 
     /// Opens what [`Output::stage`] made, filled meanwhile, for reading.
     pub(super) fn staged(&self) -> Result<RawFile, AssembleError> {
-        let path = self.work.path().join("stage.ext4");
+        let path = self.stage_path();
         let opened = File::open(&path).and_then(RawFile::new);
         opened.map_err(|source| AssembleError::Image { path, source })
+    }
+
+    /// Makes an empty ext4 file system in a file of its own.
+    pub(super) fn format_apart(
+        &self,
+        path: &Path,
+        make: &Ext4,
+        host: &dyn Host,
+    ) -> Result<RawFile, AssembleError> {
+        self.format_file(path, make, host)?;
+        let file = OpenOptions::new().read(true).write(true).open(path).and_then(RawFile::new);
+        let failed = |source| AssembleError::Image { path: path.to_owned(), source };
+        Ok(file.map_err(failed)?.without_flush())
+    }
+
+    /// Copies the file system in a file to its place on the disk.
+    pub(super) fn place(&self, path: &Path, place: Extent) -> Result<(), AssembleError> {
+        let failed = |source| AssembleError::Image { path: path.to_owned(), source };
+        let to = Window::new(self.disk(), place.start, place.len);
+        let mut to = to.map_err(failed)?;
+        let mut from = File::open(path).and_then(RawFile::new).map_err(failed)?;
+        copy_data(&mut from, &mut to).map_err(failed)
     }
 
     fn format_file(&self, path: &Path, make: &Ext4, host: &dyn Host) -> Result<(), AssembleError> {

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 
 use kiln_spec::image::Firmware;
 
-use super::layout::{Holds, Layout, MOST_LABEL, NewTable, Part, Volume, VolumeKind};
+use super::layout::{Holds, Layout, NewTable, Part, Volume, VolumeKind};
 
-/// The longest label of a FAT file system.
-const MOST_FAT_LABEL: usize = 11;
 /// What the system needs before anything but the root is mounted, and what the kernel mounts.
 const NOT_APART: [&str; 10] =
     ["/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"];
@@ -78,7 +76,7 @@ fn check_volume(volume: &Volume) -> Result<(), String> {
         let why = "the EFI system partition goes to `/boot/efi`, and `/boot` has links";
         return Err(format!("`{shown}` cannot be such a partition: {why}"));
     }
-    let most = if *kind == VolumeKind::Vfat { MOST_FAT_LABEL } else { MOST_LABEL };
+    let most = kind.most_label();
     if let Some(label) = label
         && (label.is_empty() || label.len() > most || !label.chars().all(|c| c.is_ascii_graphic()))
     {

@@ -4,8 +4,8 @@
 use std::io;
 
 use kiln_host::tools::mke2fs::Ext4;
-use kiln_spec::Arch;
 use kiln_spec::image::Firmware;
+use kiln_spec::{Arch, Bytes};
 use uuid::Uuid;
 
 use super::layout::{Holds, NewTable, Part, Volume, VolumeKind};
@@ -33,6 +33,7 @@ pub(super) struct Plan {
     pub(super) esp: Option<Extent>,
     pub(super) swap: Option<(Extent, Uuid)>,
     pub(super) root: Extent,
+    pub(super) root_kind: VolumeKind,
     /// The other file systems.
     pub(super) volumes: Vec<PlacedVolume>,
     /// The partition with `/boot` as GRUB names it: `gpt3`, `msdos1`.
@@ -59,7 +60,7 @@ impl PlacedVolume {
     /// Returns its number as blkid(8) shows it.
     pub(super) fn uuid(&self) -> String {
         match self.volume.kind {
-            VolumeKind::Ext4 => self.uuid.to_string(),
+            VolumeKind::Ext4 | VolumeKind::Xfs | VolumeKind::Btrfs => self.uuid.to_string(),
             VolumeKind::Vfat => fat::serial_text(self.serial),
         }
     }
@@ -131,6 +132,10 @@ impl Plan {
                 serial: ids.short(&format!("fat file system {name}")),
             });
         }
+        large_enough(layout.filesystem, root, "/")?;
+        for placed in &volumes {
+            large_enough(placed.volume.kind, placed.place, &placed.volume.mount)?;
+        }
         // What is mounted on another comes after it.
         volumes.sort_by(|a, b| a.volume.mount.cmp(&b.volume.mount));
         let table = if layout.table == NewTable::Gpt { "gpt" } else { "msdos" };
@@ -139,6 +144,7 @@ impl Plan {
             esp: at(&Holds::Esp).map(|(_, place)| place),
             swap: at(&Holds::Swap).map(|(_, place)| (place, ids.of("swap space"))),
             root,
+            root_kind: layout.filesystem,
             volumes,
             grub_root: format!("{table}{}", boot + 1),
             disk_id: placed.disk_id,
@@ -153,6 +159,22 @@ impl Plan {
     /// Returns the file system that has `/boot`, if that is not the root's.
     pub(super) fn boot(&self) -> Option<&PlacedVolume> {
         self.volumes.iter().find(|placed| placed.volume.mount == "/boot")
+    }
+
+    /// Returns what the file system is that has `/boot`.
+    pub(super) fn boot_kind(&self) -> VolumeKind {
+        self.boot().map_or(self.root_kind, |placed| placed.volume.kind)
+    }
+
+    /// Returns whether an appliance fills one of the file systems.
+    pub(super) fn has_foreign(&self) -> bool {
+        let mut kinds = self.volumes.iter().map(|placed| placed.volume.kind);
+        self.root_kind.is_foreign() || kinds.any(VolumeKind::is_foreign)
+    }
+
+    /// Returns whether the tree is completed in a file system of its own first.
+    pub(super) fn is_staged(&self) -> bool {
+        !self.volumes.is_empty() || self.root_kind.is_foreign()
     }
 
     /// Returns the UUID of the file system that has `/boot`.
@@ -184,6 +206,16 @@ impl Plan {
     }
 }
 
+fn large_enough(kind: VolumeKind, place: Extent, mount: &str) -> Result<(), AssembleError> {
+    let (size, least) = (Bytes(place.len), kind.least());
+    if size >= least {
+        return Ok(());
+    }
+    let kind = kind.name();
+    let what = format!("{kind} for `{mount}` needs at least {least}, and its partition has {size}");
+    Err(AssembleError::BadLayout { what })
+}
+
 struct Placed {
     table: Table,
     extents: Vec<Extent>,
@@ -202,8 +234,8 @@ fn gpt_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::
             Holds::Esp => gpt::ESP,
             Holds::Swap => gpt::SWAP,
             Holds::Root => root_kind,
-            Holds::Volume(Volume { kind: VolumeKind::Ext4, .. }) => gpt::LINUX,
             Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => gpt::BASIC_DATA,
+            Holds::Volume(_) => gpt::LINUX,
         };
         let is_usual = part.holds == Holds::Root && part.name == "root";
         let name = if is_usual { usual_root } else { part.name.as_str() };
@@ -246,8 +278,6 @@ fn mbr_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::
 
 #[cfg(test)]
 mod tests {
-    use kiln_spec::Bytes;
-
     use super::super::ExtraFile;
     use super::*;
 

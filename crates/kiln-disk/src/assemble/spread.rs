@@ -13,10 +13,11 @@ use kiln_host::tools::mke2fs::Ext4;
 use kiln_spec::Bytes;
 
 use super::AssembleError;
+use super::foreign::{self, Foreign};
 use super::layout::{Layout, VolumeKind};
 use super::output::Output;
 use super::plan::{PlacedVolume, Plan};
-use crate::device::Window;
+use crate::device::{Device, Window};
 use crate::fs::ext::{Access, Contents, ExtError, ExtFs, Kind, New, Node, Stat};
 use crate::fs::fat::{FatError, FatImage};
 use crate::table::gpt::Extent;
@@ -36,16 +37,27 @@ pub(super) fn spread(
     let mounts: BTreeSet<_> =
         plan.volumes.iter().map(|placed| placed.volume.mount.clone().into_bytes()).collect();
     let mut spread = Spread { stage, layout, host, output, mounts };
-    spread.ext(&plan.ext4(layout), plan.root, "")?;
+    let mut foreign = Vec::new();
+    match plan.root_kind {
+        VolumeKind::Ext4 | VolumeKind::Vfat => spread.ext(&plan.ext4(layout), plan.root, "")?,
+        // Alone, it gets what the stage has.
+        kind if plan.volumes.is_empty() => {
+            let mut own = Foreign::new(kind, &plan.ext4(layout), ("", plan.root), output.work());
+            own.from = output.stage_path();
+            foreign.push(own);
+        }
+        kind => foreign.push(spread.apart(kind, &plan.ext4(layout), ("", plan.root))?),
+    }
     for placed in &plan.volumes {
+        let (make, place) = (placed.ext4(layout), placed.place);
+        let mount = placed.volume.mount.as_str();
         match placed.volume.kind {
-            VolumeKind::Ext4 => {
-                spread.ext(&placed.ext4(layout), placed.place, &placed.volume.mount)?;
-            }
+            VolumeKind::Ext4 => spread.ext(&make, place, mount)?,
             VolumeKind::Vfat => spread.fat(placed)?,
+            kind => foreign.push(spread.apart(kind, &make, (mount, place))?),
         }
     }
-    Ok(())
+    foreign::fill(&foreign, &layout.fish, host, output)
 }
 
 struct Spread<'a> {
@@ -59,13 +71,38 @@ struct Spread<'a> {
 impl Spread<'_> {
     /// Makes an ext4 file system and fills it.
     fn ext(&mut self, make: &Ext4, place: Extent, mount: &str) -> Result<(), AssembleError> {
+        let to = self.output.format(place, make, self.host)?;
+        self.copy(Box::new(to), mount, place)
+    }
+
+    /// Puts what belongs into a file system that no code of ours writes into one of its own.
+    fn apart(
+        &mut self,
+        kind: VolumeKind,
+        make: &Ext4,
+        (mount, place): (&str, Extent),
+    ) -> Result<Foreign, AssembleError> {
+        let own = Foreign::new(kind, make, (mount, place), self.output.work());
+        // Kinds differ in what they need for the same files.
+        let make = Ext4 { size: self.layout.size.0, ..make.clone() };
+        let to = self.output.format_apart(&own.from, &make, self.host)?;
+        self.copy(Box::new(to), mount, place)?;
+        Ok(own)
+    }
+
+    /// Copies what lies at a mount point into an empty ext4 file system.
+    fn copy(
+        &mut self,
+        to: Box<dyn Device>,
+        mount: &str,
+        place: Extent,
+    ) -> Result<(), AssembleError> {
         let failed = |source| match source {
             ExtError::NoBlocks | ExtError::NoInodes => full(mount, place),
             source => AssembleError::Tree { path: mount.as_bytes().to_vec(), source },
         };
-        let to = self.output.format(place, make, self.host)?;
         let now = i64::try_from(self.layout.time).unwrap_or(i64::MAX);
-        let mut fs = ExtFs::open(Box::new(to), Access::Write { now }).map_err(failed)?;
+        let mut fs = ExtFs::open(to, Access::Write { now }).map_err(failed)?;
         fs.prepare_new().map_err(failed)?;
         let top = self.stage.lookup(mount.as_bytes()).map_err(failed)?;
         let top = top.unwrap_or(Node::ROOT);
@@ -128,7 +165,7 @@ impl Spread<'_> {
     }
 }
 
-fn full(mount: &str, place: Extent) -> AssembleError {
+pub(super) fn full(mount: &str, place: Extent) -> AssembleError {
     let mount = if mount.is_empty() { "/" } else { mount };
     AssembleError::VolumeFull { mount: mount.to_owned(), size: Bytes(place.len) }
 }

@@ -15,7 +15,7 @@ use crate::table::gpt::{Extent, SECTOR};
 /// The platform's name.
 pub const PLATFORM: &str = "i386-pc";
 /// What the image can do before it has found `/boot/grub`; the rest it loads from there.
-const WITH: [&str; 4] = ["biosdisk", "ext2", "search_fs_uuid", "normal"];
+const WITH: [&str; 3] = ["biosdisk", "search_fs_uuid", "normal"];
 /// `GRUB_BOOT_MACHINE_KERNEL_SECTOR`: where `boot.img` notes which sector it loads.
 const KERNEL_SECTOR: usize = 0x5c;
 /// `GRUB_BOOT_MACHINE_DRIVE_CHECK`: a jump that is made nothing on hard disks, for BIOSes that
@@ -54,7 +54,7 @@ pub fn make(
     // Should the UUID not be found: the partition of the disk that was booted from.
     let prefix = format!("(,{}){}", home.partition, home.folder);
     let [disk, rest @ ..] = WITH;
-    let with = [&[disk, home.table_module()], &rest[..]].concat();
+    let with = [&[disk, home.table_module(), home.module], &rest[..]].concat();
     let core = modules.link(host, work, (&home.find(), &prefix, &with))?;
     Ok(BiosImage { boot, core })
 }

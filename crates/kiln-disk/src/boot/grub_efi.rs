@@ -33,7 +33,7 @@ pub const ARM64: Names =
     Names { platform: "arm64-efi", boot: "BOOTAA64.EFI", suffix: "aa64", machine: "aarch64" };
 
 /// What the image can do before it has found `/boot/grub`; the rest it loads from there.
-const WITH: [&str; 4] = ["fat", "ext2", "search_fs_uuid", "normal"];
+const WITH: [&str; 3] = ["fat", "search_fs_uuid", "normal"];
 
 /// The files of an EFI system partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,8 @@ pub fn make(
     (home, work): (&Home<'_>, &Path),
     host: &dyn Host,
 ) -> Result<EfiFiles, BootError> {
-    let with = [&[home.table_module()], &WITH[..]].concat();
+    let [fat, rest @ ..] = WITH;
+    let with = [&[home.table_module(), fat, home.module], &rest[..]].concat();
     let image = modules.link(host, work, (&home.find(), home.folder, &with))?;
     let files = vec![(format!("EFI/BOOT/{}", names.boot), image)];
     Ok(EfiFiles { files, signed: false })

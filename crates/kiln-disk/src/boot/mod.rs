@@ -79,6 +79,8 @@ pub enum BootError {
 pub struct Home<'a> {
     /// UUID of the file system.
     pub root_uuid: &'a str,
+    /// The module of GRUB that reads it: `ext2`, `xfs`.
+    pub module: &'static str,
     /// Its partition, as GRUB names it: `gpt3`. Where the UUID is not found, that one is taken.
     pub partition: &'a str,
     /// The folder with `grub.cfg`: `/boot/grub`, of Fedora and its relatives `/boot/grub2`.

@@ -7,6 +7,8 @@ pub mod fsck_fat;
 pub mod grub_mkimage;
 pub mod guestfish;
 pub mod mke2fs;
+pub mod mkfs_btrfs;
+pub mod mkfs_xfs;
 pub mod mmdebstrap;
 pub mod qemu_img;
 pub mod qemu_storage_daemon;

@@ -34,6 +34,9 @@ pub struct Disk {
     /// The label of the root file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    /// What the root file system is.
+    #[serde(skip_serializing_if = "FileSystem::is_usual")]
+    pub filesystem: FileSystem,
     /// Its partition table.
     #[serde(skip_serializing_if = "Table::is_gpt")]
     pub table: Table,
@@ -80,7 +83,7 @@ pub enum DiskFirmware {
     Both,
 }
 
-/// A file system that Kiln makes on a partition.
+/// The kind of a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileSystem {
@@ -89,6 +92,56 @@ pub enum FileSystem {
     Ext4,
     /// FAT.
     Vfat,
+    /// XFS.
+    Xfs,
+    /// btrfs.
+    Btrfs,
+}
+
+impl FileSystem {
+    fn is_usual(&self) -> bool {
+        *self == Self::Ext4
+    }
+
+    /// Returns the package with its tools, as Debian and the RPM family call it; `None` for one that
+    /// every system has.
+    #[must_use]
+    pub const fn package(self) -> Option<&'static str> {
+        match self {
+            Self::Ext4 | Self::Vfat => None,
+            Self::Xfs => Some("xfsprogs"),
+            Self::Btrfs => Some("btrfs-progs"),
+        }
+    }
+
+    /// The least that is made, and the longest label, in bytes.
+    const fn limits(self) -> (Bytes, usize) {
+        match self {
+            Self::Ext4 => (LEAST_VOLUME, 16),
+            Self::Vfat => (LEAST_VOLUME, 11),
+            Self::Xfs => (Bytes::from_mib(300), 12),
+            Self::Btrfs => (Bytes::from_mib(128), 16),
+        }
+    }
+}
+
+impl Disk {
+    /// Returns the packages with the tools of its file systems that not every system has.
+    #[must_use]
+    pub fn packages(&self) -> Vec<&'static str> {
+        [FileSystem::Xfs, FileSystem::Btrfs]
+            .into_iter()
+            .filter(|kind| self.has(*kind))
+            .filter_map(FileSystem::package)
+            .collect()
+    }
+
+    /// Returns whether one of its file systems is of this kind.
+    #[must_use]
+    pub fn has(&self, kind: FileSystem) -> bool {
+        let mut all = self.partitions.iter().map(|partition| partition.filesystem);
+        self.filesystem == kind || all.any(|other| other == kind)
+    }
 }
 
 /// A partition with a file system.
@@ -114,7 +167,9 @@ pub(super) struct DiskFile {
     size: Option<Spanned<Size>>,
     esp: Option<Spanned<Size>>,
     swap: Option<Spanned<Size>>,
-    label: Option<Label>,
+    label: Option<Spanned<Label>>,
+    #[serde(default)]
+    filesystem: Option<Spanned<FileSystem>>,
     table: Option<Table>,
     firmware: Option<DiskFirmware>,
     #[serde(default)]
@@ -165,7 +220,25 @@ impl DiskFile {
                 ));
             }
         }
+        self.check_root()?;
         self.check_partitions()
+    }
+
+    fn check_root(&self) -> Result<(), Finding> {
+        let kind = self.root_kind();
+        match &self.filesystem {
+            Some(at) if kind == FileSystem::Vfat => {
+                return Err((at.referenced, "FAT cannot hold the root of a system".into()));
+            }
+            _ => {}
+        }
+        self.label.as_ref().map_or(Ok(()), |label| {
+            fits(&label.value, kind).map_err(|message| (label.referenced, message))
+        })
+    }
+
+    fn root_kind(&self) -> FileSystem {
+        self.filesystem.as_ref().map_or_else(FileSystem::default, |kind| kind.value)
     }
 
     fn check_partitions(&self) -> Result<(), Finding> {
@@ -181,7 +254,11 @@ impl DiskFile {
             if !mounts.insert(mount) {
                 return wrong(format!("two partitions are mounted at `{mount}`"));
             }
-            least(&format!("the partition for `{mount}`"), size, LEAST_VOLUME)?;
+            let kind = if mount == "/" { self.root_kind() } else { *filesystem };
+            least(&format!("the partition for `{mount}`"), size, kind.limits().0)?;
+            if let Some(Err(message)) = label.as_ref().map(|label| fits(label, kind)) {
+                return wrong(message);
+            }
             match (size, grow) {
                 (None, false) => return wrong(format!("`{mount}` needs the key `size` or `grow`")),
                 (Some(_), true) => {
@@ -193,7 +270,9 @@ impl DiskFile {
                 return wrong("only one partition can take what is left (`grow`)".into());
             }
             if mount == "/" && (*filesystem != FileSystem::Ext4 || options.is_some()) {
-                return wrong("the root is ext4, with options of its own".into());
+                return wrong(
+                    "the root's file system is `disk.filesystem`; its options are its own".into(),
+                );
             }
             if mount == "/" && label.is_some() {
                 return wrong("the root's label is `disk.label`".into());
@@ -215,7 +294,9 @@ impl DiskFile {
     /// Returns the disk, for a Debian or Ubuntu, or for another base.
     pub(super) fn into_disk(self, is_debian: bool) -> Disk {
         let usual = if is_debian { DEFAULT_DISK } else { DEFAULT_TREE_DISK };
+        let filesystem = self.root_kind();
         let layout_given = self.esp.is_some()
+            || self.filesystem.is_some()
             || self.swap.is_some()
             || self.table.is_some()
             || self.firmware.is_some()
@@ -232,10 +313,20 @@ impl DiskFile {
             size: self.size.map_or(usual, |size| size.value.0),
             esp: self.esp.map_or(DEFAULT_ESP, |esp| esp.value.0),
             swap: self.swap.map(|swap| swap.value.0),
-            label: self.label,
+            label: self.label.map(|label| label.value),
+            filesystem,
             table: self.table.unwrap_or_default(),
             firmware: self.firmware,
             partitions: self.partitions.into_iter().map(partition).collect(),
         }
     }
+}
+
+/// Says what is wrong with a label.
+fn fits(label: &Label, kind: FileSystem) -> Result<(), String> {
+    let (label, (_, most)) = (label.to_string(), kind.limits());
+    if label.len() <= most {
+        return Ok(());
+    }
+    Err(format!("`{label}` is no label of 1 to {most} ASCII characters"))
 }

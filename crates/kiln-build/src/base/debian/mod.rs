@@ -156,6 +156,7 @@ pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), places: TreePlaces<'_>)
     if release != Release::Ubuntu(Ubuntu::Jammy) {
         packages.push("systemd-resolved".to_owned());
     }
+    packages.extend(recipe.disk.packages().into_iter().map(str::to_owned));
     packages.extend(recipe.packages.iter().map(ToString::to_string));
     let english = locale == "C.UTF-8";
     let mut dpkg = vec![

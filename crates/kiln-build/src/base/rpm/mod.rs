@@ -86,6 +86,7 @@ pub fn tree(recipe: &Recipe, base: &RpmBase, (arch, epoch): (Arch, u64)) -> Tree
     let mut all: Vec<String> =
         loaders(arch).iter().chain(PACKAGES).map(|&name| name.to_owned()).collect();
     all.push(format!("{}-release", base.release.name()));
+    all.extend(recipe.disk.packages().into_iter().map(str::to_owned));
     if let Some(language) = locale.split_once('_').map(|(language, _)| language) {
         all.push(format!("glibc-langpack-{language}"));
     }

@@ -54,6 +54,8 @@ pub struct Disk {
     pub table: NewTable,
     /// The label of the root file system, if that is said.
     pub label: Option<String>,
+    /// What the root file system is.
+    pub filesystem: VolumeKind,
     nodes: Vec<Node>,
     partitioning: usize,
 }
@@ -245,19 +247,21 @@ impl Disk {
         if image.values.get("block_size").is_some_and(|size| number(size) != Some(512)) {
             return Err("kiln makes disks with sectors of 512 bytes".into());
         }
-        let kind = match table.text("label") {
+        let table_kind = match table.text("label") {
             Some("mbr") => NewTable::Mbr,
             Some("gpt") => NewTable::Gpt,
             _ => return Err("`label` of `partitioning` is `mbr` or `gpt`".into()),
         };
+        let root = nodes.iter().find_map(|node| {
+            let root = node.kind == "mount" && node.text("mount_point") == Some("/");
+            nodes.iter().find(|made| root && made.text("name") == node.text("base"))
+        });
         Ok(Self {
             size: image.values.get("size").map(absolute).transpose()?,
-            table: kind,
-            label: nodes.iter().find_map(|node| {
-                let root = node.kind == "mount" && node.text("mount_point") == Some("/");
-                let made = nodes.iter().find(|made| root && made.text("name") == node.text("base"));
-                made?.text("label").map(str::to_owned)
-            }),
+            table: table_kind,
+            label: root.and_then(|root| root.text("label")).map(str::to_owned),
+            // Others are refused with the partition that has them.
+            filesystem: root.and_then(|root| root.text("type")).and_then(kind).unwrap_or_default(),
             nodes: nodes.to_vec(),
             partitioning: *partitioning,
         })
@@ -313,32 +317,44 @@ impl Disk {
         if mkfs.values.contains_key("uuid") {
             return Err(format!("kiln numbers file systems itself (`uuid` of `{name}`)"));
         }
-        let kind = mkfs.text("type").unwrap_or("ext4");
+        let word = mkfs.text("type").unwrap_or("ext4");
         let mount = mkfs.text("name").and_then(|name| on("mount", name));
         let point = mount.and_then(|mount| mount.text("mount_point"));
         let fstab = mount.and_then(|mount| on("fstab", mount.text("name")?));
-        let kind = match (kind, point) {
-            ("swap", _) => return Ok(Holds::Swap),
-            ("ext4", Some("/")) => return Ok(Holds::Root),
-            (other, Some("/")) => {
-                return Err(format!("kiln makes the root file system ext4, not {}", show(other)));
+        if word == "swap" {
+            return Ok(Holds::Swap);
+        }
+        let Some(point) = point else {
+            return Err(format!("kiln makes no partition that nothing mounts (`{name}`)"));
+        };
+        let kind = match (kind(word), point) {
+            (Some(VolumeKind::Vfat), "/boot/efi") => return Ok(Holds::Esp),
+            (None | Some(VolumeKind::Vfat), "/") => {
+                return Err(format!("{} cannot be the root file system", show(word)));
             }
-            ("vfat" | "fat", Some("/boot/efi")) => return Ok(Holds::Esp),
-            (_, None) => {
-                return Err(format!("kiln makes no partition that nothing mounts (`{name}`)"));
-            }
-            ("ext4", Some(_)) => VolumeKind::Ext4,
-            ("vfat" | "fat", Some(_)) => VolumeKind::Vfat,
-            (other, Some(_)) => {
-                return Err(format!("kiln makes ext4 and FAT, not {} (`{name}`)", show(other)));
+            (Some(_), "/") => return Ok(Holds::Root),
+            (Some(kind), _) => kind,
+            (None, _) => {
+                let word = show(word);
+                return Err(format!("kiln makes ext4, XFS, btrfs and FAT, not {word} (`{name}`)"));
             }
         };
         Ok(Holds::Volume(Volume {
-            mount: point.unwrap_or_default().to_owned(),
+            mount: point.to_owned(),
             kind,
             label: mkfs.text("label").map(str::to_owned),
             options: fstab.and_then(|node| node.text("options")).map(str::to_owned),
         }))
+    }
+}
+
+fn kind(word: &str) -> Option<VolumeKind> {
+    match word {
+        "ext4" => Some(VolumeKind::Ext4),
+        "vfat" | "fat" => Some(VolumeKind::Vfat),
+        "xfs" => Some(VolumeKind::Xfs),
+        "btrfs" => Some(VolumeKind::Btrfs),
+        _ => None,
     }
 }
 
@@ -451,11 +467,11 @@ mod tests {
     #[test]
     fn what_kiln_does_not_make_is_told() {
         let other = |from: &str, to: &str| disk(&EFI.replace(from, to)).unwrap_err();
+        assert_eq!(other("label: top", "type: ntfs"), "ntfs cannot be the root file system");
         assert_eq!(
-            other("label: top", "type: xfs"),
-            "kiln makes the root file system ext4, not xfs"
+            other("type: vfat", "type: zfs"),
+            "kiln makes ext4, XFS, btrfs and FAT, not zfs (`ESP`)"
         );
-        assert_eq!(other("type: vfat", "type: xfs"), "kiln makes ext4 and FAT, not xfs (`ESP`)");
         assert_eq!(
             other("10GiB", "1GiB, block_size: 4096"),
             "kiln makes disks with sectors of 512 bytes"

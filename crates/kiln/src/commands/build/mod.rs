@@ -10,6 +10,7 @@ use kiln_build::element::dib::run::RunError;
 use kiln_build::workspace::WorkspaceError;
 use kiln_host::beside::replace;
 use kiln_host::read;
+use kiln_host::tools::guestfish::Fish;
 use kiln_spec::Lock;
 use kiln_spec::recipe::Recipe;
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::commands::cache;
 use crate::commands::catalog::read::Tools;
 use crate::context::{Context, now};
 use crate::error::{Class, Problem, unreadable};
+use crate::machine::host::kvm_works;
 use crate::ui::{Task, waterfall};
 
 mod outputs;
@@ -65,6 +67,7 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
         user: &user,
         kiln_version: env!("CARGO_PKG_VERSION"),
         temp: None,
+        fish: &Fish { kvm: kvm_works() },
         force: match (&args.from, args.rebuild) {
             (Some(step), _) => Force::From(step.clone()),
             (None, true) => Force::All,

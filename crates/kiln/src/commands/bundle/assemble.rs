@@ -127,6 +127,7 @@ fn shower(task: &Task) -> impl FnMut(Progress) + '_ {
         }
         Progress::Tree { .. } => {}
         Progress::BootLoader => task.phase("boot loader", ""),
+        Progress::Appliance => task.phase("appliance", ""),
         Progress::Flush => task.phase("write", ""),
     }
 }

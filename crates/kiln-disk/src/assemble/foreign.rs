@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! File systems that no code of ours writes: XFS and btrfs.
+//!
+//! The host's `mkfs` makes each empty, in a file of its own. One appliance (libguestfs: a small
+//! Linux in QEMU) then copies what belongs into it from an ext4 file system that we wrote, and the
+//! file's contents go to their place on the disk. No kernel but the appliance's sees any of them.
+//! `docs/design/0015-foreign-file-systems.md` says why.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use kiln_host::Host;
+use kiln_host::tools::guestfish::{Fish, FishError, Session, Word, host as host_path};
+use kiln_host::tools::mke2fs::Ext4;
+use kiln_host::tools::{mkfs_btrfs, mkfs_xfs};
+use uuid::Uuid;
+
+use super::AssembleError;
+use super::layout::VolumeKind;
+use super::output::Output;
+use super::spread::full;
+use crate::table::gpt::Extent;
+
+/// Where the appliance mounts what it copies from, and what it copies to.
+const FROM: &str = "/from";
+const TO: &str = "/to";
+/// A file system with less left than its size by this is full: one that cannot be written to
+/// keeps some blocks for itself.
+const NEARLY: u64 = 64;
+
+/// A file system to be made and filled.
+#[derive(Debug)]
+pub(super) struct Foreign {
+    kind: VolumeKind,
+    label: String,
+    uuid: String,
+    /// Where it is mounted: nothing for the root.
+    mount: String,
+    /// Where it goes on the disk.
+    place: Extent,
+    /// The ext4 file system with what belongs into it.
+    pub(super) from: PathBuf,
+    /// The file that it is made in.
+    to: PathBuf,
+}
+
+impl Foreign {
+    /// Returns one that is labelled and numbered as `like`, with its files in `work`.
+    pub(super) fn new(
+        kind: VolumeKind,
+        like: &Ext4,
+        (mount, place): (&str, Extent),
+        work: &Path,
+    ) -> Self {
+        let name = |end: &str| work.join(format!("{}.{end}", like.uuid));
+        Self {
+            kind,
+            label: like.label.clone(),
+            uuid: like.uuid.clone(),
+            mount: mount.to_owned(),
+            place,
+            from: name("ext4"),
+            to: name(kind.name()),
+        }
+    }
+
+    /// Makes it, empty.
+    fn make(&self, host: &dyn Host) -> Result<(), AssembleError> {
+        let Self { label, uuid, to, .. } = self;
+        let empty = File::create_new(to).and_then(|file| file.set_len(self.place.len));
+        empty.map_err(|source| AssembleError::Image { path: to.clone(), source })?;
+        let cmd = match self.kind {
+            VolumeKind::Btrfs => mkfs_btrfs::make(to, label, uuid),
+            _ => mkfs_xfs::make(to, label, uuid),
+        };
+        host.run(&cmd).map_err(|source| AssembleError::Tool { source })?;
+        Ok(())
+    }
+
+    fn failed(&self, source: FishError) -> AssembleError {
+        if matches!(source, FishError::Interrupted) {
+            return AssembleError::Interrupted;
+        }
+        let mount = if self.mount.is_empty() { "/" } else { &self.mount };
+        AssembleError::Appliance { mount: mount.to_owned(), source: Box::new(source) }
+    }
+}
+
+/// Makes all, fills them with one appliance, and puts them onto the disk.
+pub(super) fn fill(
+    all: &[Foreign],
+    fish: &Fish,
+    host: &dyn Host,
+    output: &Output,
+) -> Result<(), AssembleError> {
+    let Some(first) = all.first() else { return Ok(()) };
+    for own in all {
+        own.make(host)?;
+    }
+    let started = start(all, fish).map_err(|source| first.failed(source));
+    let (mut session, devices) = started?;
+    for (own, [from, to]) in all.iter().zip(&devices) {
+        copy(&mut session, own, (from, to))?;
+    }
+    session.finish().map_err(|source| first.failed(source))?;
+    all.iter().try_for_each(|own| output.place(&own.to, own.place))
+}
+
+/// Starts an appliance that has all files as disks; returns their names in it.
+fn start(all: &[Foreign], fish: &Fish) -> Result<(Session, Vec<[String; 2]>), FishError> {
+    let mut session = Session::start(fish, Uuid::new_v4().simple().to_string())?;
+    for own in all {
+        let words = [host_path(&own.from), Word::Plain("readonly:true"), Word::Plain("format:raw")];
+        session.call("add-drive", &words)?;
+        // Nothing of it is wanted after a fall of the host.
+        let fast = Word::Plain("cachemode:unsafe");
+        session.call("add-drive", &[host_path(&own.to), Word::Plain("format:raw"), fast])?;
+    }
+    session.launch()?;
+    session.call("umask", &[Word::Plain("0")])?;
+    for folder in [FROM, TO] {
+        session.call("mkmountpoint", &[Word::Plain(folder)])?;
+    }
+    let listed = session.call("list-devices", &[])?;
+    let listed = String::from_utf8_lossy(&listed);
+    let names: Vec<String> = listed.lines().map(str::to_owned).collect();
+    let pairs = names.as_chunks::<2>().0.to_vec();
+    if pairs.len() != all.len() || names.len() != 2 * all.len() {
+        return Err(FishError::Gone { text: format!("it has {} disks", names.len()) });
+    }
+    Ok((session, pairs))
+}
+
+/// Copies a whole tree, with all that its files are.
+fn copy(
+    session: &mut Session,
+    own: &Foreign,
+    (from, to): (&str, &str),
+) -> Result<(), AssembleError> {
+    let failed = |source| own.failed(source);
+    let mut mount = |options, device, at| {
+        let words = [Word::Plain(options), Word::Plain(device), Word::Plain(at)];
+        session.call("mount-options", &words).map(drop)
+    };
+    mount("ro,noload", from, FROM).map_err(failed)?;
+    mount("noatime", to, TO).map_err(failed)?;
+    if let Err(error) = session.call("cp-a", &[Word::Plain("/from/."), Word::Plain(TO)]) {
+        return Err(match is_full(session) {
+            Ok(true) => full(&own.mount, own.place),
+            _ => failed(error),
+        });
+    }
+    let mut last = || {
+        // The stage's own. That it goes is no change of the root directory.
+        session.call("rm-rf", &[Word::Plain("/to/lost+found")])?;
+        let times = session.call("statns", &[Word::Plain(FROM)])?;
+        let times = field(&times, "st_mtime_sec").unwrap_or(0).to_string();
+        let time = Word::Plain(&times);
+        let zero = Word::Plain("0");
+        let words = [Word::Plain(TO), time.clone(), zero.clone(), time, zero];
+        session.call("utimens", &words)?;
+        // Also writes all, so that what does not fit is known now.
+        session.call("umount", &[Word::Plain(TO)])?;
+        session.call("umount", &[Word::Plain(FROM)])
+    };
+    last().map(drop).map_err(failed)
+}
+
+/// Returns whether what the appliance fills has no room any more.
+fn is_full(session: &mut Session) -> Result<bool, FishError> {
+    let stat = session.call("statvfs", &[Word::Plain(TO)])?;
+    let left = field(&stat, "bavail").unwrap_or(0).min(field(&stat, "ffree").unwrap_or(0));
+    let all = field(&stat, "blocks").unwrap_or(0);
+    // btrfs counts no files.
+    let files = field(&stat, "files").unwrap_or(0) != 0;
+    let left = if files { left } else { field(&stat, "bavail").unwrap_or(0) };
+    Ok(left <= all / NEARLY)
+}
+
+/// Returns a number of a structure as guestfish prints it: `bavail: 12`.
+fn field(text: &[u8], name: &str) -> Option<u64> {
+    let text = String::from_utf8_lossy(text);
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
+    value.and_then(|value| value.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_out_of_a_structure() {
+        let text = b"bsize: 4096\nblocks: 100\nbavail: 7\n";
+        assert_eq!((field(text, "bavail"), field(text, "bava")), (Some(7), None));
+    }
+}
