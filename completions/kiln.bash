@@ -730,7 +730,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__bundle__subcmd__assemble)
-            opts="-o -c -q -v -h -V --output --name --format --size --swap --table --firmware --hostname --keep-identity --cmdline --sync --connect --json --quiet --verbose --no-color --help --version"
+            opts="-o -c -q -v -h -V --output --name --format --size --swap --table --firmware --hostname --keep-identity --cmdline --sync --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -773,6 +773,14 @@ _kiln() {
                     return 0
                     ;;
                 --cmdline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4322,7 +4330,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4393,6 +4401,14 @@ _kiln() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

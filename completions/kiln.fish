@@ -77,12 +77,15 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network-config -d '
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l virt-type -d 'How the processor is run; without it `kvm` if it works' -r -f -a "kvm\t'The processor itself'
 qemu\t'QEMU\'s translation (TCG): slow, works everywhere'"
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How long to wait until the machine is ready' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l key -d 'A file with the public keys that may have signed the bundle' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l start-network -d 'Start the host\'s network if it is not active'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l no-wait -d 'Return as soon as the machine runs'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l rm-on-failure -d 'Remove the machine if it does not get ready; otherwise it is kept to be looked at'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timings -d 'Show how long each phase took'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l dry-run -d 'Print what would be done, the XML included, and do nothing'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l unsigned -d 'Take a bundle without a signature, and say nothing about it'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s v -l verbose -d 'Tell each decision'
@@ -305,9 +308,12 @@ complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcom
 uefi\t'UEFI'"
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l hostname -d 'The host\'s name; without it the tree\'s own' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l cmdline -d 'The kernel\'s command line, without `root=`; without it a screen and a serial console' -r
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l key -d 'A file with the public keys that may have signed the bundle' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l keep-identity -d 'Leave SSH host keys, machine-id and what else makes a machine that one in the tree'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l sync -d 'Wait until all of the output is on the disk, as is done in the store'
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l unsigned -d 'Take a bundle without a signature, and say nothing about it'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from assemble" -s v -l verbose -d 'Tell each decision'
@@ -323,10 +329,10 @@ complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcom
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from push" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l name -d 'The name to keep it under; without it its own' -r
-complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l key -d 'A file with the public keys that may have signed it' -r -F
-complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l fingerprint -d 'The fingerprint of the key that must have signed it: of `--key`, or of your GnuPG keyring' -r
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l key -d 'A file with the public keys that may have signed the bundle' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
-complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l unsigned -d 'Take it without a signature, and say nothing about it'
+complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l unsigned -d 'Take a bundle without a signature, and say nothing about it'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Print errors and warnings only'
 complete -c kiln -n "__fish_kiln_using_subcommand bundle; and __fish_seen_subcommand_from pull" -s v -l verbose -d 'Tell each decision'

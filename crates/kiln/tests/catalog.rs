@@ -4,8 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use kiln_testkit::http::{Lie, Server};
@@ -245,4 +246,86 @@ fn trust_is_asked_for_and_never_assumed() {
     }
     drop(lab.kiln(&["catalog", "rm", "secret", "lab"]).success());
     assert_eq!(lab.json(&["catalog", "list"])["catalogs"].as_array().unwrap().len(), 2);
+}
+
+/// `openssl s_server` on a port of its own, with a certificate for 127.0.0.1 of an authority of its own.
+struct TlsServer {
+    child: Child,
+    port: String,
+    /// It ends if nobody reads what it says.
+    _said: Lines<BufReader<ChildStdout>>,
+}
+
+impl TlsServer {
+    /// Serves a folder; `keys` gets `ca.pem`, among others.
+    fn start(folder: &Path, keys: &Path) -> Self {
+        let at = |name: &str| keys.join(name).display().to_string();
+        let [ca, ca_key, key, cert] = ["ca.pem", "ca.key", "key", "cert"].map(at);
+        let new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+        let ours = ["-x509", "-subj", "/CN=Kiln test", "-keyout", &ca_key, "-out", &ca];
+        drop(run(&[&new[..], &ours].concat()).success());
+        let request = at("request");
+        let theirs = ["-subj", "/CN=127.0.0.1", "-keyout", &key, "-out", &request];
+        drop(run(&[&new[..], &theirs].concat()).success());
+        let extensions = at("extensions");
+        fs::write(&extensions, "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+        let sign = ["openssl", "x509", "-req", "-days", "2", "-in", &request, "-out", &cert];
+        let by = ["-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial", "-extfile", &extensions];
+        drop(run(&[&sign[..], &by].concat()).success());
+        #[expect(clippy::disallowed_methods, reason = "a server that the test stops")]
+        let mut command = std::process::Command::new("openssl");
+        command.args(["s_server", "-WWW", "-accept", "127.0.0.1:0", "-cert", &cert, "-key", &key]);
+        command.current_dir(folder).stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = said.by_ref().map_while(Result::ok).find_map(|line| {
+            line.strip_prefix("ACCEPT ")?.rsplit_once(':').map(|(_, port)| port.to_owned())
+        });
+        Self { child, port: port.unwrap(), _said: said }
+    }
+
+    fn url(&self, host: &str, file: &str) -> String {
+        format!("https://{host}:{}/{file}", self.port)
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_server_with_tls_is_who_its_certificate_says() {
+    if !need_program("openssl") {
+        return;
+    }
+    let Some(lab) = Lab::new() else { return };
+    fs::write(lab.path("www/x.tar.zst.json"), "no manifest").unwrap();
+    let server = TlsServer::start(&lab.path("www"), lab.folder.path());
+    let ca = lab.path("ca.pem").display().to_string();
+    let kiln = |certificates: &str, args: &[&str]| {
+        let envs = lab.envs();
+        let envs = envs.iter().map(|(name, value)| (*name, value.as_str()));
+        let envs: Vec<_> = envs.chain([("SSL_CERT_FILE", certificates)]).collect();
+        run_with(&[&[env!("CARGO_BIN_EXE_kiln")], args].concat(), &envs)
+    };
+    let add = |certificates: &str, host: &str| {
+        let url = server.url(host, "index");
+        kiln(certificates, &["catalog", "add", "--unsigned", "tls", &url])
+    };
+    // Nobody that this host trusts has signed it; and it is not the name that was asked for.
+    for (certificates, host) in [("", "127.0.0.1"), (ca.as_str(), "localhost")] {
+        let out = add(certificates, host);
+        assert_eq!(out.code, 6, "{host}: {}", out.stderr);
+        assert!(out.stderr.contains("certificate"), "{host}: {}", out.stderr);
+    }
+    drop(add(&ca, "127.0.0.1").success());
+    drop(kiln(&ca, &["image", "pull", "tls/debian-12", "--connections", "1"]).success());
+    assert_eq!(lab.json(&["image", "info", "debian-12"])["os"]["id"], "debian");
+    // Bundles, too: with the authority's certificate it is the manifest that is wrong.
+    let bundle = server.url("127.0.0.1", "x.tar.zst");
+    assert_eq!(kiln("", &["bundle", "pull", "--unsigned", &bundle]).code, 6);
+    assert_eq!(kiln(&ca, &["bundle", "pull", "--unsigned", &bundle]).code, 3);
 }

@@ -11,6 +11,7 @@ use kiln_guest::seed::NetworkVersion;
 use kiln_spec::interface::InterfaceSpec;
 use kiln_spec::{Bytes, MachineName, Tag};
 
+use super::bundle::trust::Trust;
 use super::duration;
 
 /// Make a machine from an image, start it and wait until one can log in
@@ -114,6 +115,8 @@ pub(crate) struct Launch {
     /// Print what would be done, the XML included, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten, next_help_heading = "Bundles from a web server")]
+    pub(crate) trust: Trust,
 }
 
 /// Which address is to be reserved.

@@ -68,7 +68,8 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     // All that can be wrong with the user's own things is found before the host is asked.
     let user_data = user_data(ctx, args)?;
     let network_config = network_config(args)?;
-    let image = timings.phase("image", || image::find(ctx, &args.image, args.dry_run))?;
+    let image =
+        timings.phase("image", || image::find(ctx, &args.image, (&args.trust, args.dry_run)))?;
     let names = names(args, &image)?;
     let given = keys::given(&args.ssh_key)?;
     let conn = timings.phase("connect", || host::connect(ctx))?;

@@ -20,6 +20,7 @@ use kiln_host::signal;
 use kiln_spec::Bytes;
 use kiln_spec::image::Manifest;
 
+use crate::args::bundle::trust::Trust;
 use crate::commands::bundle;
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -66,9 +67,13 @@ impl ImageFile {
 /// # Errors
 ///
 /// Not there (class object); not an image, truncated, with a backing file, encrypted (class
-/// file).
-pub(crate) fn find(ctx: &Context, wanted: &str, dry_run: bool) -> anyhow::Result<ImageFile> {
-    if let Some(digest) = bundle::launchable(ctx, wanted, dry_run)? {
+/// file); `trust` for what is no address (class usage).
+pub(crate) fn find(
+    ctx: &Context,
+    wanted: &str,
+    (trust, dry_run): (&Trust, bool),
+) -> anyhow::Result<ImageFile> {
+    if let Some(digest) = bundle::launchable(ctx, wanted, (trust, dry_run))? {
         return find_image(ctx, &digest);
     }
     if wanted.contains('/') {

@@ -99,6 +99,18 @@ fn a_bundle_is_taken_from_whom_one_trusts_only() {
     let believed = signing.bundle(&["pull", &web, "--name", "believed"]).success();
     assert!(believed.stderr.contains("nothing says who may sign"), "{}", believed.stderr);
 
+    // A disk is made under the same conditions; of what is here nothing is checked any more.
+    let disk = lab.path("disk.raw");
+    let assemble = |from: &str, options: &[&str]| {
+        signing.bundle(&[&["assemble", from, "-o", &disk], options].concat())
+    };
+    let out = assemble(&web, &["--key", &stranger]);
+    assert_eq!((out.code, Path::new(&disk).exists()), (3, false), "{}", out.stderr);
+    let out = assemble("taken", &["--key", &key]);
+    assert_eq!(out.code, 2, "{}", out.stderr);
+    let out = assemble(&web, &[]);
+    assert!(out.stderr.contains("nothing says who may sign"), "{}", out.stderr);
+
     // Another bundle's manifest with the signature of this one.
     let manifest = lab.path("served/web.tar.zst.json");
     let text = fs::read_to_string(&manifest).unwrap();

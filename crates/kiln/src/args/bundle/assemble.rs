@@ -7,12 +7,15 @@ use clap::Args;
 use kiln_spec::Bytes;
 use kiln_spec::recipe::{ImageName, KernelWords};
 
+use super::trust::Trust;
+
 /// Make a bootable disk of a bundle
 ///
 /// In one pass, without root, loop device, mount or chroot: partitions, ext4, swap, /etc/fstab, host
 /// name, and GRUB from the tree's own modules. The bundle may be any tar archive of a Linux root,
 /// plain or compressed by gzip, xz or zstd. A bundle whose digest is not that of its manifest gives
-/// no disk.
+/// no disk. One at an address is fetched first: with `--key` or `--fingerprint` its manifest must be
+/// signed; without them the server is believed.
 #[derive(Debug, Args)]
 #[command(after_long_help = "EXAMPLES
   kiln bundle assemble web                          into the store, for `kiln launch`
@@ -55,6 +58,8 @@ pub(crate) struct Assemble {
     /// Wait until all of the output is on the disk, as is done in the store
     #[arg(long, requires = "output")]
     pub(crate) sync: bool,
+    #[command(flatten, next_help_heading = "Bundles from a web server")]
+    pub(crate) trust: Trust,
 }
 
 /// The formats of a disk.

@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod rm;
+pub(crate) mod trust;
 
 use clap::Subcommand;
 

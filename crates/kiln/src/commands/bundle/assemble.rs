@@ -12,8 +12,9 @@ use kiln_spec::image;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
 
-use super::remote::{fetched, is_address};
+use super::remote::{fetched, is_address, no_server};
 use crate::args::bundle::assemble::{Assemble, Firmware, Format, Table};
+use crate::args::bundle::trust::Trust;
 use crate::context::{Context, now};
 use crate::error::{Class, Problem};
 use crate::ui::Task;
@@ -24,7 +25,7 @@ const STEP: u64 = 8 << 20;
 /// Makes a disk of a bundle.
 pub(crate) fn run(ctx: &Context, args: &Assemble) -> anyhow::Result<u8> {
     let began = Instant::now();
-    let bundle = super::find(ctx, &args.bundle)?;
+    let bundle = super::find(ctx, &args.bundle, &args.trust)?;
     let disk = disk(args);
     let Some(output) = &args.output else {
         let stored = into_store(ctx, &bundle, args.name.as_ref(), &disk)?;
@@ -186,14 +187,17 @@ fn told_of_store(ctx: &Context, stored: &InStore, began: Instant) -> anyhow::Res
 ///
 /// # Errors
 ///
-/// No disk can be made of it; a dry run that would have to make one (class usage).
+/// No disk can be made of it; `trust` for what is no address (class usage); a dry run that would have to make one (class usage).
 pub(crate) fn launchable(
     ctx: &Context,
     wanted: &str,
-    dry_run: bool,
+    (trust, dry_run): (&Trust, bool),
 ) -> anyhow::Result<Option<String>> {
+    if !is_address(wanted) {
+        no_server(wanted, trust)?;
+    }
     let bundle = if is_address(wanted) {
-        fetched(ctx, wanted, None)?
+        fetched(ctx, wanted, None, trust)?
     } else if wanted.contains('/') {
         let path = Path::new(wanted);
         if !path.is_file() || !is_bundle(path)? {

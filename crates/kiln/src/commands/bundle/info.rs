@@ -5,11 +5,12 @@ use kiln_spec::Bytes;
 use serde_json::json;
 
 use crate::args::bundle::info::Info;
+use crate::args::bundle::trust::Trust;
 use crate::context::Context;
 
 /// Shows what is known of a bundle.
 pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
-    let bundle = super::find(ctx, &args.bundle)?;
+    let bundle = super::find(ctx, &args.bundle, &Trust::default())?;
     if args.verify {
         let task = ctx.ui.task(&bundle.name());
         bundle.verify(&mut |done| {

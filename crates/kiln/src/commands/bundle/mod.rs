@@ -14,6 +14,7 @@ use std::path::Path;
 use kiln_build::bundle::{BundleFile, Shelf};
 
 use crate::args::bundle::Bundle;
+use crate::args::bundle::trust::Trust;
 use crate::context::Context;
 
 pub(crate) use assemble::launchable;
@@ -38,10 +39,11 @@ pub(crate) fn shelf(ctx: &Context) -> anyhow::Result<Shelf> {
 
 /// Finds a bundle: fetched if it is an address; a path if there is a `/` in it; else a name; else
 /// a file here.
-fn find(ctx: &Context, wanted: &str) -> anyhow::Result<BundleFile> {
+fn find(ctx: &Context, wanted: &str, trust: &Trust) -> anyhow::Result<BundleFile> {
     if remote::is_address(wanted) {
-        return remote::fetched(ctx, wanted, None);
+        return remote::fetched(ctx, wanted, None, trust);
     }
+    remote::no_server(wanted, trust)?;
     let path = Path::new(wanted);
     if !wanted.contains('/') {
         let kept = shelf(ctx)?.find(wanted);

@@ -2,7 +2,7 @@
 //! `kiln bundle push` and `pull`, and bundles that are named by their address.
 
 use kiln_build::bundle::{self, BundleFile, Checked};
-use kiln_build::catalog::http::{Http, HttpOptions, ProxyRule};
+use kiln_build::catalog::http::ProxyRule;
 use kiln_build::catalog::openpgp::{Fingerprint, Keys, Signers};
 use kiln_build::catalog::url::Address;
 use kiln_spec::recipe::ImageName;
@@ -10,18 +10,19 @@ use serde_json::json;
 
 use crate::args::bundle::pull::Pull;
 use crate::args::bundle::push::Push;
+use crate::args::bundle::trust::Trust;
 use crate::commands::catalog::read::{Tools, absolute};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
 /// Puts a bundle onto a server.
 pub(super) fn push(ctx: &Context, args: &Push) -> anyhow::Result<u8> {
-    let bundle = super::find(ctx, &args.bundle)?;
+    let bundle = super::find(ctx, &args.bundle, &Trust::default())?;
+    let tools = Tools::new(ctx);
     if let Some(key) = &args.sign {
-        bundle::sign(&bundle, &Tools::new(ctx).openpgp(ctx), key)?;
+        bundle::sign(&bundle, &tools.openpgp(ctx), key)?;
     }
-    let http = http(ctx);
-    let client = http.client(&ProxyRule::System).map_err(unreachable_proxy)?;
+    let client = tools.http().client(&ProxyRule::System).map_err(unreachable_proxy)?;
     let task = ctx.ui.task(&bundle.name());
     task.phase("push", "");
     let at = bundle::push(&client, &bundle, &address(&args.url)?)?;
@@ -36,11 +37,7 @@ pub(super) fn push(ctx: &Context, args: &Push) -> anyhow::Result<u8> {
 
 /// Fetches a bundle.
 pub(super) fn pull(ctx: &Context, args: &Pull) -> anyhow::Result<u8> {
-    let signers = signers(args)?;
-    if signers.is_none() && !args.unsigned {
-        ctx.ui.warn("nothing says who may sign the bundle: its server is believed");
-    }
-    let bundle = fetched_from(ctx, &args.url, args.name.as_ref(), signers.as_ref())?;
+    let bundle = fetched(ctx, &args.url, args.name.as_ref(), &args.trust)?;
     if ctx.ui.json() {
         ctx.ui.result(&json!({
             "name": bundle.name(),
@@ -58,7 +55,8 @@ pub(super) fn is_address(wanted: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| wanted.starts_with(scheme))
 }
 
-/// Fetches the bundle at an address, unless it is here.
+/// Fetches the bundle at an address, unless it is here. Its signature is looked at in any case, if
+/// somebody must have signed it.
 ///
 /// # Errors
 ///
@@ -67,12 +65,42 @@ pub(super) fn fetched(
     ctx: &Context,
     url: &str,
     name: Option<&ImageName>,
+    trust: &Trust,
 ) -> anyhow::Result<BundleFile> {
-    fetched_from(ctx, url, name, None)
+    let signers = signers(trust)?;
+    if signers.is_none() && !trust.unsigned {
+        ctx.ui.warn("nothing says who may sign the bundle: its server is believed");
+    }
+    let tools = Tools::new(ctx);
+    let checked = signers.as_ref();
+    let checked = checked.map(|signers| Checked { openpgp: tools.openpgp(ctx), signers });
+    let shelf = super::shelf(ctx)?;
+    let client = tools.http().client(&ProxyRule::System).map_err(unreachable_proxy)?;
+    let url = address(url)?;
+    let task = ctx.ui.task(url.file_name());
+    let pulled = bundle::pull(&client, &url, (&shelf, name), checked, &mut |done, of| {
+        task.phase("fetch", &format!("{done} of {of}"));
+    });
+    Ok(pulled?)
+}
+
+/// Says so if somebody must have signed what comes from no server: nothing would be checked.
+///
+/// # Errors
+///
+/// Class usage.
+pub(super) fn no_server(wanted: &str, trust: &Trust) -> Result<(), Problem> {
+    if !trust.is_given() {
+        return Ok(());
+    }
+    let what =
+        format!("`{wanted}` is no address, and only what is fetched is checked for signatures");
+    Err(Problem::new(Class::Usage, what)
+        .hint("leave out `--key`, `--fingerprint` and `--unsigned`, or name the bundle's address"))
 }
 
 /// Returns whose signature the bundle must have, if anybody's.
-fn signers(args: &Pull) -> anyhow::Result<Option<Signers>> {
+fn signers(args: &Trust) -> anyhow::Result<Option<Signers>> {
     let fingerprint = args.fingerprint.as_deref().map(Fingerprint::parse).transpose();
     let fingerprint = fingerprint.map_err(|error| {
         Problem::new(Class::Usage, "`--fingerprint` cannot be used").because(error)
@@ -82,30 +110,6 @@ fn signers(args: &Pull) -> anyhow::Result<Option<Signers>> {
         (None, Some(key)) => Some(Signers { keys: Keys::Keyring, fingerprint: Some(key) }),
         (None, None) => None,
     })
-}
-
-fn fetched_from(
-    ctx: &Context,
-    url: &str,
-    name: Option<&ImageName>,
-    signers: Option<&Signers>,
-) -> anyhow::Result<BundleFile> {
-    let tools = Tools::new(ctx);
-    let checked = signers.map(|signers| Checked { openpgp: tools.openpgp(ctx), signers });
-    let (shelf, http) = (super::shelf(ctx)?, http(ctx));
-    let client = http.client(&ProxyRule::System).map_err(unreachable_proxy)?;
-    let url = address(url)?;
-    let task = ctx.ui.task(url.file_name());
-    let pulled = bundle::pull(&client, &url, (&shelf, name), checked, &mut |done, of| {
-        task.phase("fetch", &format!("{done} of {of}"));
-    });
-    Ok(pulled?)
-}
-
-fn http(ctx: &Context) -> Http {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let proxies = ctx.env.proxies.iter().map(|(name, value)| (text(name), text(value))).collect();
-    Http::new(HttpOptions { proxies, ..HttpOptions::default() })
 }
 
 fn address(text: &str) -> Result<Address, Problem> {
