@@ -37,6 +37,8 @@ pub enum Stage {
     Commands,
     /// The tree is written to a partitioned disk, with its boot loaders.
     Disk,
+    /// An appliance fills the file systems that Kiln does not write itself.
+    Appliance,
     /// The file's digest is computed.
     Digest,
     /// The file is moved into the store.
@@ -59,6 +61,7 @@ impl fmt::Display for Stage {
             Self::Elements => "elements",
             Self::Commands => "commands",
             Self::Disk => "disk",
+            Self::Appliance => "appliance",
             Self::Digest => "digest",
             Self::Store => "store",
         })

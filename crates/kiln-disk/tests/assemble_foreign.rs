@@ -23,7 +23,16 @@ struct Lab {
 impl Lab {
     /// Makes a tree with a kernel, signed loaders, and files of each kind.
     fn new() -> Option<Self> {
-        let tools = ["tar", "mke2fs", "mkfs.xfs", "mkfs.btrfs", "guestfish", "xfs_repair", "btrfs"];
+        let tools = [
+            "tar",
+            "mke2fs",
+            "mkfs.xfs",
+            "mkfs.btrfs",
+            "guestfish",
+            "xfs_repair",
+            "btrfs",
+            "e2fsck",
+        ];
         if !tools.into_iter().chain(["sfdisk", "setfattr"]).all(need_program) {
             return None;
         }
@@ -187,6 +196,29 @@ fn an_appliance_fills_xfs_and_btrfs() {
 }
 
 #[test]
+fn a_root_in_lvm_is_a_whole_file_system() {
+    let Some(lab) = Lab::new() else { return };
+    let layout = Layout { lvm: Some("vg_0".into()), ..lab.layout(VolumeKind::Ext4, None) };
+    let made = lab.made(&layout, &mut Vec::new()).unwrap();
+    let dump = run(&["sfdisk", "-d", &lab.text("d.raw")]).success().stdout;
+    assert!(dump.contains("type=E6D6D379-F507-44C2-A23C-238F2A3DF928"), "{dump}");
+    let told = lab.fish(&format!(
+        "add-drive {} readonly:true format:raw\nrun\nlvs\nvfs-uuid /dev/vg_0/root\n\
+         mount-ro /dev/vg_0/root /\ncat /etc/fstab\n\
+         cat /boot/grub/grub.cfg\nchecksum sha256 /srv/data/deep\n",
+        lab.text("d.raw")
+    ));
+    assert!(told.starts_with(&format!("/dev/vg_0/root\n{}\n", made.root_uuid)), "{told}");
+    let fstab = format!("UUID={} / ext4 errors=remount-ro 0 1", made.root_uuid);
+    assert!(told.contains(&fstab) && told.contains(" root=/dev/mapper/vg_0-root ro "), "{told}");
+    // The only volume of the group lies in one piece, behind what LVM keeps for itself.
+    let whole = format!("{}?offset={}", lab.partition(3), 1 << 20);
+    drop(run(&["e2fsck", "-fn", &whole]).success());
+    let sum = run(&["sha256sum", &lab.text("tree/srv/data/deep")]).success().stdout;
+    assert!(told.contains(sum.split(' ').next().unwrap()), "{told}");
+}
+
+#[test]
 fn a_tree_that_does_not_fit_is_told_with_its_place() {
     let Some(lab) = Lab::new() else { return };
     lab.file("srv/large", &vec![7; 200 << 20]);
@@ -211,6 +243,8 @@ fn what_these_file_systems_cannot_be_is_refused() {
     assert!(of(&root).starts_with("btrfs for `/` needs at least 128 MiB"), "{}", of(&root));
     let label = Layout { label: "thirteen-long".into(), ..lab.layout(VolumeKind::Xfs, None) };
     assert_eq!(of(&label), "`thirteen-long` is no label of 1 to 12 ASCII characters");
+    let group = Layout { lvm: Some("a-b".into()), ..lab.layout(VolumeKind::Ext4, None) };
+    assert_eq!(of(&group), "`a-b` is no name of a volume group");
     let fat = Layout { table: NewTable::Gpt, ..lab.layout(VolumeKind::Vfat, None) };
     assert_eq!(of(&fat), "FAT cannot hold the root of a system");
 }

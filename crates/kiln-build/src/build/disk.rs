@@ -38,7 +38,7 @@ pub(super) fn make(
                 reporter.tell(Event::Bytes { stage: Stage::Disk, done: Bytes(told), of: None });
             }
             Progress::Appliance => {
-                reporter.tell(Event::Note("an appliance fills the file systems".to_owned()));
+                reporter.tell(Event::Stage(Stage::Appliance));
             }
             _ => {}
         })
@@ -61,6 +61,7 @@ fn layout(plan: &Plan<'_>, output: &Path, fish: &Fish) -> Result<Layout, BuildEr
     layout.esp = disk.esp;
     layout.swap = disk.swap;
     layout.filesystem = kind_of(disk.filesystem);
+    layout.lvm = disk.lvm.as_ref().map(ToString::to_string);
     layout.fish = fish.clone();
     layout.table = match disk.table {
         Table::Gpt => NewTable::Gpt,

@@ -93,6 +93,9 @@ fn need_for_disk(disk: &Disk) -> Result<(), BuildError> {
             need(Tool::Guestfish)?;
         }
     }
+    if disk.lvm.is_some() {
+        need(Tool::Guestfish)?;
+    }
     Ok(())
 }
 

@@ -159,6 +159,10 @@ fn with_own_name(hosts: &str, name: &str) -> Option<String> {
 
 /// Returns what tells the kernel its root file system.
 fn root_word(facts: &Facts<'_>) -> String {
+    if let Some(group) = &facts.plan.lvm {
+        // Initial RAM disks know by this name that LVM is needed.
+        return format!("root=/dev/mapper/{group}-root");
+    }
     // Without an initial RAM disk only the kernel itself looks for the root: by partition.
     match facts.found.kernel.initrd {
         Some(_) => format!("root=UUID={}", facts.plan.root_uuid),

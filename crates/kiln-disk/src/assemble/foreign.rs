@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! File systems that no code of ours writes: XFS and btrfs.
+//! File systems that no code of ours writes, XFS and btrfs, and a root in LVM.
 //!
 //! The host's `mkfs` makes each empty, in a file of its own. One appliance (libguestfs: a small
 //! Linux in QEMU) then copies what belongs into it from an ext4 file system that we wrote, and the
-//! file's contents go to their place on the disk. No kernel but the appliance's sees any of them.
+//! file's contents go to their place on the disk. Of a root in LVM the finished file system, also an
+//! ext4, is copied into the logical volume of a further file. No kernel but the appliance's sees any of them.
 //! `docs/design/0015-foreign-file-systems.md` says why.
 
 use std::fs::File;
@@ -24,6 +25,8 @@ use crate::table::gpt::Extent;
 /// Where the appliance mounts what it copies from, and what it copies to.
 const FROM: &str = "/from";
 const TO: &str = "/to";
+/// The logical volume of a root.
+const VOLUME: &str = "root";
 /// A file system with less left than its size by this is full: one that cannot be written to
 /// keeps some blocks for itself.
 const NEARLY: u64 = 64;
@@ -40,8 +43,22 @@ pub(super) struct Foreign {
     place: Extent,
     /// The ext4 file system with what belongs into it.
     pub(super) from: PathBuf,
-    /// The file that it is made in.
+    /// The file that it is made in: for an ext4, the same.
     to: PathBuf,
+    /// The size of the file system.
+    size: u64,
+    /// The volume group that it is to be in.
+    pub(super) group: Option<String>,
+    /// The file that is the physical volume of that.
+    physical: PathBuf,
+}
+
+/// Its files, as the appliance calls them.
+#[derive(Debug, Default)]
+struct Devices {
+    from: String,
+    to: String,
+    physical: String,
 }
 
 impl Foreign {
@@ -61,14 +78,31 @@ impl Foreign {
             place,
             from: name("ext4"),
             to: name(kind.name()),
+            size: like.size,
+            group: None,
+            physical: name("lvm"),
         }
+    }
+
+    /// Returns the file that goes onto the disk.
+    fn whole(&self) -> &Path {
+        if self.group.is_some() { &self.physical } else { &self.to }
     }
 
     /// Makes it, empty.
     fn make(&self, host: &dyn Host) -> Result<(), AssembleError> {
         let Self { label, uuid, to, .. } = self;
-        let empty = File::create_new(to).and_then(|file| file.set_len(self.place.len));
-        empty.map_err(|source| AssembleError::Image { path: to.clone(), source })?;
+        let empty = |path: &Path, size| {
+            let made = File::create_new(path).and_then(|file| file.set_len(size));
+            made.map_err(|source| AssembleError::Image { path: path.to_owned(), source })
+        };
+        if self.group.is_some() {
+            empty(&self.physical, self.place.len)?;
+        }
+        if !self.kind.is_foreign() {
+            return Ok(());
+        }
+        empty(to, self.size)?;
         let cmd = match self.kind {
             VolumeKind::Btrfs => mkfs_btrfs::make(to, label, uuid),
             _ => mkfs_xfs::make(to, label, uuid),
@@ -99,22 +133,36 @@ pub(super) fn fill(
     }
     let started = start(all, fish).map_err(|source| first.failed(source));
     let (mut session, devices) = started?;
-    for (own, [from, to]) in all.iter().zip(&devices) {
-        copy(&mut session, own, (from, to))?;
+    for (own, devices) in all.iter().zip(&devices) {
+        if own.kind.is_foreign() {
+            copy(&mut session, own, devices)?;
+        }
+        if let Some(group) = &own.group {
+            wrap(&mut session, group, devices).map_err(|source| own.failed(source))?;
+        }
     }
     session.finish().map_err(|source| first.failed(source))?;
-    all.iter().try_for_each(|own| output.place(&own.to, own.place))
+    all.iter().try_for_each(|own| output.place(own.whole(), own.place))
 }
 
 /// Starts an appliance that has all files as disks; returns their names in it.
-fn start(all: &[Foreign], fish: &Fish) -> Result<(Session, Vec<[String; 2]>), FishError> {
+fn start(all: &[Foreign], fish: &Fish) -> Result<(Session, Vec<Devices>), FishError> {
     let mut session = Session::start(fish, Uuid::new_v4().simple().to_string())?;
+    let mut count = 0;
+    let mut add = |path: &Path, how: &str| {
+        count += 1;
+        let words = [host_path(path), Word::Plain("format:raw"), Word::Plain(how)];
+        session.call("add-drive", &words)
+    };
     for own in all {
-        let words = [host_path(&own.from), Word::Plain("readonly:true"), Word::Plain("format:raw")];
-        session.call("add-drive", &words)?;
-        // Nothing of it is wanted after a fall of the host.
-        let fast = Word::Plain("cachemode:unsafe");
-        session.call("add-drive", &[host_path(&own.to), Word::Plain("format:raw"), fast])?;
+        add(&own.from, "readonly:true")?;
+        // Nothing of these is wanted after a fall of the host.
+        if own.kind.is_foreign() {
+            add(&own.to, "cachemode:unsafe")?;
+        }
+        if own.group.is_some() {
+            add(&own.physical, "cachemode:unsafe")?;
+        }
     }
     session.launch()?;
     session.call("umask", &[Word::Plain("0")])?;
@@ -124,18 +172,41 @@ fn start(all: &[Foreign], fish: &Fish) -> Result<(Session, Vec<[String; 2]>), Fi
     let listed = session.call("list-devices", &[])?;
     let listed = String::from_utf8_lossy(&listed);
     let names: Vec<String> = listed.lines().map(str::to_owned).collect();
-    let pairs = names.as_chunks::<2>().0.to_vec();
-    if pairs.len() != all.len() || names.len() != 2 * all.len() {
+    if names.len() != count {
         return Err(FishError::Gone { text: format!("it has {} disks", names.len()) });
     }
-    Ok((session, pairs))
+    let mut names = names.into_iter();
+    let mut next = || names.next().unwrap_or_default();
+    let devices = all.iter().map(|own| {
+        let from = next();
+        let to = if own.kind.is_foreign() { next() } else { from.clone() };
+        let physical = if own.group.is_some() { next() } else { String::new() };
+        Devices { from, to, physical }
+    });
+    let devices = devices.collect();
+    Ok((session, devices))
+}
+
+/// Makes a volume group with one logical volume, and copies the finished file system into it.
+fn wrap(session: &mut Session, group: &str, devices: &Devices) -> Result<(), FishError> {
+    let Devices { to, physical, .. } = devices;
+    let (group, physical) = (Word::Plain(group), Word::Plain(physical));
+    session.call("pvcreate", std::slice::from_ref(&physical))?;
+    session.call("vgcreate", &[group.clone(), physical])?;
+    session.call("lvcreate-free", &[Word::Plain(VOLUME), group.clone(), Word::Plain("100")])?;
+    let Word::Plain(name) = group else { return Ok(()) };
+    let volume = format!("/dev/{name}/{VOLUME}");
+    let words = [Word::Plain(to), Word::Plain(&volume), Word::Plain("sparse:true")];
+    session.call("copy-device-to-device", &words)?;
+    session.call("sync", &[])?;
+    session.call("vg-activate", &[Word::Plain("false"), Word::Plain(name)]).map(drop)
 }
 
 /// Copies a whole tree, with all that its files are.
 fn copy(
     session: &mut Session,
     own: &Foreign,
-    (from, to): (&str, &str),
+    Devices { from, to, .. }: &Devices,
 ) -> Result<(), AssembleError> {
     let failed = |source| own.failed(source);
     let mut mount = |options, device, at| {

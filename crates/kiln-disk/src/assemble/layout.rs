@@ -17,6 +17,8 @@ pub const DEFAULT_CMDLINE: &str = "console=tty0 console=ttyS0,115200n8";
 pub const DEFAULT_ESP: Bytes = Bytes::from_mib(64);
 /// Size of the BIOS boot partition: GRUB's core image takes 50 to 120 KiB.
 pub const BIOS_BOOT: Bytes = Bytes::from_mib(1);
+/// The longest name of a volume group: a sane bound.
+const MOST_GROUP: usize = 32;
 /// The longest host name: hostname(7).
 const MOST_HOSTNAME: usize = 64;
 
@@ -173,6 +175,9 @@ pub struct Layout {
     pub label: String,
     /// What the root file system is: not FAT.
     pub filesystem: VolumeKind,
+    /// The volume group that the root is the logical volume `root` of, if it is one: at most 32 of
+    /// a-z, 0-9 and `_`.
+    pub lvm: Option<String>,
     /// How the appliance is started that fills what no code of ours writes.
     pub fish: Fish,
     /// The partitions, in their order; `None` for the usual ones: a BIOS boot partition, an EFI
@@ -217,6 +222,7 @@ impl Layout {
             time,
             label: "root".to_owned(),
             filesystem: VolumeKind::Ext4,
+            lvm: None,
             fish: Fish::default(),
             partitions: None,
             esp: DEFAULT_ESP,
@@ -269,6 +275,12 @@ impl Layout {
         let bios = self.firmware.contains(&Firmware::Bios) && !self.any_firmware;
         if self.arch == Some(Arch::Arm64) && bios {
             return bad("arm64 has no BIOS".to_owned());
+        }
+        if let Some(name) = &self.lvm {
+            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if name.is_empty() || name.len() > MOST_GROUP || !name.chars().all(good) {
+                return bad(format!("`{}` is no name of a volume group", name.escape_debug()));
+            }
         }
         if let Some(name) = &self.hostname {
             let good = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);

@@ -151,12 +151,7 @@ fn home<'a>(facts: &'a Facts<'_>, root_uuid: &'a str) -> Home<'a> {
         Some(_) => folder.strip_prefix("/boot").unwrap_or(folder),
         None => folder,
     };
-    Home {
-        root_uuid,
-        module: facts.plan.boot_kind().grub_module(),
-        partition: &facts.plan.grub_root,
-        folder,
-    }
+    Home { root_uuid, modules: &facts.plan.grub_modules, place: &facts.plan.grub_root, folder }
 }
 
 fn no_grub(firmware: Firmware, arch: Arch) -> AssembleError {

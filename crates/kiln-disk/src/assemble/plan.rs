@@ -18,6 +18,10 @@ use crate::table::mbr::plan::{self as mbr, MbrPlan, MbrSpec};
 /// Where GRUB's core image goes on a disk with an old table: between that and the first partition.
 const GAP: Extent = Extent { start: 512, len: (1 << 20) - 512 };
 
+/// What LVM keeps free at the beginning of a physical volume, and the unit of its volumes.
+const LVM_START: u64 = 1 << 20;
+const LVM_UNIT: u64 = 4 << 20;
+
 #[derive(Debug)]
 enum Table {
     Gpt(GptPlan),
@@ -34,10 +38,14 @@ pub(super) struct Plan {
     pub(super) swap: Option<(Extent, Uuid)>,
     pub(super) root: Extent,
     pub(super) root_kind: VolumeKind,
+    /// The volume group that the root is in.
+    pub(super) lvm: Option<String>,
     /// The other file systems.
     pub(super) volumes: Vec<PlacedVolume>,
-    /// The partition with `/boot` as GRUB names it: `gpt3`, `msdos1`.
+    /// The place of `/boot` as GRUB names it: `,gpt3`, `,msdos1`, `lvm/vg0-root`.
     pub(super) grub_root: String,
+    /// The modules of GRUB that read it.
+    pub(super) grub_modules: Vec<&'static str>,
     /// The number of the disk, as `blkid` shows it.
     pub(super) disk_id: String,
     pub(super) root_partuuid: String,
@@ -132,21 +140,23 @@ impl Plan {
                 serial: ids.short(&format!("fat file system {name}")),
             });
         }
-        large_enough(layout.filesystem, root, "/")?;
+        large_enough(layout.filesystem, root_len(layout, root), "/")?;
         for placed in &volumes {
-            large_enough(placed.volume.kind, placed.place, &placed.volume.mount)?;
+            large_enough(placed.volume.kind, placed.place.len, &placed.volume.mount)?;
         }
         // What is mounted on another comes after it.
         volumes.sort_by(|a, b| a.volume.mount.cmp(&b.volume.mount));
-        let table = if layout.table == NewTable::Gpt { "gpt" } else { "msdos" };
+        let (grub_root, grub_modules) = as_grub(layout, boot, boot == root_number, &parts);
         Ok(Self {
             bios,
             esp: at(&Holds::Esp).map(|(_, place)| place),
             swap: at(&Holds::Swap).map(|(_, place)| (place, ids.of("swap space"))),
             root,
             root_kind: layout.filesystem,
+            lvm: layout.lvm.clone(),
             volumes,
-            grub_root: format!("{table}{}", boot + 1),
+            grub_root,
+            grub_modules,
             disk_id: placed.disk_id,
             root_partuuid: placed.partuuids[root_number].clone(),
             root_uuid: ids.of("root file system"),
@@ -161,20 +171,15 @@ impl Plan {
         self.volumes.iter().find(|placed| placed.volume.mount == "/boot")
     }
 
-    /// Returns what the file system is that has `/boot`.
-    pub(super) fn boot_kind(&self) -> VolumeKind {
-        self.boot().map_or(self.root_kind, |placed| placed.volume.kind)
-    }
-
     /// Returns whether an appliance fills one of the file systems.
     pub(super) fn has_foreign(&self) -> bool {
         let mut kinds = self.volumes.iter().map(|placed| placed.volume.kind);
-        self.root_kind.is_foreign() || kinds.any(VolumeKind::is_foreign)
+        self.root_kind.is_foreign() || self.lvm.is_some() || kinds.any(VolumeKind::is_foreign)
     }
 
     /// Returns whether the tree is completed in a file system of its own first.
     pub(super) fn is_staged(&self) -> bool {
-        !self.volumes.is_empty() || self.root_kind.is_foreign()
+        !self.volumes.is_empty() || self.root_kind.is_foreign() || self.lvm.is_some()
     }
 
     /// Returns the UUID of the file system that has `/boot`.
@@ -193,7 +198,7 @@ impl Plan {
     pub(super) fn ext4(&self, layout: &Layout) -> Ext4 {
         Ext4 {
             offset: 0,
-            size: self.root.len,
+            size: root_len(layout, self.root),
             label: layout.label.clone(),
             uuid: self.root_uuid.to_string(),
             time: layout.time.max(1),
@@ -206,8 +211,38 @@ impl Plan {
     }
 }
 
-fn large_enough(kind: VolumeKind, place: Extent, mount: &str) -> Result<(), AssembleError> {
-    let (size, least) = (Bytes(place.len), kind.least());
+/// Returns the size of the root's file system. Source: pvcreate(8), `--dataalignment`; vgcreate(8),
+/// `--physicalextentsize`.
+fn root_len(layout: &Layout, root: Extent) -> u64 {
+    match layout.lvm {
+        Some(_) => root.len.saturating_sub(LVM_START) / LVM_UNIT * LVM_UNIT,
+        None => root.len,
+    }
+}
+
+/// Returns the place of `/boot` as GRUB names it, and the modules that read it.
+fn as_grub(
+    layout: &Layout,
+    boot: usize,
+    is_root: bool,
+    parts: &[Part],
+) -> (String, Vec<&'static str>) {
+    let kind = match &parts[boot].holds {
+        Holds::Volume(volume) => volume.kind,
+        _ => layout.filesystem,
+    };
+    let (table, module) = match layout.table {
+        NewTable::Gpt => ("gpt", "part_gpt"),
+        NewTable::Mbr => ("msdos", "part_msdos"),
+    };
+    match layout.lvm.as_ref().filter(|_| is_root) {
+        Some(group) => (format!("lvm/{group}-root"), vec![module, "lvm", kind.grub_module()]),
+        None => (format!(",{table}{}", boot + 1), vec![module, kind.grub_module()]),
+    }
+}
+
+fn large_enough(kind: VolumeKind, size: u64, mount: &str) -> Result<(), AssembleError> {
+    let (size, least) = (Bytes(size), kind.least());
     if size >= least {
         return Ok(());
     }
@@ -233,6 +268,7 @@ fn gpt_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::
             Holds::BiosBoot => gpt::BIOS_BOOT,
             Holds::Esp => gpt::ESP,
             Holds::Swap => gpt::SWAP,
+            Holds::Root if layout.lvm.is_some() => gpt::LVM,
             Holds::Root => root_kind,
             Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => gpt::BASIC_DATA,
             Holds::Volume(_) => gpt::LINUX,
@@ -260,6 +296,7 @@ fn mbr_table(layout: &Layout, parts: &[Part], ids: &Ids) -> Result<Placed, gpt::
             Holds::Esp => mbr::ESP,
             Holds::Swap => mbr::SWAP,
             Holds::Volume(Volume { kind: VolumeKind::Vfat, .. }) => mbr::FAT,
+            Holds::Root if layout.lvm.is_some() => mbr::LVM,
             _ => mbr::LINUX,
         };
         let active = bios && part.holds == Holds::Root;
@@ -307,11 +344,22 @@ mod tests {
         let gpt = Plan::of(&Layout { swap, ..layout() }).unwrap();
         assert_eq!((mib(gpt.bios.unwrap()), mib(gpt.esp.unwrap())), ((1, 1), (2, 64)));
         assert_eq!((mib(gpt.swap.unwrap().0), mib(gpt.root)), ((66, 100), (166, 1881)));
-        assert_eq!(gpt.grub_root, "gpt4");
+        assert_eq!(
+            (gpt.grub_root.as_str(), &gpt.grub_modules[..]),
+            (",gpt4", &["part_gpt", "ext2"][..])
+        );
+        let lvm = Layout { lvm: Some("vg0".into()), filesystem: VolumeKind::Xfs, ..layout() };
+        let lvm = Plan::of(&lvm).unwrap();
+        assert_eq!(lvm.grub_root, "lvm/vg0-root");
+        assert_eq!(lvm.grub_modules, ["part_gpt", "lvm", "xfs"]);
+        assert_eq!(
+            (mib(lvm.root).1, lvm.ext4(&Layout { lvm: lvm.lvm.clone(), ..layout() }).size >> 20),
+            (1981, 1980)
+        );
         let mbr = Layout { swap, table: NewTable::Mbr, ..layout() };
         let both = Plan::of(&mbr).unwrap();
         assert_eq!((mib(both.esp.unwrap()), mib(both.root)), ((1, 64), (165, 1883)));
-        assert_eq!((both.bios.unwrap(), both.grub_root.as_str()), (GAP, "msdos3"));
+        assert_eq!((both.bios.unwrap(), both.grub_root.as_str()), (GAP, ",msdos3"));
         let bios = Layout { firmware: vec![Firmware::Bios], ..mbr };
         let bios = Plan::of(&bios).unwrap();
         assert_eq!((bios.esp, mib(bios.root)), (None, (101, 1947)));

@@ -39,6 +39,11 @@ pub(super) fn spread(
     let mut spread = Spread { stage, layout, host, output, mounts };
     let mut foreign = Vec::new();
     match plan.root_kind {
+        kind if plan.lvm.is_some() => {
+            let mut own = spread.apart(kind, &plan.ext4(layout), ("", plan.root))?;
+            own.group.clone_from(&plan.lvm);
+            foreign.push(own);
+        }
         VolumeKind::Ext4 | VolumeKind::Vfat => spread.ext(&plan.ext4(layout), plan.root, "")?,
         // Alone, it gets what the stage has.
         kind if plan.volumes.is_empty() => {
@@ -84,7 +89,8 @@ impl Spread<'_> {
     ) -> Result<Foreign, AssembleError> {
         let own = Foreign::new(kind, make, (mount, place), self.output.work());
         // Kinds differ in what they need for the same files.
-        let make = Ext4 { size: self.layout.size.0, ..make.clone() };
+        let size = if kind.is_foreign() { self.layout.size.0 } else { make.size };
+        let make = Ext4 { size, ..make.clone() };
         let to = self.output.format_apart(&own.from, &make, self.host)?;
         self.copy(Box::new(to), mount, place)?;
         Ok(own)

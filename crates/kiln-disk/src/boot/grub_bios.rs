@@ -52,9 +52,9 @@ pub fn make(
     let boot = modules.file("boot.img").filter(|boot| boot.len() == SECTOR_LEN);
     let boot = boot.ok_or_else(wrong)?.to_vec();
     // Should the UUID not be found: the partition of the disk that was booted from.
-    let prefix = format!("(,{}){}", home.partition, home.folder);
+    let prefix = format!("({}){}", home.place, home.folder);
     let [disk, rest @ ..] = WITH;
-    let with = [&[disk, home.table_module(), home.module], &rest[..]].concat();
+    let with = [&[disk], home.modules, &rest].concat();
     let core = modules.link(host, work, (&home.find(), &prefix, &with))?;
     Ok(BiosImage { boot, core })
 }

@@ -144,8 +144,7 @@ pub fn make(
     (home, work): (&Home<'_>, &Path),
     host: &dyn Host,
 ) -> Result<EfiFiles, BootError> {
-    let [fat, rest @ ..] = WITH;
-    let with = [&[home.table_module(), fat, home.module], &rest[..]].concat();
+    let with = [home.modules, &WITH[..]].concat();
     let image = modules.link(host, work, (&home.find(), home.folder, &with))?;
     let files = vec![(format!("EFI/BOOT/{}", names.boot), image)];
     Ok(EfiFiles { files, signed: false })

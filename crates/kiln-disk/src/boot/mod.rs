@@ -79,10 +79,10 @@ pub enum BootError {
 pub struct Home<'a> {
     /// UUID of the file system.
     pub root_uuid: &'a str,
-    /// The module of GRUB that reads it: `ext2`, `xfs`.
-    pub module: &'static str,
-    /// Its partition, as GRUB names it: `gpt3`. Where the UUID is not found, that one is taken.
-    pub partition: &'a str,
+    /// The modules of GRUB that read it: `part_gpt` and `ext2`, say.
+    pub modules: &'a [&'static str],
+    /// Its place, as GRUB names it: `,gpt3`. Where the UUID is not found, that one is taken.
+    pub place: &'a str,
     /// The folder with `grub.cfg`: `/boot/grub`, of Fedora and its relatives `/boot/grub2`.
     pub folder: &'a str,
 }
@@ -92,11 +92,6 @@ impl Home<'_> {
     fn find(&self) -> String {
         let Home { root_uuid, folder, .. } = self;
         format!("search.fs_uuid {root_uuid} root\nset prefix=($root){folder}\n")
-    }
-
-    /// Returns the module that reads the partition table.
-    fn table_module(&self) -> &'static str {
-        if self.partition.starts_with("gpt") { "part_gpt" } else { "part_msdos" }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::file::{Finding, Size, least};
-use super::words::{GuestPath, Label, MountOptions};
+use super::words::{GuestPath, Label, MountOptions, VolumeGroup};
 use crate::Bytes;
 
 /// The least disk: what the packages of every image and their updates need.
@@ -37,6 +37,9 @@ pub struct Disk {
     /// What the root file system is.
     #[serde(skip_serializing_if = "FileSystem::is_usual")]
     pub filesystem: FileSystem,
+    /// The volume group that the root is a logical volume of, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lvm: Option<VolumeGroup>,
     /// Its partition table.
     #[serde(skip_serializing_if = "Table::is_gpt")]
     pub table: Table,
@@ -126,13 +129,14 @@ impl FileSystem {
 }
 
 impl Disk {
-    /// Returns the packages with the tools of its file systems that not every system has.
+    /// Returns the packages with the tools of its file systems and volumes that not every system has.
     #[must_use]
     pub fn packages(&self) -> Vec<&'static str> {
         [FileSystem::Xfs, FileSystem::Btrfs]
             .into_iter()
             .filter(|kind| self.has(*kind))
             .filter_map(FileSystem::package)
+            .chain(self.lvm.as_ref().map(|_| "lvm2"))
             .collect()
     }
 
@@ -170,6 +174,7 @@ pub(super) struct DiskFile {
     label: Option<Spanned<Label>>,
     #[serde(default)]
     filesystem: Option<Spanned<FileSystem>>,
+    lvm: Option<VolumeGroup>,
     table: Option<Table>,
     firmware: Option<DiskFirmware>,
     #[serde(default)]
@@ -297,6 +302,7 @@ impl DiskFile {
         let filesystem = self.root_kind();
         let layout_given = self.esp.is_some()
             || self.filesystem.is_some()
+            || self.lvm.is_some()
             || self.swap.is_some()
             || self.table.is_some()
             || self.firmware.is_some()
@@ -315,6 +321,7 @@ impl DiskFile {
             swap: self.swap.map(|swap| swap.value.0),
             label: self.label.map(|label| label.value),
             filesystem,
+            lvm: self.lvm,
             table: self.table.unwrap_or_default(),
             firmware: self.firmware,
             partitions: self.partitions.into_iter().map(partition).collect(),

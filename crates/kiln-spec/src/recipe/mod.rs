@@ -37,7 +37,7 @@ pub use snapshot::Snapshot;
 pub use words::{
     ElementName, FileMode, GroupName, GuestPath, ImageName, KernelWords, Label, Locale,
     MountOptions, Owner, PackageName, PropertyName, PropertyValue, SourcePath, SshKey, Timezone,
-    UnitName, Url, UserName, VariableName, WordError,
+    UnitName, Url, UserName, VariableName, VolumeGroup, WordError,
 };
 
 /// Why a recipe cannot be read.

@@ -184,6 +184,18 @@ word! {
 }
 
 word! {
+    /// The name of a volume group of LVM.
+    VolumeGroup, "volume group",
+    "it is at most 32 of a-z, 0-9 and `_`, and a letter first",
+    |word| {
+        word.len() <= 32
+            && shaped(word, |c| c.is_ascii_lowercase(), |c| {
+                c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
+            })
+    }
+}
+
+word! {
     /// A language of the C library.
     Locale, "locale",
     "it is like `C.UTF-8` or `de_DE.UTF-8`",

@@ -10,8 +10,8 @@ mod disk;
 mod plan;
 
 pub use plan::{
-    BASIC_DATA, BIOS_BOOT, ESP, Extent, GptPlan, LINUX, LayoutError, PartitionSpec, ROOT_ARM64,
-    ROOT_X86_64, SECTOR, SWAP, plan,
+    BASIC_DATA, BIOS_BOOT, ESP, Extent, GptPlan, LINUX, LVM, LayoutError, PartitionSpec,
+    ROOT_ARM64, ROOT_X86_64, SECTOR, SWAP, plan,
 };
 
 pub(super) use disk::GptDisk;

@@ -39,6 +39,8 @@ pub const ROOT_X86_64: Uuid = uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
 /// Type of a root file system for 64-bit ARM.
 pub const ROOT_ARM64: Uuid = uuid!("b921b045-1df0-41c3-af44-4c6f280d3fae");
 
+/// Type of a physical volume of LVM.
+pub const LVM: Uuid = uuid!("e6d6d379-f507-44c2-a23c-238f2a3df928");
 /// Type of any other file system of Linux's.
 pub const LINUX: Uuid = uuid!("0fc63daf-8483-4772-8e79-3d69d8477de4");
 /// Type of file systems that other systems read, too: FAT.

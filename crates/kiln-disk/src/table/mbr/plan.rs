@@ -18,6 +18,8 @@ const FAR: [u8; 3] = [0xfe, 0xff, 0xff];
 
 /// Type of a Linux file system.
 pub const LINUX: u8 = 0x83;
+/// Type of a physical volume of LVM.
+pub const LVM: u8 = 0x8e;
 /// Type of Linux's swap space.
 pub const SWAP: u8 = 0x82;
 /// Type of a FAT file system, reached by sector numbers.
