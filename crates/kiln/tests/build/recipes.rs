@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kiln_testkit::{Output, run_with};
+use kiln_testkit::{Output, need_program, run_with};
 use serde_json::Value;
 
 use crate::support::{Lab, program};
@@ -108,6 +108,23 @@ fn a_recipe_on_an_archive_has_all_that_it_says() {
     assert_eq!(home.built(&whole, &["-p", "greeting=good day"])["cached"], true);
     assert_eq!(home.built(&whole, &[])["cached"], false);
     assert_eq!(home.cat("/etc/motd"), "hello ${HOME}\n");
+}
+
+#[test]
+fn a_root_is_what_the_recipe_says() {
+    if !["guestfish", "mkfs.xfs"].into_iter().all(need_program) {
+        return;
+    }
+    let Some(lab) = Lab::new() else { return };
+    let home = given(&lab);
+    let disk = "disk: {size: 1GiB, filesystem: xfs, lvm: vg0, label: top}";
+    let built =
+        home.built(&format!("kiln: 1\nname: small\nbase: {{tar: base.tar}}\n{disk}\n"), &[]);
+    assert_eq!(built["image"]["virtual_size"], 1_u64 << 30);
+    // An appliance of its own reads it.
+    let found = home.kiln(&["-v", "image", "cat", "small", "/etc/fstab"]).success();
+    assert!(found.stdout.contains(" / xfs defaults 0 0\n"), "{}", found.stdout);
+    assert!(found.stderr.contains("appliance: xfs on /dev/vg0/root"), "{}", found.stderr);
 }
 
 #[test]
