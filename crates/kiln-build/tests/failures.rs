@@ -100,6 +100,21 @@ fn a_mirror_that_does_not_answer_is_named() {
 }
 
 #[test]
+fn a_disk_that_cannot_be_is_told_before_anything_is_built() {
+    let text = |disk: &str| format!("kiln: 1\nname: d\nbase: {{debian: bookworm}}\ndisk: {disk}\n");
+    for (disk, why) in [
+        ("{size: 1GiB, swap: 990MiB}", "the partitions do not fit a disk of 1 GiB"),
+        ("{size: 1GiB, swap: 700MiB, filesystem: xfs}", "xfs for `/` needs at least 300 MiB"),
+        ("{size: 1GiB, partitions: [{mount: /etc, size: 64MiB}]}", "`/etc` cannot be a partition"),
+    ] {
+        let (error, stages) = fail(&text(disk), &user(), is_root());
+        assert!(matches!(error, BuildError::Disk(_)), "{disk}: {error}");
+        assert!(error.to_string().contains(why), "{disk}: {error}");
+        assert_eq!(stages, []);
+    }
+}
+
+#[test]
 fn a_user_without_subordinate_ids_is_told_how_to_get_them() {
     if !need_program("mmdebstrap") || !need_program("newuidmap") || !need_program("qemu-img") {
         return;

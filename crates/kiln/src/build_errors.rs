@@ -51,7 +51,12 @@ fn of_build(error: &BuildError) -> (Option<Class>, Option<String>) {
         | BuildError::Cycle { .. }
         | BuildError::NoManager
         | BuildError::Image { .. }
-        | BuildError::Disk(AssembleError::TooSmall { .. })
+        | BuildError::Disk(
+            AssembleError::TooSmall { .. }
+            | AssembleError::VolumeFull { .. }
+            | AssembleError::BadLayout { .. }
+            | AssembleError::Table { .. },
+        )
         | BuildError::Locked { .. }
         | BuildError::LockedArchive { .. }
         | BuildError::StaleLock { .. }

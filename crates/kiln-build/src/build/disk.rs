@@ -22,6 +22,11 @@ use crate::workspace::Workspace;
 /// How many bytes lie between two reports.
 const STEP: u64 = 8 << 20;
 
+/// Checks whether there can be such a disk: what is wrong is told before anything is built for it.
+pub(super) fn check(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<(), BuildError> {
+    assemble::check(&layout(plan, Path::new(""), ctx.fish)?).map_err(BuildError::Disk)
+}
+
 /// Makes the disk `disk`, which must not exist; nothing is left of it on failure.
 pub(super) fn make(
     plan: &Plan<'_>,

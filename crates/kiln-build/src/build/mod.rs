@@ -146,6 +146,7 @@ pub fn build(
         built.stages = reporter.end();
         return Ok(built);
     }
+    disk::check(plan, ctx)?;
     let temp = ctx.temp.unwrap_or(Path::new(DEFAULT_TEMP));
     let whole = perform::layers(plan, ctx.cache, plan.steps.len().min(from))?.is_some();
     let whole = whole && !ctx.renew_lock;

@@ -105,6 +105,15 @@ pub struct Assembled {
     pub mounts_left_out: Vec<String>,
 }
 
+/// Checks whether a disk can be divided as `layout` says, before there is a tree for it.
+///
+/// # Errors
+///
+/// [`AssembleError::BadLayout`], [`AssembleError::Table`].
+pub fn check(layout: &Layout) -> Result<(), AssembleError> {
+    Plan::of(layout).map(drop)
+}
+
 /// Makes a bootable disk out of the root file system in `tar`.
 ///
 /// `tar` is read once, to its end marker and a little further. `progress` is told how far it has
