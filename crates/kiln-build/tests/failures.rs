@@ -108,8 +108,8 @@ fn a_disk_that_cannot_be_is_told_before_anything_is_built() {
         ("{size: 1GiB, partitions: [{mount: /etc, size: 64MiB}]}", "`/etc` cannot be a partition"),
     ] {
         let (error, stages) = fail(&text(disk), &user(), is_root());
-        assert!(matches!(error, BuildError::Disk(_)), "{disk}: {error}");
-        assert!(error.to_string().contains(why), "{disk}: {error}");
+        let BuildError::Disk(source) = &error else { panic!("{disk}: {error}") };
+        assert!(source.to_string().contains(why), "{disk}: {source}");
         assert_eq!(stages, []);
     }
 }
