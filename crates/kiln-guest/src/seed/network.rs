@@ -136,9 +136,8 @@ mod tests {
             config(&BOTH, NetworkVersion::V2).replace(['"', '\''], ""),
             "version: 2\nethernets:\n  eth0:\n    match:\n      macaddress: 52:54:00:00:00:00\n    \
              set-name: eth0\n    dhcp4: true\n  eth1:\n    match:\n      \
-             macaddress: 52:54:00:00:00:01\n    set-name: eth1\n    addresses:\n      - 10.0.0.5/24\n      \
-             - fd00::5/64\n    gateway6: fd00::1\n    nameservers:\n      \
-             addresses:\n        - 10.0.0.1\n"
+             macaddress: 52:54:00:00:00:01\n    set-name: eth1\n    addresses:\n    - 10.0.0.5/24\n    \
+             - fd00::5/64\n    gateway6: fd00::1\n    nameservers:\n      addresses:\n      - 10.0.0.1\n"
         );
     }
 }

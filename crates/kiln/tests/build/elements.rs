@@ -427,10 +427,10 @@ fn the_block_device_of_elements_is_carried_out() {
     assert_eq!(partitions(&from_file)[0], "ESP 40");
     let own = format!("{}  table: mbr\n", RECIPE.replace("{size: 1GiB}", "\n  size: 1GiB"));
     assert!(!partitions(&own).contains(&"data 485".to_owned()));
-    script(&lab, "small/block-device-default.yaml", &of_element.replace("type: ext4", "type: xfs"));
+    script(&lab, "small/block-device-default.yaml", &of_element.replace("type: ext4", "type: zfs"));
     let refused = build(RECIPE);
     assert_ne!(refused.code, 0);
-    let why = "kiln makes ext4 and FAT, not xfs (`data`)";
+    let why = "kiln makes ext4, XFS, btrfs and FAT, not zfs (`data`)";
     assert!(refused.stderr.contains(why), "{}", refused.stderr);
 }
 

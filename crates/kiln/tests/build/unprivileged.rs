@@ -27,7 +27,10 @@ fn without_root_it_is_the_same() {
     drop(run(&["chmod", "-R", "a+rx", &shown]).success());
     let program = format!("KILN_TEST_PROGRAM={shown}/kiln");
     let tests = format!("{shown}/tests");
-    let out = run(&["runuser", "-u", USER, "--", "env", "-C", "/", &program, &tests]);
+    // An appliance needs no rights, and half a minute for each of its starts.
+    let skip = ["--skip", "a_root_is_what_the_recipe_says"];
+    let command = ["runuser", "-u", USER, "--", "env", "-C", "/", &program, &tests];
+    let out = run(&[&command[..], &skip].concat());
     assert_eq!(out.code, 0, "{}{}", out.stdout, out.stderr);
     assert!(out.stdout.contains("test result: ok"), "{}", out.stdout);
 }

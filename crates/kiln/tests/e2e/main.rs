@@ -21,18 +21,22 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Tests that boot a guest, and so take a minute or more, come first: with two at a time the
-/// whole ends sooner.
+/// The first makes the image that most others need. Meanwhile those run that need none; then those
+/// that boot a guest, and so take a minute or more, and the short ones last: so two at a time end
+/// soonest.
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
+    let mut first = launch::trials();
+    let launches = first.split_off(1);
     let trials: Vec<Trial> = [
-        launch::trials(),
+        first,
+        faults::trials(),
+        launches,
         bundles::trials(),
         images::trials(),
         hosts::trials(),
         build::trials(),
-        faults::trials(),
         networks::trials(),
         pools::trials(),
     ]
