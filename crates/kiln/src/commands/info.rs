@@ -14,7 +14,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machine = Machine::find(&conn, &args.name)?;
     if args.xml {
-        ctx.ui.out(machine.xml.to_string().trim_end());
+        ctx.ui.out(machine.xml.0.to_string().trim_end());
         return Ok(0);
     }
     let state = machine.domain.state()?;
@@ -32,7 +32,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "cpus": machine.cpus(),
             "memory_bytes": machine.memory().map(|m| m.0),
             "addresses": addresses,
-            "virt_type": machine.xml.attribute("type"),
+            "virt_type": machine.xml.0.attribute("type"),
             "image": meta.map(|m| &m.image),
             "image_digest": meta.map(|m| &m.digest),
             "instance_id": meta.map(|m| m.instance_id),
@@ -55,7 +55,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     line("agent", if agent { "connected" } else { "not connected" }.to_owned());
     line("cpus", machine.cpus().map_or_else(String::new, |n| n.to_string()));
     line("memory", machine.memory().map_or_else(String::new, |m| m.to_string()));
-    line("runs by", machine.xml.attribute("type").unwrap_or("?").to_owned());
+    line("runs by", machine.xml.0.attribute("type").unwrap_or("?").to_owned());
     if !addresses.is_empty() {
         line("address", addresses.join(", "));
     }

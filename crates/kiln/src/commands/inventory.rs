@@ -25,9 +25,9 @@ pub(crate) fn run(ctx: &Context, args: &Inventory) -> anyhow::Result<u8> {
         ctx.ui.result(&Entry::of(ctx, &machine)?.variables());
         return Ok(0);
     }
-    let machines = Machine::all(&conn)?.into_iter().filter(|machine| machine.meta.is_some());
-    let all: Vec<Entry> =
-        machines.map(|machine| Entry::of(ctx, &machine)).collect::<Result<_, _>>()?;
+    let machines = Machine::ours(&conn)?;
+    let all = machines.iter().map(|machine| Entry::of(ctx, machine));
+    let all: Vec<Entry> = all.collect::<Result<_, _>>()?;
     ctx.ui.result(&inventory(&all));
     Ok(0)
 }

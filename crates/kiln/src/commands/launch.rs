@@ -4,7 +4,6 @@
 use std::thread;
 use std::time::Duration;
 
-use kiln_guest::seed::NetworkVersion;
 use kiln_guest::userdata::UserData;
 use kiln_host::read;
 use kiln_libvirt::Connection;
@@ -125,7 +124,7 @@ fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
 
 fn network_config(args: &Launch) -> anyhow::Result<NetworkConfig> {
     let path = match &args.network_config {
-        None => return Ok(NetworkConfig::Ours(NetworkVersion::default())),
+        None => return Ok(NetworkConfig::Needed),
         Some(WantedConfig::Version(version)) => return Ok(NetworkConfig::Always(*version)),
         Some(WantedConfig::File(path)) => path,
     };

@@ -13,8 +13,7 @@ use crate::ui::Table;
 /// Lists the machines of the host.
 pub(crate) fn run(ctx: &Context, args: &List) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
-    let mut machines = Machine::all(&conn)?;
-    machines.retain(|machine| args.all || machine.meta.is_some());
+    let machines = if args.all { Machine::all(&conn)? } else { Machine::ours(&conn)? };
     let mut table = Table::new(&["NAME", "STATE", "ADDRESS", "CPUS", "MEMORY", "IMAGE"]);
     let mut all = Vec::new();
     for machine in &machines {

@@ -12,9 +12,7 @@ use crate::machine::host;
 pub(crate) fn run(ctx: &Context, args: &SshConfig) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machines = if args.names.is_empty() {
-        let mut all = Machine::all(&conn)?;
-        all.retain(|machine| machine.meta.is_some());
-        all
+        Machine::ours(&conn)?
     } else {
         Machine::find_all(&conn, &args.names)?
     };

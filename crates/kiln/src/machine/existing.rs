@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::{AddressSource, Domain, DomainXml, InterfaceView, XmlKind};
-use kiln_libvirt::xml::Element;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -41,7 +40,7 @@ pub(crate) struct Machine {
     /// Its UUID.
     pub(crate) uuid: Uuid,
     /// Its definition.
-    pub(crate) xml: Element,
+    pub(crate) xml: DomainXml,
     /// What Kiln remembers; `None` if Kiln did not make it.
     pub(crate) meta: Option<Meta>,
 }
@@ -77,18 +76,44 @@ impl Machine {
         Ok(all)
     }
 
+    /// Returns the machines of the host that Kiln made, by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Machine::all`].
+    pub(crate) fn ours(conn: &Connection) -> anyhow::Result<Vec<Self>> {
+        let mut all = Self::all(conn)?;
+        all.retain(|machine| machine.meta.is_some());
+        Ok(all)
+    }
+
+    /// Returns what the machine is now, if it runs; its `xml` is what it is at its next start.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says; one that is gone meanwhile does not run.
+    pub(crate) fn now(&self) -> Result<Option<DomainXml>, kiln_libvirt::Error> {
+        let now = self.domain.state().and_then(|state| {
+            state.is_active().then(|| self.domain.xml(XmlKind::Active)).transpose()
+        });
+        match now {
+            Err(error) if error.is_not_found() => Ok(None),
+            other => other,
+        }
+    }
+
     /// Takes a domain for a machine.
     ///
     /// # Errors
     ///
     /// What libvirt says.
     pub(crate) fn of(conn: &Connection, domain: Domain) -> anyhow::Result<Self> {
-        let xml = domain.xml(XmlKind::Inactive)?.0;
+        let xml = domain.xml(XmlKind::Inactive)?;
         Ok(Self {
             conn: conn.clone(),
             name: domain.name().to_owned(),
             uuid: domain.uuid(),
-            meta: Meta::of_domain(&xml),
+            meta: Meta::of_domain(&xml.0),
             domain,
             xml,
         })
@@ -167,7 +192,7 @@ impl Machine {
 
     /// Returns the hardware addresses of its interfaces, in order.
     fn macs(&self) -> Vec<String> {
-        let all = DomainXml(self.xml.clone()).interfaces();
+        let all = self.xml.interfaces();
         all.iter().filter_map(|interface| Some(interface.mac()?.to_string())).collect()
     }
 
@@ -182,7 +207,7 @@ impl Machine {
                 "mac": mac,
             })
         };
-        DomainXml(self.xml.clone()).interfaces().iter().map(one).collect()
+        self.xml.interfaces().iter().map(one).collect()
     }
 
     /// Returns how SSH reaches the machine; `None` while it has no address.
@@ -270,37 +295,6 @@ fn is_link_local(ip: &IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
-}
-
-/// A domain's XML, Kiln's or not.
-#[derive(Clone, Debug)]
-pub(crate) struct Definition {
-    /// Its name.
-    pub(crate) name: String,
-    /// What it is now, if it runs.
-    pub(crate) now: Option<DomainXml>,
-    /// What it is at its next start.
-    pub(crate) next: DomainXml,
-}
-
-/// Returns the XML of every domain of the host.
-///
-/// # Errors
-///
-/// What libvirt says; one that goes meanwhile is left out.
-pub(crate) fn definitions(conn: &Connection) -> anyhow::Result<Vec<Definition>> {
-    let of = |domain: &Domain| {
-        let runs = domain.state()?.is_active();
-        let now = runs.then(|| domain.xml(XmlKind::Active)).transpose()?;
-        let next = domain.xml(XmlKind::Inactive)?;
-        Ok(Definition { name: domain.name().to_owned(), now, next })
-    };
-    let all = conn.domains()?;
-    let kept = all.iter().map(of).filter(|found: &Result<_, kiln_libvirt::Error>| {
-        // Removed between the listing and now.
-        !found.as_ref().is_err_and(kiln_libvirt::Error::is_not_found)
-    });
-    Ok(kept.collect::<Result<_, _>>()?)
 }
 
 fn not_found(conn: &Connection, name: &str) -> Problem {

@@ -59,12 +59,12 @@ impl Machine {
 
     /// Returns the processors.
     pub(crate) fn cpus(&self) -> Option<u32> {
-        self.xml.find("vcpu")?.content().trim().parse().ok()
+        self.xml.vcpus()
     }
 
     /// Returns the memory.
     pub(crate) fn memory(&self) -> Option<Bytes> {
-        kiln_libvirt::domain::DomainXml(self.xml.clone()).memory()
+        self.xml.memory()
     }
 
     /// Returns the addresses as they are shown: a forward of this machine's as `address:port`.
@@ -128,7 +128,7 @@ impl Machine {
         };
         let mut meta = meta.clone();
         meta.ssh_port = Some(free);
-        let mut xml = self.xml.clone();
+        let mut xml = self.xml.0.clone();
         if let Some(forward) = xml.find_mut("devices/interface/portForward") {
             *forward = ssh_forward(free).to_element();
         }

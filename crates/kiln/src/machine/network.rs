@@ -234,14 +234,19 @@ pub(crate) fn reserve(
     })
 }
 
-/// Checks a wished address before anything is made.
+/// Checks wished addresses of a network before anything is made.
 ///
 /// # Errors
 ///
 /// Not of the network (class usage), reserved or leased (class object); what libvirt says.
-pub(crate) fn check_wish(conn: &Connection, network: &str, ip: Ipv4Addr) -> anyhow::Result<()> {
+pub(crate) fn check_wishes(
+    conn: &Connection,
+    network: &str,
+    ips: &[Ipv4Addr],
+) -> anyhow::Result<()> {
     let handle = conn.network(network)?;
-    free(&Details::of(&handle)?, &leases(&handle)?, ip, network)?;
+    let (details, leased) = (Details::of(&handle)?, leases(&handle)?);
+    ips.iter().try_for_each(|ip| free(&details, &leased, *ip, network).map(drop))?;
     Ok(())
 }
 

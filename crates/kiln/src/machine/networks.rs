@@ -10,7 +10,7 @@ use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DomainXml;
 use kiln_libvirt::network::{ForwardMode, Network, NetworkView};
 
-use super::existing;
+use super::existing::Machine;
 use crate::error::{Class, Problem};
 
 /// Where a network's addresses are chosen from: 192.168.N.0/24.
@@ -69,9 +69,9 @@ pub(crate) fn attached(conn: &Connection, network: &str) -> anyhow::Result<Vec<A
     let on_it =
         |xml: &DomainXml| xml.interfaces().iter().any(|i| i.network().as_deref() == Some(network));
     let mut all = Vec::new();
-    for machine in existing::definitions(conn)? {
-        let running = machine.now.as_ref().is_some_and(on_it);
-        if running || on_it(&machine.next) {
+    for machine in Machine::all(conn)? {
+        let running = machine.now()?.is_some_and(|now| on_it(&now));
+        if running || on_it(&machine.xml) {
             all.push(Attached { name: machine.name, running });
         }
     }

@@ -2,18 +2,17 @@
 //! The interfaces of machines to be: what is wanted, checked before anything is made, and found
 //! on the host.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use kiln_libvirt::Connection;
-use kiln_libvirt::network::IpView;
+use kiln_libvirt::network::{IpView, NetworkView};
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::mac::Mac;
 use uuid::Uuid;
 
-use super::existing::{self, Definition};
-use super::meta::Meta;
+use super::existing::Machine;
 use super::network::{self, Attachment, Nic};
 use super::networks;
 use crate::args::launch::WantedIp;
@@ -84,23 +83,32 @@ pub(crate) fn check(conn: &Connection, machines: &[Vec<InterfaceSpec>]) -> anyho
     let all = || machines.iter().flatten();
     let macs: Vec<Mac> = all().filter_map(|spec| spec.mac).collect();
     let fixed = all().any(|spec| matches!(spec.addressing, Addressing::Static(_)));
-    let others = if fixed || !macs.is_empty() { existing::definitions(conn)? } else { Vec::new() };
+    let others = if fixed || !macs.is_empty() { Machine::all(conn)? } else { Vec::new() };
     macs_are_free(&macs, &others)?;
     let mut seen = BTreeSet::new();
+    // Each network is asked once, however many machines there are to be.
+    let mut wished: BTreeMap<&str, Vec<Ipv4Addr>> = BTreeMap::new();
+    let mut told: BTreeMap<&str, Vec<IpNet>> = BTreeMap::new();
     for spec in all() {
+        let network = spec.network.as_str();
         match &spec.addressing {
             Addressing::Dhcp | Addressing::Reserved(None) => {}
             Addressing::Reserved(Some(ip)) => {
-                network::check_wish(conn, &spec.network, *ip)?;
-                once(&mut seen, &spec.network, (*ip).into())?;
+                once(&mut seen, network, (*ip).into())?;
+                wished.entry(network).or_default().push(*ip);
             }
             Addressing::Static(own) => {
-                for net in &own.addresses {
-                    is_free(conn, &spec.network, *net, &others)?;
-                    once(&mut seen, &spec.network, net.addr())?;
-                }
+                own.addresses.iter().try_for_each(|net| once(&mut seen, network, net.addr()))?;
+                told.entry(network).or_default().extend(&own.addresses);
             }
         }
+    }
+    for (network, ips) in wished {
+        network::check_wishes(conn, network, &ips)?;
+    }
+    for (network, nets) in told {
+        let view = networks::find(conn, network)?.xml()?;
+        nets.iter().try_for_each(|net| is_free(&view, network, *net, &others))?;
     }
     Ok(())
 }
@@ -113,14 +121,13 @@ fn once(seen: &mut BTreeSet<(String, IpAddr)>, network: &str, ip: IpAddr) -> Res
     Err(Problem::new(Class::Usage, what))
 }
 
-fn macs_are_free(macs: &[Mac], others: &[Definition]) -> Result<(), Problem> {
+fn macs_are_free(macs: &[Mac], others: &[Machine]) -> Result<(), Problem> {
     for (n, mac) in macs.iter().enumerate() {
         if macs[..n].contains(mac) {
             let what = format!("the hardware address {mac} is asked for twice");
             return Err(Problem::new(Class::Usage, what));
         }
-        let has =
-            |other: &&Definition| other.next.interfaces().iter().any(|i| i.mac() == Some(*mac));
+        let has = |other: &&Machine| other.xml.interfaces().iter().any(|i| i.mac() == Some(*mac));
         if let Some(other) = others.iter().find(has) {
             let what = format!("the machine `{}` has the hardware address {mac}", other.name);
             return Err(Problem::new(Class::Object, what).hint("choose another"));
@@ -130,21 +137,19 @@ fn macs_are_free(macs: &[Mac], others: &[Definition]) -> Result<(), Problem> {
 }
 
 /// Refuses an address that a guest is to be told, if it is not of the network or somebody has it.
-fn is_free(conn: &Connection, name: &str, net: IpNet, others: &[Definition]) -> anyhow::Result<()> {
-    let handle = networks::find(conn, name)?;
-    let (view, ip) = (handle.xml()?, net.addr());
-    let ips = view.ips();
+fn is_free(view: &NetworkView, name: &str, net: IpNet, others: &[Machine]) -> Result<(), Problem> {
+    let (ips, ip) = (view.ips(), net.addr());
     let nets: Vec<IpNet> = ips.iter().filter_map(IpView::net).collect();
     let own_kind = |other: &&IpNet| other.addr().is_ipv4() == ip.is_ipv4();
     // Of a bridge or a network without addresses libvirt knows nothing.
     if nets.iter().any(|other| own_kind(&other)) && !nets.iter().any(|other| other.contains(&ip)) {
         let there: Vec<String> = nets.iter().map(|net| format!("`{net}`")).collect();
         let what = format!("{ip} is no address of network `{name}`, which is {}", there.join(", "));
-        return Err(Problem::new(Class::Usage, what).into());
+        return Err(Problem::new(Class::Usage, what));
     }
-    let taken = |by: String| -> anyhow::Result<()> {
+    let taken = |by: String| {
         let what = format!("the address {ip} of network `{name}` is {by}");
-        Err(Problem::new(Class::Object, what).hint("choose another").into())
+        Err(Problem::new(Class::Object, what).hint("choose another"))
     };
     if ips.iter().any(|of| of.address() == Some(ip)) {
         return taken("the host's own".to_owned());
@@ -155,7 +160,7 @@ fn is_free(conn: &Connection, name: &str, net: IpNet, others: &[Definition]) -> 
     {
         let what = format!("{ip} is one of {first} to {last}, which network `{name}` gives away");
         let hint = format!("choose one outside, or have it reserved: `--network {name},ip={ip}`");
-        return Err(Problem::new(Class::Usage, what).hint(hint).into());
+        return Err(Problem::new(Class::Usage, what).hint(hint));
     }
     let reserved = ips.iter().flat_map(IpView::dhcp_hosts).find(|host| host.ip == ip);
     if let Some(host) = reserved {
@@ -168,16 +173,12 @@ fn is_free(conn: &Connection, name: &str, net: IpNet, others: &[Definition]) -> 
 }
 
 /// Whether a machine was told that address on that network.
-fn has(other: &Definition, network: &str, ip: IpAddr) -> bool {
-    let Some(meta) = Meta::of_domain(&other.next.0) else { return false };
-    let on_it: Vec<String> = other
-        .next
-        .interfaces()
-        .iter()
-        .filter(|interface| interface.network().as_deref() == Some(network))
-        .filter_map(|interface| Some(interface.mac()?.to_string()))
-        .collect();
-    meta.addresses.iter().any(|own| own.ip == ip && on_it.contains(&own.mac))
+fn has(other: &Machine, network: &str, ip: IpAddr) -> bool {
+    let Some(meta) = &other.meta else { return false };
+    let interfaces = other.xml.interfaces();
+    let on_it = interfaces.iter().filter(|i| i.network().as_deref() == Some(network));
+    let mut macs = on_it.filter_map(|interface| Some(interface.mac()?.to_string()));
+    macs.any(|mac| meta.addresses.iter().any(|own| own.ip == ip && own.mac == mac))
 }
 
 /// Finds where the interfaces of the machine with this UUID go; `may_start` networks that are

@@ -66,9 +66,9 @@ pub(crate) struct Wanted<'a> {
 /// How a guest is told of its interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NetworkConfig {
-    /// In this format, where cloud-init by itself would not do the same: it asks DHCP for the
+    /// In the usual format, where cloud-init by itself would not do the same: it asks DHCP for the
     /// addresses of one interface.
-    Ours(NetworkVersion),
+    Needed,
     /// In this format, whatever the interfaces are.
     Always(NetworkVersion),
     /// By the user's own text.
@@ -81,8 +81,9 @@ impl NetworkConfig {
         let all: Vec<_> = nics.iter().map(|nic| (nic.mac, &nic.addressing)).collect();
         match self {
             Self::Theirs(text) => Some(text.clone()),
-            Self::Ours(_) if usual => None,
-            Self::Ours(version) | Self::Always(version) => Some(network_config(&all, *version)),
+            Self::Needed if usual => None,
+            Self::Needed => Some(network_config(&all, NetworkVersion::default())),
+            Self::Always(version) => Some(network_config(&all, *version)),
         }
     }
 }
@@ -342,7 +343,7 @@ mod tests {
             keys,
             user_data: None,
             tags: &[],
-            network_config: &NetworkConfig::Ours(NetworkVersion::V2),
+            network_config: &NetworkConfig::Needed,
             now: 1_700_000_000,
         }
     }

@@ -10,7 +10,7 @@ use kiln_libvirt::storage::{Pool, PoolView};
 use kiln_spec::Bytes;
 use serde_json::{Value, json};
 
-use super::existing;
+use super::existing::Machine;
 use crate::error::{Class, Problem};
 
 /// Finds a pool.
@@ -192,8 +192,8 @@ impl Use {
 /// Returns which machines have which disks, now or at their next start.
 fn disks(conn: &Connection) -> anyhow::Result<BTreeMap<Use, BTreeSet<String>>> {
     let mut all: BTreeMap<Use, BTreeSet<String>> = BTreeMap::new();
-    for machine in existing::definitions(conn)? {
-        for xml in machine.now.iter().chain([&machine.next]) {
+    for machine in Machine::all(conn)? {
+        for xml in machine.now()?.iter().chain([&machine.xml]) {
             for used in xml.disks().iter().filter_map(Use::of) {
                 all.entry(used).or_default().insert(machine.name.clone());
             }
