@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kiln_spec::mac::Mac;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use kiln_spec::mac::Mac;
 
 use crate::domain::Domain;
 use crate::error::{Attempt, Cause, Error};

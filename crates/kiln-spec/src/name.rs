@@ -6,13 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::word::{is_word, word};
+use crate::word::{is_file_word, is_word, word};
 
 /// The most characters of a host name's label: RFC 1035, 2.3.4.
 const MOST: usize = 63;
-
-/// The most characters of a name that becomes that of a file, with an ending: Linux takes 255.
-const MOST_FILE: usize = 200;
 
 /// The name of a machine: one label of a host name (RFC 1123, 2.1), in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,7 +107,7 @@ word!(
     PoolName,
     "name of a pool",
     "it begins with a letter or digit, and has letters, digits, `-`, `_` and `.`, at most 200",
-    |name| is_word(name, MOST_FILE, "-_.")
+    is_file_word
 );
 word!(
     /// A word by which machines are put together: a group of an inventory.

@@ -7,10 +7,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::word::{WordError, is_word, word};
+use crate::word::{WordError, is_file_word, is_word, word};
 
-/// The most characters of a network's name: it becomes a file name (`NAME.xml`).
-const MOST_NAME: usize = 200;
 /// The most characters of a name of an interface of Linux (IFNAMSIZ less its end).
 const MOST_DEVICE: usize = 15;
 /// The most characters of a domain's name: RFC 1035, 2.3.4.
@@ -272,7 +270,7 @@ word!(
     NetworkName,
     "name of a network",
     "it begins with a letter or digit, and has letters, digits, `-`, `_` and `.`, at most 200",
-    |name| is_word(name, MOST_NAME, "-_.")
+    is_file_word
 );
 word!(
     /// The name of an interface of the host: `br0`.

@@ -66,6 +66,15 @@ macro_rules! word {
 
 pub(crate) use word;
 
+/// The most characters of a name that becomes that of a file, with an ending: Linux takes 255.
+const MOST_FILE: usize = 200;
+
+/// Whether a text can be the name of something that libvirt keeps in a file of that name
+/// (`NAME.xml`).
+pub(crate) fn is_file_word(text: &str) -> bool {
+    is_word(text, MOST_FILE, "-_.")
+}
+
 /// Whether a text begins with a letter or digit and has only those and `more`, at most `most`.
 pub(crate) fn is_word(text: &str, most: usize, more: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())

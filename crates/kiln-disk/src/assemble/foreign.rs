@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use kiln_host::Host;
-use kiln_host::tools::guestfish::{Fish, FishError, Session, Word, host as host_path};
+use kiln_host::tools::guestfish::{Fish, FishError, Session, Word, host as host_path, number};
 use kiln_host::tools::mke2fs::Ext4;
 use kiln_host::tools::{mkfs_btrfs, mkfs_xfs};
 use uuid::Uuid;
@@ -29,7 +29,7 @@ const TO: &str = "/to";
 const VOLUME: &str = "root";
 /// A file system with less left than its size by this is full: one that cannot be written to
 /// keeps some blocks for itself.
-const NEARLY: u64 = 64;
+const NEARLY: i64 = 64;
 
 /// A file system to be made and filled.
 #[derive(Debug)]
@@ -225,7 +225,7 @@ fn copy(
         // The stage's own. That it goes is no change of the root directory.
         session.call("rm-rf", &[Word::Plain("/to/lost+found")])?;
         let times = session.call("statns", &[Word::Plain(FROM)])?;
-        let times = field(&times, "st_mtime_sec").unwrap_or(0).to_string();
+        let times = number(&times, "st_mtime_sec").unwrap_or(0).to_string();
         let time = Word::Plain(&times);
         let zero = Word::Plain("0");
         let words = [Word::Plain(TO), time.clone(), zero.clone(), time, zero];
@@ -240,28 +240,11 @@ fn copy(
 /// Returns whether what the appliance fills has no room any more.
 fn is_full(session: &mut Session) -> Result<bool, FishError> {
     let stat = session.call("statvfs", &[Word::Plain(TO)])?;
-    let left = field(&stat, "bavail").unwrap_or(0).min(field(&stat, "ffree").unwrap_or(0));
-    let all = field(&stat, "blocks").unwrap_or(0);
+    let get = |name: &str| number(&stat, name).unwrap_or(0);
+    let mut left = get("bavail");
     // btrfs counts no files.
-    let files = field(&stat, "files").unwrap_or(0) != 0;
-    let left = if files { left } else { field(&stat, "bavail").unwrap_or(0) };
-    Ok(left <= all / NEARLY)
-}
-
-/// Returns a number of a structure as guestfish prints it: `bavail: 12`.
-fn field(text: &[u8], name: &str) -> Option<u64> {
-    let text = String::from_utf8_lossy(text);
-    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
-    value.and_then(|value| value.trim().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_out_of_a_structure() {
-        let text = b"bsize: 4096\nblocks: 100\nbavail: 7\n";
-        assert_eq!((field(text, "bavail"), field(text, "bava")), (Some(7), None));
+    if get("files") != 0 {
+        left = left.min(get("ffree"));
     }
+    Ok(left <= get("blocks") / NEARLY)
 }

@@ -7,7 +7,7 @@
 use kiln_spec::interface::{Addressing, StaticAddresses};
 use kiln_spec::mac::Mac;
 
-use crate::yaml::{How, Node, Scalar, Value, emit};
+use crate::yaml::{Node, emit};
 
 /// How much worse the way by each further interface is than by the one before it.
 const METRIC: usize = 100;
@@ -30,19 +30,15 @@ pub fn network_config(interfaces: &[(Mac, &Addressing)], version: NetworkVersion
     let all = interfaces.iter().enumerate();
     emit(&match version {
         NetworkVersion::V1 => Node::map([
-            ("version", number(1)),
+            ("version", Node::number(1)),
             ("config", Node::list(all.map(|(n, (mac, how))| v1(n, *mac, how)))),
         ]),
         NetworkVersion::V2 => {
             let names: Vec<String> = (0..interfaces.len()).map(|n| format!("eth{n}")).collect();
             let each = all.map(|(n, (mac, how))| (names[n].as_str(), v2(n, *mac, how)));
-            Node::map([("version", number(2)), ("ethernets", Node::map(each))])
+            Node::map([("version", Node::number(2)), ("ethernets", Node::map(each))])
         }
     })
-}
-
-fn number(number: usize) -> Node {
-    Value::Scalar(Scalar { text: number.to_string(), how: How::Plain }).into()
 }
 
 fn texts<T: ToString>(all: &[T]) -> Node {
@@ -59,7 +55,7 @@ fn v2(n: usize, mac: Mac, how: &Addressing) -> Node {
             pairs.push(("dhcp4", Node::boolean(true)));
             if n > 0 {
                 // The first interface's way to the outside is the one that is taken.
-                let metric = Node::map([("route-metric", number(METRIC * (n + 1)))]);
+                let metric = Node::map([("route-metric", Node::number(METRIC * (n + 1)))]);
                 pairs.push(("dhcp4-overrides", metric));
             }
         }

@@ -75,6 +75,11 @@ impl Node {
         Value::Scalar(Scalar { text: truth.to_string(), how: How::Plain }).into()
     }
 
+    /// Returns a number.
+    pub(crate) fn number(number: usize) -> Self {
+        Value::Scalar(Scalar { text: number.to_string(), how: How::Plain }).into()
+    }
+
     /// Returns a list.
     pub(crate) fn list(items: impl IntoIterator<Item = Self>) -> Self {
         Value::List(items.into_iter().collect()).into()

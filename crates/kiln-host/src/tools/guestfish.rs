@@ -361,9 +361,25 @@ pub fn host(path: &Path) -> Word<'_> {
     Word::Bytes(path.as_os_str().as_bytes())
 }
 
+/// Returns the number that a structure of an answer has under a name: `bavail: 12`.
+#[must_use]
+pub fn number(answer: &[u8], name: &str) -> Option<i64> {
+    std::str::from_utf8(answer).ok()?.lines().find_map(|line| {
+        let (key, value) = line.trim().split_once(": ")?;
+        (key == name).then(|| value.parse().ok()).flatten()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_read_out_of_a_structure() {
+        let text = b"  bsize: 4096\n  blocks: -1\n  bavail: 7\n";
+        assert_eq!((number(text, "bavail"), number(text, "blocks")), (Some(7), Some(-1)));
+        assert_eq!(number(text, "bava"), None);
+    }
 
     #[test]
     fn any_name_is_one_word() {

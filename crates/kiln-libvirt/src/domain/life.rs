@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_spec::Bytes;
+use kiln_spec::mac::Mac;
 use uuid::Uuid;
 use virt_sys as sys;
-
-use kiln_spec::mac::Mac;
 
 use super::{Disk, DiskSource, DomainXml, metadata};
 use crate::connect::Connection;

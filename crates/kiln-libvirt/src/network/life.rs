@@ -4,12 +4,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use kiln_spec::mac::Mac;
 use virt_sys as sys;
 
 use super::{DhcpHost, NetworkView};
 use crate::connect::Connection;
-use kiln_spec::mac::Mac;
-
 use crate::domain::Apply;
 use crate::error::{Attempt, Cause, Error, taken};
 use crate::ffi;

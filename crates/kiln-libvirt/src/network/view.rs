@@ -4,9 +4,8 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use uuid::Uuid;
-
 use kiln_spec::mac::Mac;
+use uuid::Uuid;
 
 use crate::domain::metadata;
 use crate::xml::{Element, words, xml_view};

@@ -124,16 +124,7 @@ mod tests {
             state: if name == "web1" { "running" } else { "stopped" },
             route,
         };
-        let route = Route {
-            alias: "web1".into(),
-            user: "debian".into(),
-            address: "192.168.122.7".into(),
-            port: 22,
-            proxy: None,
-            identities: vec!["/k/id".into()],
-            known_hosts: "/k/known hosts".into(),
-            verified: true,
-        };
+        let route = Route::sample();
         let whole = inventory(&[entry("web1", Some(route)), entry("web2", None)]);
         assert_eq!(whole["image_debian_12"]["hosts"], json!(["web1", "web2"]));
         assert_eq!(whole["tag_web_front"]["hosts"], json!(["web1", "web2"]));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskView;
-use kiln_libvirt::storage::{Pool, PoolView};
+use kiln_libvirt::storage::{Pool, PoolInfo, PoolView};
 use kiln_spec::Bytes;
 use serde_json::{Value, json};
 
@@ -48,26 +48,64 @@ pub(crate) fn folder_is_free(conn: &Connection, folder: &str) -> anyhow::Result<
     Ok(())
 }
 
-/// Returns what there is to know of a pool without its volumes.
-///
-/// # Errors
-///
-/// What libvirt says.
-pub(crate) fn json(pool: &Pool) -> anyhow::Result<Value> {
-    let (view, info, active) = (pool.xml()?, pool.info()?, pool.is_active()?);
-    let size = |size: Bytes| active.then_some(size.0);
-    Ok(json!({
-        "name": pool.name(),
-        "uuid": view.uuid(),
-        "active": active,
-        "autostart": pool.autostart().unwrap_or(false),
-        "type": view.kind(),
-        "folder": view.target_path(),
-        "source": view.source_name(),
-        "capacity_bytes": size(info.capacity),
-        "used_bytes": size(info.allocation),
-        "free_bytes": size(info.available),
-    }))
+/// What there is to know of a pool without its volumes.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it is in use.
+    pub(crate) active: bool,
+    /// Whether it is taken into use with the host.
+    pub(crate) autostart: bool,
+    /// Its definition.
+    pub(crate) view: PoolView,
+    /// Its sizes; `None` while it is not in use.
+    pub(crate) room: Option<PoolInfo>,
+}
+
+impl Summary {
+    /// Asks for everything once.
+    ///
+    /// # Errors
+    ///
+    /// What libvirt says.
+    pub(crate) fn of(pool: &Pool) -> Result<Self, kiln_libvirt::Error> {
+        let active = pool.is_active()?;
+        Ok(Self {
+            name: pool.name().to_owned(),
+            active,
+            autostart: pool.autostart().unwrap_or(false),
+            view: pool.xml()?,
+            room: active.then(|| pool.info()).transpose()?,
+        })
+    }
+
+    /// Returns whether it is in use, for people.
+    pub(crate) const fn state(&self) -> &'static str {
+        if self.active { "active" } else { "inactive" }
+    }
+
+    /// Returns where its volumes are, for people.
+    pub(crate) fn place(&self) -> Option<String> {
+        self.view.target_path().or(self.view.source_name())
+    }
+
+    /// Returns it as JSON.
+    pub(crate) fn json(&self) -> Value {
+        let size = |of: fn(&PoolInfo) -> Bytes| self.room.as_ref().map(|room| of(room).0);
+        json!({
+            "name": self.name,
+            "uuid": self.view.uuid(),
+            "active": self.active,
+            "autostart": self.autostart,
+            "type": self.view.kind(),
+            "folder": self.view.target_path(),
+            "source": self.view.source_name(),
+            "capacity_bytes": size(|room| room.capacity),
+            "used_bytes": size(|room| room.allocation),
+            "free_bytes": size(|room| room.available),
+        })
+    }
 }
 
 /// A volume, and what hangs on it.

@@ -168,6 +168,23 @@ pub(crate) fn known_hosts_file(machine_folder: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+impl Route {
+    /// The way to `web1`, for tests.
+    pub(crate) fn sample() -> Self {
+        Self {
+            alias: "web1".into(),
+            user: "debian".into(),
+            address: "192.168.122.7".into(),
+            port: 22,
+            proxy: None,
+            identities: vec!["/k/id".into()],
+            known_hosts: "/k/known hosts".into(),
+            verified: true,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -196,16 +213,7 @@ mod tests {
 
     #[test]
     fn a_route_is_spelled_out() {
-        let route = Route {
-            alias: "web1".into(),
-            user: "debian".into(),
-            address: "192.168.122.7".into(),
-            port: 22,
-            proxy: None,
-            identities: vec!["/k/id".into()],
-            known_hosts: "/k/known hosts".into(),
-            verified: true,
-        };
+        let route = Route::sample();
         assert_eq!(
             route.line(),
             "ssh -o HostKeyAlias=web1 -o 'UserKnownHostsFile=\"/k/known hosts\"' \

@@ -14,7 +14,6 @@ use crate::lab::{IMAGE, Lab, project, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("e2e::build::elements_and_steps_are_there_in_a_machine", layered),
         trial("e2e::build::the_same_recipe_is_answered_from_the_store", from_the_store),
         trial("e2e::build::an_unprivileged_user_gets_the_same_bytes", unprivileged),
         trial("e2e::build::recipes_that_cannot_be_built_say_why", refused),
@@ -45,13 +44,9 @@ fn from_the_store(lab: &Lab) {
 }
 
 /// Builds a recipe of elements, which stands on one of steps, which stands on the one that most
-/// tests launch; and looks in the machine for what they say.
-fn layered(lab: &Lab) {
-    if !need_program("curl") {
-        return;
-    }
+/// tests launch; and looks in a machine of that name for what they say.
+pub(crate) fn layered(lab: &Lab, name: &str) {
     lab.image();
-    let name = "kt-layered";
     let dev = project().join("examples/dev.yaml").display().to_string();
     let build = |args: &[&str]| -> Value {
         let out = lab.kiln(&[&["build", &dev, "--json"], args].concat());
@@ -65,19 +60,14 @@ fn layered(lab: &Lab) {
     let address = json["machines"][0]["ssh"]["address"].as_str().expect("an address");
     let page = run(&["curl", "-sS", "--max-time", "30", &format!("http://{address}/")]).success();
     assert!(page.stdout.contains("<title>It works</title>"), "{}", page.stdout);
-    let said = |script: &str| lab.kiln(&["exec", name, "--", "sh", "-c", script]);
-    assert_eq!(said("systemctl is-active acpid nginx").success().stdout, "active\nactive\n");
-    assert_eq!(said("id -nG ada; id -nG ops").success().stdout, "ada adm\nops adm\n");
-    assert_eq!(
-        said("readlink /etc/localtime").success().stdout,
-        "/usr/share/zoneinfo/Europe/Berlin\n"
-    );
-    assert_eq!(said("swapon --show=NAME,SIZE --noheadings").success().stdout, "/swapfile  64M\n");
-    let policy =
-        said("sshd -T | grep -E '^(permitrootlogin|allowtcpforwarding) '").success().stdout;
+    let said = |script: &str| lab.kiln(&["exec", name, "--", "sh", "-c", script]).success().stdout;
+    assert_eq!(said("systemctl is-active acpid nginx"), "active\nactive\n");
+    assert_eq!(said("id -nG ada; id -nG ops"), "ada adm\nops adm\n");
+    assert_eq!(said("readlink /etc/localtime"), "/usr/share/zoneinfo/Europe/Berlin\n");
+    assert_eq!(said("swapon --show=NAME,SIZE --noheadings"), "/swapfile  64M\n");
+    let policy = said("sshd -T | grep -E '^(permitrootlogin|allowtcpforwarding) '");
     assert!(policy.contains("permitrootlogin no") && policy.contains("forwarding no"), "{policy}");
-    assert!(said("cat /proc/cmdline").success().stdout.contains("console=ttyS0,115200"));
-    drop(lab.kiln(&["rm", name]).success());
+    assert!(said("cat /proc/cmdline").contains("console=ttyS0,115200"));
 }
 
 /// Builds as a user without rights and compares with what root built.

@@ -10,7 +10,6 @@ use kiln_testkit::{Output, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::images::web_server;
 use crate::lab::{CPU, IMAGE, Lab, project, spawn, trial, until};
 
 /// The user without rights whom these tests make.
@@ -18,7 +17,7 @@ pub(crate) const USER: &str = "kiln-e2e";
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("e2e::hosts::what_a_user_installs_is_served_in_a_session", session),
+        trial("e2e::hosts::what_a_user_installs_is_served_in_a_session_without_an_agent", session),
         trial("e2e::hosts::a_host_behind_ssh_is_used_like_any_other", behind_ssh),
         trial("e2e::hosts::a_host_that_is_not_there_is_named", not_there),
     ]
@@ -64,7 +63,8 @@ impl User {
     }
 }
 
-/// A user without rights changes an image and launches it, all without root.
+/// A user without rights changes an image and launches it, all without root. The guest has no
+/// agent: what is known of it is known by SSH.
 fn session(lab: &Lab) {
     if !need_program("passt") {
         return;
@@ -80,25 +80,44 @@ fn session(lab: &Lab) {
     core_files_are_seen_to(&user);
     let image = user.folder.join("web.qcow2").display().to_string();
     web_server(lab, &image, "page of a user", &kiln);
-    let out = kiln(&["launch", &image, name, CPU[0], CPU[1], "--json"]).success();
+    let out =
+        kiln(&["launch", &image, name, "--user", "debian", CPU[0], CPU[1], "--json"]).success();
+    let agentless = "no guest agent answers in `kt-session`";
+    assert!(out.stderr.contains(agentless), "{}", out.stderr);
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
     let machine = &json["machines"][0];
     assert_eq!(machine["host"], "qemu:///session");
     assert_eq!(machine["ssh"]["address"], "127.0.0.1");
-    assert_eq!(machine["ready"]["ssh"], true);
-    let out = kiln(&["ssh", name, "hostname"]);
-    assert_eq!((out.stdout.as_str(), out.code), ("kt-session\n", 0), "{}", out.stderr);
+    assert_eq!(
+        (&machine["ready"]["ssh"], &machine["ready"]["agent"]),
+        (&true.into(), &false.into())
+    );
+    let ssh = |script: &str| kiln(&["ssh", name, script]).success().stdout;
+    assert_eq!(ssh("hostname"), "kt-session\n");
+    assert_eq!(kiln(&["exec", name, "--", "true"]).code, 7);
     let get =
         "exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
-    let got = kiln(&["exec", name, "--", "bash", "-c", get]).success();
-    assert_eq!(got.stdout, "page of a user");
+    assert_eq!(ssh(get), "page of a user");
     // The guest reaches the outside by passt.
-    let out = kiln(&["exec", name, "--", "sh", "-c", "ip route show default | wc -l"]);
-    assert_eq!(out.success().stdout, "1\n");
+    assert_eq!(ssh("ip route show default | wc -l"), "1\n");
     drop(kiln(&["rm", name]).success());
     let left =
         run(&["find", &format!("/home/{USER}"), &shown, "-name", "kt-session*"]).success().stdout;
     assert_eq!(left, "");
+}
+
+/// Makes a copy of the tests' image that has a web server with a page, and no guest agent.
+fn web_server(lab: &Lab, image: &str, page: &str, kiln: &dyn Fn(&[&str]) -> Output) {
+    let page = format!("/var/www/html/index.html:{page}");
+    let install = ["--install", "nginx", "--uninstall", "qemu-guest-agent"];
+    let enable = ["--run-command", "systemctl enable nginx", "--write", &page];
+    let customize = ["image", "customize", "--output", image, lab.image()];
+    drop(kiln(&[&customize[..], &install, &enable].concat()).success());
+    // Nothing of the visit is left in the image, and what was there is as it was.
+    let log = kiln(&["image", "cat", image, "/etc/resolv.conf"]);
+    let before = kiln(&["image", "cat", lab.image(), "/etc/resolv.conf"]);
+    assert_eq!((log.code, log.stdout), (before.code, before.stdout));
+    drop(run(&["qemu-img", "check", "-q", image]).success());
 }
 
 /// Does what `kiln doctor` says where the hard limit of core files keeps libvirt of a session from

@@ -14,7 +14,6 @@ use crate::verbs;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("e2e::launch::a_machine_lives_its_whole_life", whole_life),
-        trial("e2e::launch::a_guest_without_an_agent_is_ready_by_ssh", without_agent),
         trial("e2e::launch::a_kernel_that_panics_is_recognised", panic),
     ]
 }
@@ -96,20 +95,6 @@ fn debugfs(raw: &str, commands: &[&str]) {
     for command in commands {
         drop(run(&["debugfs", "-w", "-R", command, &device]).success());
     }
-}
-
-fn without_agent(lab: &Lab) {
-    let raw = lab.raw_image("no-agent.raw").display().to_string();
-    debugfs(&raw, &["rm /usr/sbin/qemu-ga"]);
-    let name = "kt-agentless";
-    let out = lab.launch(&raw, name, &["--user", "debian"]);
-    assert_eq!(out.code, 0, "{}", out.stderr);
-    assert!(out.stderr.contains("no guest agent answers in `kt-agentless`"), "{}", out.stderr);
-    let out = lab.kiln(&["ssh", name, "hostname"]);
-    assert_eq!(out.stdout, "kt-agentless\n", "{}", out.stderr);
-    let out = lab.kiln(&["exec", name, "--", "true"]);
-    assert_eq!(out.code, 7, "{}", out.stderr);
-    verbs::removed_without_a_trace(lab, name);
 }
 
 fn panic(lab: &Lab) {

@@ -9,7 +9,6 @@ mod build;
 mod bundles;
 mod faults;
 mod hosts;
-mod images;
 mod lab;
 mod launch;
 mod networks;
@@ -32,10 +31,9 @@ fn main() -> ExitCode {
     let trials: Vec<Trial> = [
         first,
         faults::trials(),
-        launches,
         bundles::trials(),
-        images::trials(),
         hosts::trials(),
+        launches,
         build::trials(),
         networks::trials(),
         pools::trials(),

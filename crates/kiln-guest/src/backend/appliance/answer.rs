@@ -2,15 +2,9 @@
 //! What the appliance answers, read: structures as guestfish prints them, one `name: value` a
 //! line. The guest chooses none of the lines that are read here.
 
-use crate::tree::{Attrs, Kind, Stat, Time};
+use kiln_host::tools::guestfish::number;
 
-/// Returns the number that a structure has under a name.
-pub(super) fn number(text: &[u8], name: &str) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.lines().find_map(|line| {
-        let (key, value) = line.trim().split_once(": ")?;
-        (key == name).then(|| value.parse().ok()).flatten()
-    })
-}
+use crate::tree::{Attrs, Kind, Stat, Time};
 
 /// Returns several structures, in their order: what is between `[0] = {` and `}`, `[1] = {` and
 /// `}` and so on. `None` if the text is no such list.

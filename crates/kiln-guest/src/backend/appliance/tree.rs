@@ -183,7 +183,7 @@ impl ApplianceTree {
     fn full(&mut self, path: &GuestPath, error: TreeError) -> TreeError {
         let parent = path.parent().unwrap_or_else(GuestPath::root);
         let free = self.session.call("statvfs", &[Word::Bytes(parent.as_bytes())]);
-        let get = |name| free.as_ref().ok().and_then(|text| answer::number(text, name));
+        let get = |name| free.as_ref().ok().and_then(|text| guestfish::number(text, name));
         if get("bavail") == Some(0) || get("ffree") == Some(0) && get("files") != Some(0) {
             return TreeError::NoSpace { path: path.clone() };
         }
@@ -518,8 +518,9 @@ impl Tree for ApplianceTree {
             let name =
                 self.session.call("canonical-device-name", &[Word::Bytes(source.as_bytes())]);
             let source = name.map_or(source, |name| String::from_utf8_lossy(&name).into_owned());
-            let get =
-                |name| answer::number(&text, name).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+            let get = |name| {
+                guestfish::number(&text, name).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+            };
             let block = get("frsize");
             all.push(Usage {
                 mounted_on: path,

@@ -3,7 +3,6 @@
 
 use kiln_build::bundle::{self, BundleFile, Checked};
 use kiln_build::catalog::http::ProxyRule;
-use kiln_build::catalog::openpgp::{Fingerprint, Keys, Signers};
 use kiln_build::catalog::url::Address;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
@@ -11,7 +10,7 @@ use serde_json::json;
 use crate::args::bundle::pull::Pull;
 use crate::args::bundle::push::Push;
 use crate::args::bundle::trust::Trust;
-use crate::commands::catalog::read::{Tools, absolute};
+use crate::commands::catalog::read::{self, Tools};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
@@ -67,7 +66,7 @@ pub(super) fn fetched(
     name: Option<&ImageName>,
     trust: &Trust,
 ) -> anyhow::Result<BundleFile> {
-    let signers = signers(trust)?;
+    let signers = read::signers(trust.key.as_deref(), trust.fingerprint.as_deref())?;
     if signers.is_none() && !trust.unsigned {
         ctx.ui.warn("nothing says who may sign the bundle: its server is believed");
     }
@@ -97,19 +96,6 @@ pub(super) fn no_server(wanted: &str, trust: &Trust) -> Result<(), Problem> {
         format!("`{wanted}` is no address, and only what is fetched is checked for signatures");
     Err(Problem::new(Class::Usage, what)
         .hint("leave out `--key`, `--fingerprint` and `--unsigned`, or name the bundle's address"))
-}
-
-/// Returns whose signature the bundle must have, if anybody's.
-fn signers(args: &Trust) -> anyhow::Result<Option<Signers>> {
-    let fingerprint = args.fingerprint.as_deref().map(Fingerprint::parse).transpose();
-    let fingerprint = fingerprint.map_err(|error| {
-        Problem::new(Class::Usage, "`--fingerprint` cannot be used").because(error)
-    })?;
-    Ok(match (&args.key, fingerprint) {
-        (Some(key), fingerprint) => Some(Signers { keys: Keys::File(absolute(key)?), fingerprint }),
-        (None, Some(key)) => Some(Signers { keys: Keys::Keyring, fingerprint: Some(key) }),
-        (None, None) => None,
-    })
 }
 
 fn address(text: &str) -> Result<Address, Problem> {

@@ -2,7 +2,7 @@
 //! `kiln catalog add`.
 
 use kiln_build::catalog::http::ProxyRule;
-use kiln_build::catalog::openpgp::{Fingerprint, Keys, Signers};
+use kiln_build::catalog::openpgp::{Keys, Signers};
 use kiln_build::catalog::url::Address;
 use kiln_build::catalog::{KINDS, Source, Trust};
 use serde_json::json;
@@ -50,16 +50,10 @@ fn source(args: &Add) -> anyhow::Result<Source> {
     } else {
         Address::from(read::absolute(args.address.as_ref())?)
     };
-    let fingerprint = args.fingerprint.as_deref().map(Fingerprint::parse).transpose();
-    let fingerprint = fingerprint.map_err(|e| wrong("--fingerprint", e.into()))?;
-    let trust = match (&args.key, fingerprint) {
-        _ if args.unsigned => Trust::Unsigned,
-        (Some(key), fingerprint) => {
-            let keys = Keys::File(read::absolute(key)?);
-            Trust::Signed(Signers { keys, fingerprint })
-        }
-        (None, fingerprint) => Trust::Signed(Signers { keys: Keys::Keyring, fingerprint }),
-    };
+    let signers = read::signers(args.key.as_deref(), args.fingerprint.as_deref())?;
+    let anybody = Signers { keys: Keys::Keyring, fingerprint: None };
+    let trust =
+        if args.unsigned { Trust::Unsigned } else { Trust::Signed(signers.unwrap_or(anybody)) };
     let proxy = match args.proxy.as_str() {
         "system" => ProxyRule::System,
         "off" | "no" => ProxyRule::Off,

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use kiln_build::catalog::http::{Http, HttpOptions};
-use kiln_build::catalog::openpgp::OpenPgp;
+use kiln_build::catalog::openpgp::{Fingerprint, Keys, OpenPgp, Signers};
 use kiln_build::catalog::{self, CatalogError, Check, Entry, Reader, Source, Sources, Trust};
 use kiln_host::causes::in_line;
 use kiln_spec::Arch;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::error::Problem;
+use crate::error::{Class, Problem};
 
 /// What catalogs are read with; [`Tools::reader`] lends it.
 #[derive(Debug)]
@@ -175,6 +175,25 @@ pub(crate) fn as_json(entry: &Entry) -> Value {
         "firmware": entry.firmware,
         "hidden": entry.hidden,
         "notes": entry.notes,
+    })
+}
+
+/// Returns whose signature there must be, if anybody was named.
+///
+/// # Errors
+///
+/// A fingerprint that is none (class usage); the folder that is worked in cannot be found.
+pub(crate) fn signers(
+    key: Option<&Path>,
+    fingerprint: Option<&str>,
+) -> anyhow::Result<Option<Signers>> {
+    let fingerprint = fingerprint.map(Fingerprint::parse).transpose().map_err(|error| {
+        Problem::new(Class::Usage, "`--fingerprint` cannot be used").because(error)
+    })?;
+    Ok(match (key, fingerprint) {
+        (Some(key), fingerprint) => Some(Signers { keys: Keys::File(absolute(key)?), fingerprint }),
+        (None, Some(key)) => Some(Signers { keys: Keys::Keyring, fingerprint: Some(key) }),
+        (None, None) => None,
     })
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::args::pool::create::Create;
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::machine::pools::Summary;
 use crate::machine::undo::{self, Undo};
 use crate::machine::{host, pools};
 
@@ -36,18 +37,15 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     }
     make(ctx, &conn, (args, &kind), (uuid, &xml))?;
     let pool = pools::find(&conn, args.name.as_str())?;
+    let summary = Summary::of(&pool)?;
     if ctx.ui.json() {
-        ctx.ui.result(&pools::json(&pool)?);
+        ctx.ui.result(&summary.json());
         return Ok(0);
     }
-    let info = pool.info()?;
-    ctx.ui.say(format!(
-        "pool `{}` is in use: {}, {} free of {}",
-        args.name,
-        kind.folder(),
-        info.available,
-        info.capacity
-    ));
+    let room = summary
+        .room
+        .map_or_else(String::new, |room| format!(", {} free of {}", room.available, room.capacity));
+    ctx.ui.say(format!("pool `{}` is in use: {}{room}", args.name, kind.folder()));
     ctx.ui.out(args.name.as_str());
     Ok(0)
 }

@@ -3,6 +3,7 @@
 
 use crate::args::pool::info::Info;
 use crate::context::Context;
+use crate::machine::pools::Summary;
 use crate::machine::{host, pools};
 use crate::ui::Table;
 
@@ -14,30 +15,26 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
         ctx.ui.out(pool.xml()?.0.to_string());
         return Ok(0);
     }
-    let active = pool.is_active()?;
-    let volumes = if active { pools::volumes(&conn, &pool)? } else { Vec::new() };
+    let summary = Summary::of(&pool)?;
+    let volumes = if summary.active { pools::volumes(&conn, &pool)? } else { Vec::new() };
     if ctx.ui.json() {
-        let mut json = pools::json(&pool)?;
+        let mut json = summary.json();
         json["volumes"] = volumes.iter().map(pools::Held::json).collect();
         ctx.ui.result(&json);
         return Ok(0);
     }
-    let (view, info) = (pool.xml()?, pool.info()?);
     let line = |name: &str, value: String| ctx.ui.out(format!("{name:<12}{value}"));
-    line("name", pool.name().to_owned());
-    let with_host =
-        if pool.autostart().unwrap_or(false) { ", taken into use with the host" } else { "" };
-    line("state", format!("{}{with_host}", if active { "active" } else { "inactive" }));
-    line("type", view.kind().unwrap_or_default());
-    if let Some(place) = view.target_path().or(view.source_name()) {
+    line("name", summary.name.clone());
+    let with_host = if summary.autostart { ", taken into use with the host" } else { "" };
+    line("state", format!("{}{with_host}", summary.state()));
+    line("type", summary.view.kind().unwrap_or_default());
+    if let Some(place) = summary.place() {
         line("where", place);
     }
-    if !active {
-        return Ok(0);
-    }
-    line("capacity", info.capacity.to_string());
-    line("used", info.allocation.to_string());
-    line("free", info.available.to_string());
+    let Some(room) = &summary.room else { return Ok(0) };
+    line("capacity", room.capacity.to_string());
+    line("used", room.allocation.to_string());
+    line("free", room.available.to_string());
     if volumes.is_empty() {
         return Ok(0);
     }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln pool list`.
 
+use kiln_libvirt::storage::PoolInfo;
+use kiln_spec::Bytes;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::machine::{host, pools};
+use crate::machine::host;
+use crate::machine::pools::Summary;
 use crate::ui::Table;
 
 /// Lists the host's pools. None of them is refreshed: one that hangs stops nobody.
@@ -15,22 +18,22 @@ pub(crate) fn run(ctx: &Context) -> anyhow::Result<u8> {
     let mut table = Table::new(&["NAME", "STATE", "TYPE", "CAPACITY", "FREE", "WHERE"]);
     let mut all = Vec::new();
     for pool in &found {
-        let (view, info) = match (pool.xml(), pool.info()) {
-            (Ok(view), Ok(info)) => (view, info),
+        let summary = match Summary::of(pool) {
             // Removed between the listing and now.
-            (Err(error), _) | (_, Err(error)) if error.is_not_found() => continue,
-            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
+            Err(error) if error.is_not_found() => continue,
+            other => other?,
         };
-        let active = pool.is_active()?;
-        all.push(pools::json(pool)?);
-        let size = |size: kiln_spec::Bytes| if active { size.to_string() } else { String::new() };
+        all.push(summary.json());
+        let size = |of: fn(&PoolInfo) -> Bytes| {
+            summary.room.as_ref().map_or_else(String::new, |room| of(room).to_string())
+        };
         table.row(vec![
-            pool.name().to_owned(),
-            if active { "active" } else { "inactive" }.to_owned(),
-            view.kind().unwrap_or_default(),
-            size(info.capacity),
-            size(info.available),
-            view.target_path().or(view.source_name()).unwrap_or_default(),
+            summary.name.clone(),
+            summary.state().to_owned(),
+            summary.view.kind().unwrap_or_default(),
+            size(|room| room.capacity),
+            size(|room| room.available),
+            summary.place().unwrap_or_default(),
         ]);
     }
     if ctx.ui.json() {
