@@ -28,6 +28,9 @@ _kiln() {
             kiln,catalog)
                 cmd="kiln__subcmd__catalog"
                 ;;
+            kiln,clone)
+                cmd="kiln__subcmd__clone"
+                ;;
             kiln,completions)
                 cmd="kiln__subcmd__completions"
                 ;;
@@ -237,6 +240,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,catalog)
                 cmd="kiln__subcmd__help__subcmd__catalog"
+                ;;
+            kiln__subcmd__help,clone)
+                cmd="kiln__subcmd__help__subcmd__clone"
                 ;;
             kiln__subcmd__help,completions)
                 cmd="kiln__subcmd__help__subcmd__completions"
@@ -644,7 +650,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1541,6 +1547,52 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__clone)
+            opts="-n -c -q -v -h -V --count --linked --pool --ip --as-is --user --ssh-key --start --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__completions)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1790,7 +1842,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
+            opts="launch clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2058,6 +2110,20 @@ _kiln() {
         kiln__subcmd__help__subcmd__catalog__subcmd__sign)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__clone)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

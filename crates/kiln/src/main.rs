@@ -71,6 +71,7 @@ fn fail(ui: &Ui, error: &anyhow::Error) -> ExitCode {
 fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
     match verb {
         Verb::Launch(args) => commands::launch::run(ctx, &args),
+        Verb::Clone(args) => commands::clone::run(ctx, &args),
         Verb::List(args) => commands::list::run(ctx, &args),
         Verb::Info(args) => commands::info::run(ctx, &args),
         Verb::Start(args) => commands::start::run(ctx, &args),

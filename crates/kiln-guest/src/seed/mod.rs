@@ -7,6 +7,7 @@
 //! | `mime` | both side by side, where the user's cannot be merged |
 //! | `network` | which interface gets its addresses how |
 //! | `nocloud` | the files and the drive that cloud-init's `NoCloud` reads |
+//! | `reissue` | a machine's seed made over for its clone |
 //!
 //! **Invariants:** nothing of the user's data is lost or outweighed by Kiln's; no private key and
 //! no file of the host gets into a seed.
@@ -15,8 +16,9 @@ mod login;
 mod mime;
 mod network;
 mod nocloud;
+mod reissue;
 
-use kiln_disk::fs::iso9660::IsoError;
+use kiln_disk::fs::iso9660::{IsoError, IsoFsError};
 use kiln_spec::MachineName;
 use uuid::Uuid;
 
@@ -25,6 +27,7 @@ use crate::yaml::{self, Type, Value};
 
 pub use network::{NetworkVersion, network_config};
 pub use nocloud::VOLUME;
+pub use reissue::{Reissue, Reissued, reissue};
 
 /// The most characters of a full host name: RFC 1035, 2.3.4, less the final dot.
 const FQDN_CHARS: usize = 253;
@@ -116,6 +119,12 @@ pub enum SeedError {
         column: usize,
         /// What is wrong.
         what: String,
+    },
+    /// A machine's own seed cannot be read, to be made over for its clone.
+    #[error("the seed of the machine cannot be read")]
+    Old {
+        /// Why.
+        source: IsoFsError,
     },
     /// The drive could not be made.
     #[error("could not lay out the drive `{VOLUME}`")]

@@ -284,6 +284,15 @@ impl Domain {
         })
     }
 
+    /// Returns whether its memory was saved by the host, to go on from at the next start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] if it is gone.
+    pub fn has_saved_memory(&self) -> Result<bool, Error> {
+        ffi::domain::has_managed_save(&self.handle).on("ask for the saved memory of", &self.name)
+    }
+
     /// Returns whether it has a definition that stays when it stops.
     ///
     /// # Errors

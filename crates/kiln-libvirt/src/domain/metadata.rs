@@ -44,6 +44,22 @@ pub fn find(domain: &Element) -> Option<Element> {
     })
 }
 
+/// Puts Kiln's element, given without its prefix, into a domain's XML, in the place of an older one.
+pub fn replace(domain: &mut Element, element: &Element) {
+    let ours = |node: &Node| {
+        let Node::Element(e) = node else { return false };
+        let prefix = e.name.split_once(':').map(|(prefix, _)| prefix);
+        let declaration = prefix.map(|prefix| ["xmlns", prefix].join(":"));
+        declaration.is_some_and(|d| e.attribute(&d) == Some(NAMESPACE))
+    };
+    if let Some(metadata) = domain.find_mut("metadata") {
+        metadata.nodes.retain(|node| !ours(node));
+        metadata.push(qualified(element));
+    } else {
+        domain.push(Element::new("metadata").child(qualified(element)));
+    }
+}
+
 fn rename(element: &mut Element, to: &dyn Fn(&str) -> String) {
     element.name = to(&element.name);
     for node in &mut element.nodes {
@@ -56,6 +72,23 @@ fn rename(element: &mut Element, to: &dyn Fn(&str) -> String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_element_is_replaced_and_others_stay() {
+        let mut domain: Element = "<domain><metadata><k:machine xmlns:k='urn:kiln:machine:1'/>\
+             <o:x xmlns:o='urn:o'/></metadata></domain>"
+            .parse()
+            .unwrap();
+        replace(&mut domain, &Element::new("machine").attr("n", 2));
+        let found = find(&domain).unwrap();
+        assert_eq!(found.attribute("n"), Some("2"));
+        let names: Vec<_> =
+            domain.find("metadata").unwrap().elements().map(|e| e.name.clone()).collect();
+        assert_eq!(names, ["o:x", "kiln:machine"]);
+        let mut bare = Element::new("domain");
+        replace(&mut bare, &Element::new("machine"));
+        assert!(find(&bare).is_some());
+    }
 
     #[test]
     fn the_prefix_is_put_on_and_taken_off() {

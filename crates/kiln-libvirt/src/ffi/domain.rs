@@ -116,6 +116,11 @@ pub(crate) fn is_persistent(dom: &Dom) -> Result<bool, Cause> {
     status(|| unsafe { sys::virDomainIsPersistent(dom.ptr()) }).map(|n| n == 1)
 }
 
+pub(crate) fn has_managed_save(dom: &Dom) -> Result<bool, Cause> {
+    // SAFETY: the handle is alive.
+    status(|| unsafe { sys::virDomainHasManagedSaveImage(dom.ptr(), 0) }).map(|n| n == 1)
+}
+
 pub(crate) fn info(dom: &Dom) -> Result<Info, Cause> {
     // SAFETY: numbers only, for which zeros are a value.
     let mut info: sys::virDomainInfo = unsafe { std::mem::zeroed() };

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod cache;
 pub(crate) mod catalog;
+pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
@@ -70,6 +71,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Launch(Box<launch::Launch>),
+    Clone(Box<clone::Clone>),
     List(list::List),
     Info(info::Info),
     Start(start::Start),

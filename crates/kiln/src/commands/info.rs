@@ -33,8 +33,9 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "memory_bytes": machine.memory().map(|m| m.0),
             "addresses": addresses,
             "virt_type": machine.xml.0.attribute("type"),
-            "image": meta.map(|m| &m.image),
-            "image_digest": meta.map(|m| &m.digest),
+            "image": meta.map(|m| &m.image).filter(|image| !image.is_empty()),
+            "image_digest": meta.map(|m| &m.digest).filter(|digest| !digest.is_empty()),
+            "clone_of": meta.map(|m| &m.origin),
             "instance_id": meta.map(|m| m.instance_id),
             "template": meta.map(|m| &m.template),
             "volumes": meta.map(|m| m.volumes()),
@@ -62,8 +63,15 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     match meta {
         None => line("made by", "somebody else than kiln".to_owned()),
         Some(meta) => {
-            line("image", format!("{} ({})", meta.image, meta.digest));
-            line("template", format!("{} in pool {}", meta.template.name, meta.template.pool));
+            if !meta.image.is_empty() {
+                line("image", format!("{} ({})", meta.image, meta.digest));
+            }
+            if let Some(origin) = &meta.origin {
+                line("clone of", format!("{} ({})", origin.machine, origin.uuid));
+            }
+            if let Some(template) = &meta.template {
+                line("template", format!("{} in pool {}", template.name, template.pool));
+            }
             for volume in meta.volumes() {
                 line("volume", format!("{} in pool {}", volume.name, volume.pool));
             }

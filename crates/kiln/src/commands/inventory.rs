@@ -60,7 +60,9 @@ impl Entry {
 
     fn groups(&self) -> Vec<String> {
         let tags = self.tags.iter().map(|tag| group("tag", tag));
-        tags.chain([group("image", &self.image), group("state", self.state)]).collect()
+        let image = Some(&self.image).filter(|image| !image.is_empty());
+        let image = image.map(|image| group("image", image));
+        tags.chain(image).chain([group("state", self.state)]).collect()
     }
 
     fn variables(&self) -> Value {

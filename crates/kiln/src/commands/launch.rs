@@ -267,7 +267,7 @@ fn refuse_taken(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<()
 fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
     let template = template::of(&common.image, &common.args.pool);
     let there = match &common.pool {
-        Some(pool) => template::is_there(pool, &template)?,
+        Some(pool) => template::is_there(&pool.pool, &template)?,
         None => {
             common.ctx.ui.say(format!("would make or start the pool `{}`", common.args.pool));
             false

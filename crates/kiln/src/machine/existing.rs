@@ -242,7 +242,9 @@ impl Machine {
         ctx.machine_folder(&self.uuid.to_string())
     }
 
-    fn identities(&self, ctx: &Context) -> Vec<PathBuf> {
+    /// Returns the private keys of the login that this client keeps in mind; none if `ssh` finds
+    /// its keys by itself.
+    pub(crate) fn identities(&self, ctx: &Context) -> Vec<PathBuf> {
         let text = fs::read_to_string(self.folder(ctx).join(LOGIN)).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }

@@ -41,15 +41,26 @@ pub(crate) struct OwnAddress {
     pub(crate) ip: IpAddr,
 }
 
+/// What a machine was cloned from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Origin {
+    /// The machine's name then.
+    pub(crate) machine: String,
+    /// Its UUID.
+    pub(crate) uuid: Uuid,
+}
+
 /// What Kiln remembers of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
-    /// The image's name.
+    /// The image's name; empty if there was none, as of a clone of somebody else's domain.
     pub(crate) image: String,
-    /// The image's digest.
+    /// The image's digest; empty as the name.
     pub(crate) digest: String,
-    /// The template that the disk hangs on.
-    pub(crate) template: VolumeRef,
+    /// The template that the disk hangs on; none of a full clone.
+    pub(crate) template: Option<VolumeRef>,
+    /// The machine that it is a clone of.
+    pub(crate) origin: Option<Origin>,
     /// cloud-init's instance-id.
     pub(crate) instance_id: Uuid,
     /// Who logs in.
@@ -60,6 +71,8 @@ pub(crate) struct Meta {
     pub(crate) made_by: String,
     /// The root disk.
     pub(crate) disk: VolumeRef,
+    /// Further disks.
+    pub(crate) data: Vec<VolumeRef>,
     /// The seed.
     pub(crate) seed: VolumeRef,
     /// Where the console is logged.
@@ -76,8 +89,9 @@ pub(crate) struct Meta {
 
 impl Meta {
     /// Returns the volumes, the disk first.
-    pub(crate) fn volumes(&self) -> [&VolumeRef; 3] {
-        [&self.disk, &self.seed, &self.console]
+    pub(crate) fn volumes(&self) -> Vec<&VolumeRef> {
+        let disks = std::iter::once(&self.disk).chain(&self.data);
+        disks.chain([&self.seed, &self.console]).collect()
     }
 
     /// Returns the element for the domain's metadata, without the prefix of its namespace.
@@ -93,11 +107,14 @@ impl Meta {
                 .attr("ip", &r.ip)
                 .attr("name", &r.name)
         });
+        let origin = |o: &Origin| q("clone").attr("of", &o.machine).attr("uuid", o.uuid);
         let own = |own: &OwnAddress| q("address").attr("mac", &own.mac).attr("ip", own.ip);
         q("machine")
             .child(q("image").attr("name", &self.image).attr("digest", &self.digest))
-            .child(volume("template", &self.template))
+            .maybe(self.template.as_ref().map(|template| volume("template", template)))
+            .maybe(self.origin.as_ref().map(origin))
             .child(volume("disk", &self.disk))
+            .children(self.data.iter().map(|data| volume("data", data)))
             .child(volume("seed", &self.seed))
             .child(volume("console", &self.console))
             .child(q("instance").attr("id", self.instance_id))
@@ -117,10 +134,11 @@ impl Meta {
     fn read(element: &Element) -> Option<Self> {
         let child = |name: &str| element.elements().find(|e| e.name == name);
         let text = |e: &Element, name: &str| e.attribute(name).map(str::to_owned);
-        let volume = |role: &str| {
-            let e = element.elements().find(|e| e.attribute("role") == Some(role))?;
-            Some(VolumeRef { pool: text(e, "pool")?, name: text(e, "name")? })
+        let volumes = |role: &'static str| {
+            let of_role = element.elements().filter(move |e| e.attribute("role") == Some(role));
+            of_role.map(|e| Some(VolumeRef { pool: text(e, "pool")?, name: text(e, "name")? }))
         };
+        let volume = |role| volumes(role).next().flatten();
         let all = |name: &'static str| element.elements().filter(move |e| e.name == name);
         let reservations = all("reservation").map(|e| {
             Some(Reservation {
@@ -135,12 +153,19 @@ impl Meta {
         Some(Self {
             image: text(child("image")?, "name")?,
             digest: text(child("image")?, "digest")?,
-            template: volume("template")?,
+            template: volume("template"),
+            origin: child("clone")
+                .map(|e| {
+                    let uuid = e.attribute("uuid")?.parse().ok()?;
+                    Some(Origin { machine: text(e, "of")?, uuid })
+                })
+                .unwrap_or_default(),
             instance_id: child("instance")?.attribute("id")?.parse().ok()?,
             user: text(child("login")?, "user")?,
             made_at: child("made")?.attribute("at")?.parse().ok()?,
             made_by: text(child("made")?, "by")?,
             disk: volume("disk")?,
+            data: volumes("data").collect::<Option<_>>()?,
             seed: volume("seed")?,
             console: volume("console")?,
             reservations: reservations.collect::<Option<_>>()?,
@@ -160,12 +185,14 @@ pub(crate) mod tests {
         Meta {
             image: "debian-12".into(),
             digest: "sha256:ab".into(),
-            template: volume("kiln-ab.qcow2"),
+            template: Some(volume("kiln-ab.qcow2")),
+            origin: Some(Origin { machine: "web0".into(), uuid: Uuid::from_u128(6) }),
             instance_id: Uuid::from_u128(7),
             user: "debian".into(),
             made_at: 1_700_000_000,
             made_by: "0.1.0".into(),
             disk: volume("web1.qcow2"),
+            data: vec![volume("web1-vdc.qcow2"), volume("web1-vdd.raw")],
             seed: volume("web1-seed.iso"),
             console: volume("web1-console.log"),
             reservations: vec![Reservation {

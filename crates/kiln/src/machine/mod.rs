@@ -8,6 +8,7 @@
 //! | `networks`, `pools` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
 //! | `make` | the plan's steps, each with its undo in the journal first |
+//! | `clone` | machines made of others |
 //! | `undo` | what can be undone, and what killed launches left |
 //! | `meta` | what is remembered of a machine, in the domain's metadata |
 //! | `existing`, `life` | a machine that is there |
@@ -15,6 +16,7 @@
 //! | `ssh`, `console_log`, `transfer` | ways in |
 //! | `timings` | how long each phase took |
 
+pub(crate) mod clone;
 pub(crate) mod cloud_init;
 pub(crate) mod console_log;
 pub(crate) mod console_watch;

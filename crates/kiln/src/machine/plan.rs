@@ -174,12 +174,14 @@ impl Wanted<'_> {
         let meta = Meta {
             image: self.image.name.clone(),
             digest: self.image.digest.clone(),
-            template: template.clone(),
+            template: Some(template.clone()),
+            origin: None,
             instance_id: uuid,
             user: user.clone(),
             made_at: self.now,
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
             disk: volume(".qcow2"),
+            data: Vec::new(),
             seed: volume("-seed.iso"),
             console: volume("-console.log"),
             reservations: Vec::new(),
@@ -282,10 +284,10 @@ impl Plan {
     pub(crate) fn lines(&self, template_there: bool) -> Vec<String> {
         let meta = &self.meta;
         let mut lines = Vec::new();
-        if !template_there {
+        if let Some(template) = meta.template.as_ref().filter(|_| !template_there) {
             lines.push(format!(
                 "upload image `{}` into pool `{}` as template `{}`",
-                meta.image, meta.template.pool, meta.template.name
+                meta.image, template.pool, template.name
             ));
         }
         lines.push(format!("define domain `{}` ({})", self.name, self.uuid));

@@ -16,7 +16,7 @@ use kiln_host::lock::Lock;
 use kiln_host::{copy, journal::Journal, signal};
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
-use kiln_libvirt::storage::{Volume, VolumeSpec};
+use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
 use kiln_spec::Bytes;
 use uuid::Uuid;
 
@@ -49,9 +49,9 @@ fn mark_of(template: &VolumeRef) -> String {
 }
 
 /// Returns whether the template is there, whole.
-pub(crate) fn is_there(pool: &PoolInUse, template: &VolumeRef) -> anyhow::Result<bool> {
+pub(crate) fn is_there(pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool> {
     for name in [&mark_of(template), &template.name] {
-        match pool.pool.volume(name) {
+        match pool.volume(name) {
             Err(error) if error.is_not_found() => return Ok(false),
             other => other?,
         };
@@ -77,11 +77,11 @@ pub(crate) fn ensure(
     task: &Task,
 ) -> anyhow::Result<bool> {
     let template = of(image, &pool.name);
-    if is_there(pool, &template)? {
+    if is_there(&pool.pool, &template)? {
         return Ok(false);
     }
     let _lock = Lock::wait(&lock_file(ctx, conn.uri().as_str(), &template))?;
-    if is_there(pool, &template)? {
+    if is_there(&pool.pool, &template)? {
         return Ok(false);
     }
     // We hold the lock: a volume without a mark is another client's, or the remains of one.
@@ -113,7 +113,7 @@ fn await_other(pool: &PoolInUse, template: &VolumeRef, task: &Task) -> anyhow::R
             Err(error) if error.is_not_found() => return Ok(false),
             other => other?,
         };
-        if is_there(pool, template)? {
+        if is_there(&pool.pool, template)? {
             return Ok(true);
         }
         let now = volume.info()?.allocation;
@@ -166,7 +166,7 @@ fn upload(
 }
 
 /// Lets the volume share the image's blocks, where the file system can and we may.
-fn shared(file: &File, volume: &Volume) -> bool {
+pub(super) fn shared(file: &File, volume: &Volume) -> bool {
     let Ok(path) = volume.path() else { return false };
     let Ok(to) = File::options().write(true).open(path) else { return false };
     copy::reflink(file, &to).is_ok()
@@ -212,5 +212,5 @@ pub(crate) fn remove_unfinished(
         other => other?,
     };
     let pool = PoolInUse { pool, name: template.pool.clone(), folder: String::new() };
-    if is_there(&pool, template)? { Ok(()) } else { remove_volumes(&pool, template) }
+    if is_there(&pool.pool, template)? { Ok(()) } else { remove_volumes(&pool, template) }
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod bundles;
+mod clones;
 mod faults;
 mod hosts;
 mod lab;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         build::trials(),
         networks::trials(),
         pools::trials(),
+        clones::trials(),
     ]
     .into_iter()
     .flatten()

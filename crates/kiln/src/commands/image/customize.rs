@@ -58,7 +58,7 @@ pub(super) fn prepare(ctx: &Context, plan: &Plan) -> anyhow::Result<Vec<String>>
 }
 
 /// Carries out a plan on a tree; `keys` are those of [`prepare`].
-pub(super) fn apply(
+pub(crate) fn apply(
     ctx: &Context,
     (network, keys): (Network, &[String]),
     plan: &Plan,

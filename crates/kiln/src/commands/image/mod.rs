@@ -8,7 +8,7 @@ mod check;
 mod convert;
 mod copy_in;
 mod copy_out;
-mod customize;
+pub(crate) mod customize;
 mod df;
 mod diff;
 mod edit;
@@ -24,12 +24,12 @@ mod pull;
 mod report;
 mod resize;
 mod rm;
-mod seal;
+pub(crate) mod seal;
 mod stored;
 mod tar_in;
 mod tar_out;
 
-pub(crate) use open::{guest_reading, readers};
+pub(crate) use open::{guest_reading, now, readers};
 
 use kiln_build::store;
 use serde_json::json;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image seal`.
 
+use std::path::Path;
+
 use kiln_disk::fs::identify::ContentKind;
 use kiln_guest::guest::{Guest, Place};
 use kiln_guest::ops::{Network, NewPassword, Plan, Report};
@@ -16,6 +18,7 @@ use uuid::Uuid;
 use super::{customize, edits, listing, open, report};
 use crate::args::image::customize::Listing;
 use crate::args::image::seal::Seal;
+use crate::args::image::target::{Opening, Target};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
@@ -163,6 +166,51 @@ impl Task<'_> {
         }
         Err(error.context("the guest's store of certificates could not be made again"))
     }
+}
+
+/// Seals the guest on a disk by these operations; `edits` are made last, as the operation
+/// `customize`. Returns `None` if there is no system on it, and changes nothing then.
+///
+/// # Errors
+///
+/// The guest cannot be opened or changed; the disk is as it was.
+pub(crate) fn seal_disk(
+    ctx: &Context,
+    (disk, opening): (&Path, Opening),
+    selection: &Selection,
+    edits: &mut dyn FnMut(&mut dyn Tree) -> anyhow::Result<Vec<String>>,
+) -> anyhow::Result<Option<SealReport>> {
+    let image = disk.display().to_string();
+    let target = Target { image, output: None, dry_run: false, opening };
+    let mut changing = open::guest_editing(ctx, &target)?;
+    if changing.guest.root().is_none() {
+        return Ok(None);
+    }
+    // An error of the edits is shown as it is, not as the cause of another.
+    let mut failed = None;
+    let mut customize = |tree: &mut dyn Tree| match edits(tree) {
+        Ok(notes) => Ok(notes),
+        Err(error) => {
+            failed = Some(error);
+            Err(Cause::from("the edits failed"))
+        }
+    };
+    let sealed = seal(
+        selection,
+        &mut SealContext {
+            subject: &mut Opened(&mut changing.guest),
+            now: open::now(),
+            options: &Options::default(),
+            customize: Some(&mut customize),
+            script: None,
+        },
+    );
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let report = sealed?;
+    changing.finish()?;
+    Ok(Some(report))
 }
 
 /// A guest as it is sealed.

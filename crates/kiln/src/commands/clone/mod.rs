@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln clone`.
+
+pub(crate) mod renew;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread;
+
+use kiln_libvirt::Connection;
+use kiln_libvirt::domain::DiskFormat;
+use kiln_spec::{Bytes, MachineName};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::args::clone::Clone;
+use crate::args::launch::WantedIp;
+use crate::context::{Context, unix_secs};
+use crate::error::{Class, Problem, report};
+use crate::machine::clone::copy::check_space;
+use crate::machine::clone::report::{self as identity, Fact};
+use crate::machine::clone::source::Source;
+use crate::machine::clone::{self, Plan, Wanted, With};
+use crate::machine::existing::Machine;
+use crate::machine::keys::{self, Keys};
+use crate::machine::pool::{self, PoolInUse};
+use crate::machine::{host, make, network};
+
+/// How many clones are made at the same time: their copies share one disk.
+const AT_ONCE: usize = 4;
+
+/// Everything that is the same for all clones of a command.
+struct Common<'a> {
+    ctx: &'a Context,
+    args: &'a Clone,
+    conn: Connection,
+    source: Source,
+    pools: BTreeMap<String, PoolInUse>,
+    folders: BTreeMap<String, String>,
+    keys: Keys,
+}
+
+/// What one clone came to.
+struct Made {
+    name: MachineName,
+    outcome: anyhow::Result<(Machine, Vec<Fact>)>,
+}
+
+/// Makes clones of a machine.
+pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
+    let names = names(args)?;
+    let given = keys::given(&args.ssh_key)?;
+    let conn = host::connect(ctx)?;
+    let machine = Machine::find(&conn, &args.source)?;
+    let source = Source::of(&conn, machine)?;
+    refuse_taken(&conn, &names)?;
+    let (pools, folders) = pools(ctx, &conn, args, &source)?;
+    let mut common = Common { ctx, args, conn, source, pools, folders, keys: given };
+    common.wanted().check()?;
+    if args.dry_run {
+        return dry_run(&common, &names);
+    }
+    common.check_space(names.len())?;
+    // Of a clone of Kiln's the seed says who logs in.
+    if common.source.seed.is_none() && common.keys.public.is_empty() {
+        common.keys = keys::find(ctx, false)?;
+    }
+    let made = make_all(&common, &names);
+    show(&common, made)
+}
+
+fn names(args: &Clone) -> anyhow::Result<Vec<MachineName>> {
+    match args.count {
+        None => Ok(vec![args.name.clone()]),
+        Some(_) if matches!(args.ip, Some(WantedIp::This(_))) => {
+            let what = "one address cannot be reserved for several clones";
+            Err(Problem::new(Class::Usage, what).hint("`--ip auto` reserves one for each").into())
+        }
+        Some(count) => Ok((1..=count).map(|n| args.name.counted(n)).collect::<Result<_, _>>()?),
+    }
+}
+
+fn refuse_taken(conn: &Connection, names: &[MachineName]) -> anyhow::Result<()> {
+    for name in names {
+        match conn.domain(name.as_str()) {
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+            Ok(domain) => {
+                let ours = Machine::of(conn, domain)?.meta.is_some();
+                return Err(make::taken(name.as_str(), ours).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+type Pools = (BTreeMap<String, PoolInUse>, BTreeMap<String, String>);
+
+/// Finds the pools that volumes go to. In a dry run none is made or started.
+fn pools(ctx: &Context, conn: &Connection, args: &Clone, source: &Source) -> anyhow::Result<Pools> {
+    let beside = source.disks.iter().map(|disk| disk.pool.as_str());
+    let names: Vec<&str> = match &args.pool {
+        Some(name) => vec![name],
+        None => beside.collect(),
+    };
+    let (mut pools, mut folders) = (BTreeMap::new(), BTreeMap::new());
+    for name in names {
+        folders.insert(name.to_owned(), pool::folder_to_be(ctx, conn, name)?);
+        if !args.dry_run {
+            pools.insert(name.to_owned(), pool::find(ctx, conn, name)?);
+        }
+    }
+    Ok((pools, folders))
+}
+
+impl Common<'_> {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            source: &self.source,
+            linked: self.args.linked,
+            pool: self.args.pool.as_deref(),
+            folders: &self.folders,
+            user: &self.args.user,
+            ip: match self.args.ip {
+                Some(WantedIp::This(ip)) => Some(ip),
+                _ => None,
+            },
+            reserve: self.args.ip.is_some(),
+            now: unix_secs(),
+        }
+    }
+
+    fn plan(&self, name: &MachineName) -> anyhow::Result<Plan> {
+        let uuid = Uuid::now_v7();
+        let old = self.source.machine.meta.as_ref().and_then(|meta| meta.ssh_port);
+        let problem = || {
+            let what = "no port between 20000 and 29999 is free for the forward of SSH";
+            Problem::new(Class::Host, what)
+        };
+        let port = old.map(|_| network::free_port(uuid).ok_or_else(problem)).transpose()?;
+        Ok(self.wanted().plan(name, uuid, port))
+    }
+
+    /// Refuses what the pools have no room for, before anything is made.
+    fn check_space(&self, count: usize) -> anyhow::Result<()> {
+        let mut needed: BTreeMap<&str, u64> = BTreeMap::new();
+        for disk in &self.source.disks {
+            let linked = self.args.linked && disk.below.is_some();
+            let one = if linked { disk.takes_alone } else { disk.takes };
+            let all = one.0.saturating_mul(u64::try_from(count)?);
+            let pool = self.args.pool.as_deref().unwrap_or(&disk.pool);
+            let sum = needed.entry(pool).or_default();
+            *sum = sum.saturating_add(all);
+        }
+        let what = format!("what is copied of `{}`", self.source.machine.name);
+        for (name, bytes) in needed {
+            if let Some(pool) = self.pools.get(name) {
+                check_space(pool, &what, Bytes(bytes))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
+    let mut plans = Vec::new();
+    for name in names {
+        let plan = common.plan(name)?;
+        let (lines, xml) = (plan.lines(&common.source), plan.shown_xml(&common.source).to_string());
+        if common.ctx.ui.json() {
+            plans.push(json!({ "name": name, "steps": lines, "xml": xml }));
+        } else {
+            lines.iter().for_each(|line| common.ctx.ui.out(line));
+            common.ctx.ui.out(xml.trim_end());
+        }
+    }
+    if common.ctx.ui.json() {
+        common.ctx.ui.result(&json!({ "would": plans }));
+    }
+    Ok(0)
+}
+
+/// Makes all the clones, some at the same time; one that fails does not stop the others.
+fn make_all(common: &Common<'_>, names: &[MachineName]) -> Vec<Made> {
+    let mut all = Vec::new();
+    for some in names.chunks(AT_ONCE) {
+        let made: Vec<Made> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                some.iter().map(|name| scope.spawn(|| make_one(common, name))).collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        all.extend(made);
+    }
+    all
+}
+
+fn make_one(common: &Common<'_>, name: &MachineName) -> Made {
+    Made { name: name.clone(), outcome: try_make(common, name) }
+}
+
+fn try_make(common: &Common<'_>, name: &MachineName) -> anyhow::Result<(Machine, Vec<Fact>)> {
+    let (ctx, source) = (common.ctx, &common.source);
+    let task = ctx.ui.task(name.as_str());
+    let renew = |disk: &Path, format: &DiskFormat, linked: bool| {
+        renew::renew(ctx, (disk, format, linked), name)
+    };
+    let old = source.machine.identities(ctx);
+    let identities = if source.seed.is_some() { &old } else { &common.keys.identities };
+    let with = With {
+        conn: &common.conn,
+        pools: &common.pools,
+        source,
+        keys: &common.keys,
+        identities,
+        renew: &renew,
+        as_is: common.args.as_is,
+    };
+    let (machine, facts) = clone::make(ctx, with, common.plan(name)?, &task)?;
+    if common.args.start {
+        machine.start(ctx)?;
+    }
+    Ok((machine, facts))
+}
+
+fn show(common: &Common<'_>, made: Vec<Made>) -> anyhow::Result<u8> {
+    let ui = &common.ctx.ui;
+    let many = made.len() > 1;
+    let mut worst: Option<anyhow::Error> = None;
+    let mut code = 0;
+    let mut machines = Vec::new();
+    for one in made {
+        match one.outcome {
+            Ok((machine, facts)) if ui.json() => machines.push(as_json(common, &machine, &facts)),
+            Ok((machine, facts)) => {
+                let source = &common.source.machine.name;
+                let lines = identity::lines(source, &machine.name, &facts);
+                lines.iter().for_each(|line| ui.say(line));
+                let name = &machine.name;
+                ui.say(match common.args.start {
+                    true => format!("`{name}` runs; `kiln wait {name}` waits until one can log in"),
+                    false => format!("`{name}` is made; `kiln start {name}` starts it"),
+                });
+                ui.out(name);
+            }
+            Err(error) if many => {
+                let report = report(&error);
+                code = code.max(report.code);
+                machines.push(json!({ "name": one.name, "error": report.json() }));
+                if !ui.json() {
+                    ui.failure(&report);
+                }
+            }
+            Err(error) => worst = Some(error),
+        }
+    }
+    if let Some(error) = worst {
+        return Err(error);
+    }
+    if ui.json() {
+        ui.result(&json!({ "machines": machines }));
+    }
+    Ok(code)
+}
+
+fn as_json(common: &Common<'_>, machine: &Machine, facts: &[Fact]) -> Value {
+    let meta = machine.meta.as_ref();
+    json!({
+        "name": machine.name,
+        "uuid": machine.uuid,
+        "host": machine.conn.uri().to_string(),
+        "clone_of": meta.map(|meta| &meta.origin),
+        "template": meta.map(|meta| &meta.template),
+        "linked": meta.is_some_and(|meta| meta.template.is_some()),
+        "volumes": meta.map(|meta| meta.volumes()),
+        "reservations": meta.map(|meta| &meta.reservations),
+        "started": common.args.start,
+        "identity": identity::as_json(facts),
+    })
+}
