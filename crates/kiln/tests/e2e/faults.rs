@@ -15,7 +15,7 @@ use kiln_testkit::{Output, need, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, POOL, spawn, trial};
+use crate::lab::{Lab, POOL, cut_short, parsed, spawn, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -60,23 +60,11 @@ fn killed(lab: &Lab) {
     drop(lab.launch(&image, name, &["--no-wait"]).success());
     let whole = began.elapsed();
     drop(lab.kiln(&["rm", name]).success());
-    let mut cut_short = 0;
+    let args = ["launch", &image, name, "--pool", POOL, "--no-wait", "--ip", "auto"];
+    let mut cut = 0;
     for n in 0..50_u32 {
-        let mut launch =
-            spawn(lab, &["launch", &image, name, "--pool", POOL, "--no-wait", "--ip", "auto"]);
-        // A moment is what is tested, so a moment is waited for: the golden ratio spreads fifty
-        // of them evenly, in an order of no pattern, and the same in each run.
-        let share = (f64::from(n) * 0.618_034).fract();
-        let deadline = Instant::now() + whole.mul_f64(share * 1.6);
-        while Instant::now() < deadline {
-            thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        launch.kill().expect("killed");
-        let ended = launch.wait().expect("it ends");
-        cut_short += u32::from(!ended.success());
-
-        let list = lab.kiln(&["list", "--json"]).success().stdout;
-        let list: Value = serde_json::from_str(&list).expect("JSON");
+        cut += u32::from(cut_short(lab, &args, whole.mul_f64(1.6), n));
+        let list = parsed(lab.kiln(&["list", "--json"]));
         let machines = list["machines"].as_array().expect("machines");
         let ours = machines.iter().find(|m| m["name"] == name);
         let there = lab.domains().iter().any(|domain| domain == name);
@@ -92,7 +80,7 @@ fn killed(lab: &Lab) {
         }
         assert_nothing_of(lab, name, &format!("kill {n} and rm"));
     }
-    assert!(cut_short > 15, "only {cut_short} of 50 launches were cut short");
+    assert!(cut > 15, "only {cut} of 50 launches were cut short");
     drop(lab.launch(&image, name, &["--no-wait"]).success());
     drop(lab.kiln(&["rm", name]).success());
 }
@@ -100,8 +88,7 @@ fn killed(lab: &Lab) {
 fn assert_nothing_of(lab: &Lab, name: &str, after: &str) {
     let volumes = lab.volumes();
     assert!(!volumes.iter().any(|v| v.starts_with(name)), "after {after}: {volumes:?}");
-    let network =
-        run(&["virsh", "-c", "qemu:///system", "net-dumpxml", "default"]).success().stdout;
+    let network = virsh(&["net-dumpxml", "default"]).success().stdout;
     assert!(!network.contains(&format!("name='{name}'")), "after {after}: {network}");
     assert!(!lab.domains().iter().any(|domain| domain == name), "after {after}");
 }
@@ -265,21 +252,15 @@ fn taken(lab: &Lab) {
         (4, "error: there is a machine `kt-taken` already")
     );
     drop(lab.kiln(&["rm", name]).success());
-    drop(
-        run(&["virsh", "-c", "qemu:///system", "vol-create-as", POOL, "kt-taken.qcow2", "1M"])
-            .success(),
-    );
+    drop(virsh(&["vol-create-as", POOL, "kt-taken.qcow2", "1M"]).success());
     let out = lab.launch(&image, name, &["--no-wait"]);
     assert_eq!(out.code, 4, "{}", out.stderr);
     assert!(lab.volumes().contains(&"kt-taken.qcow2".to_owned()), "a volume of others stays");
-    drop(
-        run(&["virsh", "-c", "qemu:///system", "vol-delete", "--pool", POOL, "kt-taken.qcow2"])
-            .success(),
-    );
+    drop(virsh(&["vol-delete", "--pool", POOL, "kt-taken.qcow2"]).success());
     // A reservation of a machine that is gone, or somebody's own.
     let update = |verb: &str, host: &str| {
         let words = ["net-update", "default", verb, "ip-dhcp-host", host, "--live", "--config"];
-        drop(run(&[&["virsh", "-q", "-c", "qemu:///system"], &words[..]].concat()).success());
+        drop(virsh(&words).success());
     };
     update("add", "<host mac='52:54:00:00:00:07' name='kt-taken' ip='192.168.122.7'/>");
     let out = lab.launch(&image, name, &["--no-wait", "--ip", "auto"]);
@@ -301,7 +282,7 @@ fn foreign(lab: &Lab) {
         format!("<domain type='qemu'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os></domain>"),
     )
     .expect("written");
-    drop(run(&["virsh", "-c", "qemu:///system", "define", &xml.display().to_string()]).success());
+    drop(virsh(&["define", &xml.display().to_string()]).success());
     let list = lab.kiln(&["list"]).success().stdout;
     assert!(!list.contains(name), "{list}");
     let list = lab.kiln(&["list", "--all"]).success().stdout;
@@ -359,7 +340,7 @@ impl Drop for Tidy {
     }
 }
 
-fn virsh(args: &[&str]) -> Vec<String> {
+fn by_virsh(args: &[&str]) -> Vec<String> {
     ["virsh", "-q", "-c", "qemu:///system"].iter().chain(args).map(|s| (*s).to_owned()).collect()
 }
 
@@ -378,12 +359,12 @@ fn full_pool(lab: &Lab) {
     let mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", &folder];
     drop(run(&mount).success());
     let _tidy = Tidy(vec![
-        virsh(&["pool-destroy", pool]),
-        virsh(&["pool-undefine", pool]),
+        by_virsh(&["pool-destroy", pool]),
+        by_virsh(&["pool-undefine", pool]),
         vec!["umount".to_owned(), folder.clone()],
     ]);
-    done(&virsh(&["pool-define-as", pool, "dir", "--target", &folder]));
-    done(&virsh(&["pool-start", pool]));
+    done(&by_virsh(&["pool-define-as", pool, "dir", "--target", &folder]));
+    done(&by_virsh(&["pool-start", pool]));
     let out = lab.kiln(&["launch", &phony(lab), "kt-full", "--pool", pool, "--no-wait"]);
     assert_eq!(out.code, 5, "{}", out.stderr);
     let said = "pool `kiln-e2e-small` has 40 MiB free, and image `phony` needs 8 MiB";
@@ -397,8 +378,8 @@ fn inactive_network(lab: &Lab) {
     let xml = "<network><name>kt-net</name><bridge name='ktbr0'/><ip address='10.98.76.1' netmask='255.255.255.0'>\
                <dhcp><range start='10.98.76.10' end='10.98.76.20'/></dhcp></ip></network>";
     fs::write(&file, xml).expect("written");
-    let _tidy = Tidy(vec![virsh(&["net-destroy", name]), virsh(&["net-undefine", name])]);
-    done(&virsh(&["net-define", &file]));
+    let _tidy = Tidy(vec![by_virsh(&["net-destroy", name]), by_virsh(&["net-undefine", name])]);
+    done(&by_virsh(&["net-define", &file]));
     let image = phony(lab);
     let out = lab.launch(&image, "kt-netless", &["--no-wait", "--network", name]);
     assert_eq!(out.code, 4, "{}", out.stderr);
@@ -413,7 +394,7 @@ fn inactive_network(lab: &Lab) {
     assert_eq!(out.code, 4, "{}", out.stderr);
     assert!(out.stderr.contains("10.98.76.15"), "{}", out.stderr);
     drop(lab.kiln(&["rm", "kt-netless"]).success());
-    let network = run(&["virsh", "-c", "qemu:///system", "net-dumpxml", name]).success().stdout;
+    let network = virsh(&["net-dumpxml", name]).success().stdout;
     assert!(!network.contains("10.98.76.15"), "{network}");
 }
 
@@ -429,14 +410,16 @@ fn hanging_pool(lab: &Lab) {
          <host name='127.0.0.1' port='{port}'/></source></pool>"
     );
     fs::write(&file, xml).expect("written");
-    let _tidy = Tidy(vec![virsh(&["pool-undefine", name])]);
-    if !need(called(&virsh(&["pool-define", &file])).code == 0, "libvirt's storage driver for RBD")
-    {
+    let _tidy = Tidy(vec![by_virsh(&["pool-undefine", name])]);
+    if !need(
+        called(&by_virsh(&["pool-define", &file])).code == 0,
+        "libvirt's storage driver for RBD",
+    ) {
         return;
     }
     let image = phony(lab);
     thread::scope(|scope| {
-        let start = scope.spawn(|| called(&virsh(&["pool-start", name])));
+        let start = scope.spawn(|| called(&by_virsh(&["pool-start", name])));
         let (_kept, _) = monitor.accept().expect("libvirt asks the monitor");
         for verb in [&["list"][..], &["doctor"]] {
             assert_eq!(lab.kiln(verb).code, 0, "{verb:?}");

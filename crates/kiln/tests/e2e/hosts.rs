@@ -80,10 +80,8 @@ fn session(lab: &Lab) {
     core_files_are_seen_to(&user);
     let image = user.folder.join("web.qcow2").display().to_string();
     web_server(lab, &image, "page of a user", &kiln);
-    let out =
-        kiln(&["launch", &image, name, "--user", "debian", CPU[0], CPU[1], "--json"]).success();
-    let agentless = "no guest agent answers in `kt-session`";
-    assert!(out.stderr.contains(agentless), "{}", out.stderr);
+    let launch = ["launch", &image, name, "--user", "debian", "--json"];
+    let out = kiln(&[&launch[..], &CPU].concat()).success();
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
     let machine = &json["machines"][0];
     assert_eq!(machine["host"], "qemu:///session");
@@ -94,6 +92,8 @@ fn session(lab: &Lab) {
     );
     let ssh = |script: &str| kiln(&["ssh", name, script]).success().stdout;
     assert_eq!(ssh("hostname"), "kt-session\n");
+    let said = kiln(&["wait", name]).success().stderr;
+    assert!(said.contains("no guest agent answers in `kt-session`"), "{said}");
     assert_eq!(kiln(&["exec", name, "--", "true"]).code, 7);
     let get =
         "exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use kiln_testkit::{Output, need, need_program, run, run_with, variable};
 use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
 
 /// Every machine of these tests has a name that begins so.
 pub(crate) const PREFIX: &str = "kt-";
@@ -20,8 +21,9 @@ pub(crate) const POOL: &str = "kiln-e2e";
 /// The image that most tests launch: of `examples/debian-12.yaml`.
 pub(crate) const IMAGE: &str = "debian-12";
 
-/// An old processor: without KVM a guest boots with it in three quarters of the time.
-pub(crate) const CPU: [&str; 2] = ["--cpu", "qemu64"];
+/// An old processor: without KVM a guest boots with it in three quarters of the time. And one
+/// only: on a busy host two wait for each other.
+pub(crate) const CPU: [&str; 4] = ["--cpu", "qemu64", "--cpus", "1"];
 
 /// The folder, the pool and the image, made by the first test that asks.
 pub(crate) struct Lab {
@@ -55,7 +57,7 @@ fn system_is_there() -> bool {
         if !root || !need_program("libvirtd") || !need_program("virsh") {
             return false;
         }
-        let answers = || run(&["virsh", "-c", "qemu:///system", "uri"]).code == 0;
+        let answers = || virsh(&["uri"]).code == 0;
         if !answers() && !Path::new("/run/systemd/system").exists() {
             // Already running is fine: what counts is asked below.
             drop(run(&["virtlogd", "-d"]));
@@ -63,6 +65,22 @@ fn system_is_there() -> bool {
         }
         need(until(Duration::from_secs(30), answers), "a libvirtd that answers at qemu:///system")
     })
+}
+
+/// Asks libvirt's own program about the host of these tests.
+pub(crate) fn virsh(args: &[&str]) -> Output {
+    run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat())
+}
+
+/// Returns the names of these tests that `virsh` lists when so asked.
+pub(crate) fn ours(listing: &str) -> Vec<String> {
+    let out = virsh(&[listing, "--all", "--name"]).success().stdout;
+    out.split_whitespace().filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect()
+}
+
+/// Returns the JSON that a run that went well has printed.
+pub(crate) fn parsed(out: Output) -> Value {
+    serde_json::from_str(&out.success().stdout).expect("JSON")
 }
 
 /// Waits until `met`, and returns whether it was in time.
@@ -91,13 +109,10 @@ pub(crate) fn lab() -> &'static Lab {
         let home = variable("KILN_TEST_HOME").map_or_else(|| folder.join("home"), PathBuf::from);
         remove_pool();
         let target = pool.display().to_string();
-        let virsh = |args: &[&str]| {
-            drop(run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat()).success())
-        };
-        virsh(&["pool-define-as", POOL, "dir", "--target", &target]);
-        virsh(&["pool-start", POOL]);
+        drop(virsh(&["pool-define-as", POOL, "dir", "--target", &target]).success());
+        drop(virsh(&["pool-start", POOL]).success());
         // Active already is fine.
-        drop(run(&["virsh", "-q", "-c", "qemu:///system", "net-start", "default"]));
+        drop(virsh(&["net-start", "default"]));
         remove_reservations();
         crate::networks::remove_all();
         crate::pools::remove_all();
@@ -107,13 +122,12 @@ pub(crate) fn lab() -> &'static Lab {
 
 fn remove_pool() {
     // A pool of an earlier run that was killed, or none.
-    drop(run(&["virsh", "-q", "-c", "qemu:///system", "pool-destroy", POOL]));
-    drop(run(&["virsh", "-q", "-c", "qemu:///system", "pool-undefine", POOL]));
+    drop(virsh(&["pool-destroy", POOL]));
+    drop(virsh(&["pool-undefine", POOL]));
 }
 
 /// Removes the reservations of an earlier run that was killed: libvirt keeps them.
 fn remove_reservations() {
-    let virsh = |args: &[&str]| run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat());
     let network = virsh(&["net-dumpxml", "default"]).stdout;
     let names = network.split("name='").filter_map(|rest| rest.split('\'').next());
     for name in names.filter(|name| name.starts_with(PREFIX)) {
@@ -175,7 +189,7 @@ impl Lab {
     pub(crate) fn raw_image(&self, name: &str) -> PathBuf {
         self.image();
         let info = self.kiln(&["image", "info", IMAGE, "--json"]).success();
-        let manifest: serde_json::Value = serde_json::from_str(&info.stdout).expect("JSON");
+        let manifest: Value = serde_json::from_str(&info.stdout).expect("JSON");
         let digest = manifest["digest"].as_str().expect("a digest").trim_start_matches("sha256:");
         let disk = self.home.join("store/images/sha256").join(digest).join("disk.qcow2");
         let raw = self.folder.join(name);
@@ -198,9 +212,7 @@ impl Lab {
 
     /// Returns the names of all domains of these tests.
     pub(crate) fn domains(&self) -> Vec<String> {
-        let out = run(&["virsh", "-q", "-c", "qemu:///system", "list", "--all", "--name"]);
-        let out = out.success().stdout;
-        out.lines().filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect()
+        ours("list")
     }
 
     /// Returns what a killed kiln would have left to undo.
@@ -243,4 +255,18 @@ pub(crate) fn spawn(lab: &Lab, args: &[&str]) -> Child {
         .process_group(0)
         .spawn()
         .expect("started")
+}
+
+/// Starts the program for the `n`th time and kills it at a moment that is one of many, spread over
+/// this long; returns whether it was cut short.
+pub(crate) fn cut_short(lab: &Lab, args: &[&str], whole: Duration, n: u32) -> bool {
+    let mut child = spawn(lab, args);
+    // A moment is what is tested, so a moment is waited for: the golden ratio spreads any number
+    // of them evenly, in an order of no pattern, and the same in each run.
+    let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
+    while Instant::now() < deadline {
+        std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+    child.kill().expect("killed");
+    !child.wait().expect("it ends").success()
 }

@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use kiln_testkit::{Output, run};
+use kiln_testkit::run;
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::lab::{Lab, PREFIX, spawn, trial};
+use crate::lab::{Lab, cut_short, ours, parsed, spawn, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -20,27 +20,14 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Removes the networks of an earlier run that was killed.
 pub(crate) fn remove_all() {
-    let virsh = |args: &[&str]| run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat());
-    for name in virsh(&["net-list", "--all", "--name"]).stdout.split_whitespace() {
-        if name.starts_with(PREFIX) {
-            drop(virsh(&["net-destroy", name]));
-            drop(virsh(&["net-undefine", name]));
-        }
+    for name in names() {
+        drop(virsh(&["net-destroy", &name]));
+        drop(virsh(&["net-undefine", &name]));
     }
 }
 
 fn names() -> Vec<String> {
-    let out = run(&["virsh", "-q", "-c", "qemu:///system", "net-list", "--all", "--name"]);
-    let out = out.success().stdout;
-    out.split_whitespace().filter(|n| n.starts_with(PREFIX)).map(str::to_owned).collect()
-}
-
-fn virsh(args: &[&str]) -> String {
-    run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat()).success().stdout
-}
-
-fn parsed(out: Output) -> Value {
-    serde_json::from_str(&out.success().stdout).expect("JSON")
+    ours("net-list")
 }
 
 fn whole_life(lab: &Lab) {
@@ -70,7 +57,7 @@ fn whole_life(lab: &Lab) {
     assert_eq!(made["subnets"][0]["dhcp"]["first"], "10.77.1.100");
     assert_eq!(made["subnets"][1]["net"], "fd77:1::/64");
     // libvirt's own view, and the kernel's.
-    assert!(virsh(&["net-info", name]).contains("Autostart:      yes"));
+    assert!(virsh(&["net-info", name]).success().stdout.contains("Autostart:      yes"));
     let bridge = made["bridge"].as_str().expect("a bridge");
     let shown = run(&["ip", "-br", "addr", "show", bridge]).success().stdout;
     assert!(shown.contains("10.77.1.1/24") && shown.contains("fd77:1::1/64"), "{shown}");
@@ -136,7 +123,8 @@ fn addresses_that_others_have(lab: &Lab, image: &str) {
 /// Each bad network: what is asked, the exit code, and words of the message.
 fn refused(lab: &Lab) {
     let lab = &lab.with_home("networks-refused");
-    let own = virsh(&["net-uuid", "default"]);
+    let own = || virsh(&["net-uuid", "default"]).success().stdout;
+    let before = own();
     let table: &[(&[&str], i32, &str)] = &[
         (&["a/b"], 2, "`a/b` is no name of a network"),
         (&["kt-bad", "--subnet", "10.0.0.5/24"], 2, "is an address in the network `10.0.0.0/24`"),
@@ -160,7 +148,7 @@ fn refused(lab: &Lab) {
     let out = lab.kiln(&["network", "info", "defualt"]);
     assert!(out.code == 4 && out.stderr.contains("`default`"), "{}", out.stderr);
     assert!(!names().contains(&"kt-bad".to_owned()));
-    assert_eq!(virsh(&["net-uuid", "default"]), own);
+    assert_eq!(own(), before);
     assert_eq!(lab.journals(), 0);
 }
 
@@ -192,18 +180,11 @@ fn killed(lab: &Lab) {
     drop(lab.kiln(&args).success());
     let whole = began.elapsed();
     drop(lab.kiln(&["network", "rm", name]).success());
-    let (mut cut_short, mut n) = (0, 0_u32);
+    let (mut cut, mut n) = (0, 0_u32);
     // What else the machine does changes how long a create takes: so until enough were cut short.
-    while cut_short < 5 && n < 60 {
+    while cut < 5 && n < 60 {
         n += 1;
-        let mut create = spawn(lab, &args);
-        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
-        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
-        while Instant::now() < deadline {
-            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        create.kill().expect("killed");
-        cut_short += u32::from(!create.wait().expect("it ends").success());
+        cut += u32::from(cut_short(lab, &args, whole, n));
         let list = parsed(lab.kiln(&["network", "list", "--json"]));
         let ours =
             list["networks"].as_array().expect("networks").iter().find(|n| n["name"] == name);
@@ -214,5 +195,5 @@ fn killed(lab: &Lab) {
         }
         assert!(!names().contains(&name.to_owned()), "after kill {n}");
     }
-    assert_eq!(cut_short, 5, "of {n}");
+    assert_eq!(cut, 5, "of {n}");
 }

@@ -4,11 +4,10 @@
 use std::fs;
 use std::time::Instant;
 
-use kiln_testkit::{Output, run};
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::lab::{Lab, PREFIX, spawn, trial};
+use crate::lab::{Lab, cut_short, ours, parsed, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -16,10 +15,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("e2e::pools::what_cannot_be_a_pool_is_refused", refused),
         trial("e2e::pools::a_create_killed_at_any_moment_leaves_nothing", killed),
     ]
-}
-
-fn virsh(args: &[&str]) -> Output {
-    run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat())
 }
 
 /// Removes the pools of an earlier run that was killed.
@@ -31,12 +26,7 @@ pub(crate) fn remove_all() {
 }
 
 fn names() -> Vec<String> {
-    let out = virsh(&["pool-list", "--all", "--name"]).success().stdout;
-    out.split_whitespace().filter(|n| n.starts_with(PREFIX)).map(str::to_owned).collect()
-}
-
-fn parsed(out: Output) -> Value {
-    serde_json::from_str(&out.success().stdout).expect("JSON")
+    ours("pool-list")
 }
 
 fn whole_life(lab: &Lab) {
@@ -116,18 +106,10 @@ fn killed(lab: &Lab) {
     let whole = began.elapsed();
     drop(lab.kiln(&["pool", "rm", name]).success());
     fs::remove_dir(&folder).expect("it is empty");
-    let (mut cut_short, mut n) = (0, 0_u32);
-    while cut_short < 5 && n < 60 {
+    let (mut cut, mut n) = (0, 0_u32);
+    while cut < 5 && n < 60 {
         n += 1;
-        let mut create = spawn(lab, &args);
-        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
-        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
-        while Instant::now() < deadline {
-            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        create.kill().expect("killed");
-        let cut = !create.wait().expect("it ends").success();
-        cut_short += u32::from(cut);
+        cut += u32::from(cut_short(lab, &args, whole, n));
         let list = parsed(lab.kiln(&["pool", "list", "--json"]));
         assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo");
         let pools = list["pools"].as_array().expect("pools");
@@ -139,5 +121,5 @@ fn killed(lab: &Lab) {
         assert!(!names().contains(&name.to_owned()), "after kill {n}");
         assert!(!folder.exists(), "after kill {n}: its folder");
     }
-    assert_eq!(cut_short, 5, "of {n}");
+    assert_eq!(cut, 5, "of {n}");
 }

@@ -14,7 +14,7 @@ use rustix::termios::tcgetattr;
 use crate::lab::Lab;
 
 /// How long the guest may take to answer the Enter key.
-const PROMPT: Duration = Duration::from_secs(60);
+const PROMPT: Duration = Duration::from_secs(300);
 
 /// Attaches a terminal, presses Enter until the guest prompts, leaves with Ctrl-].
 pub(crate) fn console_is_left_with_the_terminal_as_it_was(lab: &Lab, name: &str) {

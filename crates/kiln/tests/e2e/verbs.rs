@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kiln_testkit::{need_program, run};
 use serde_json::Value;
 
-use crate::lab::{Lab, until};
+use crate::lab::{Lab, until, virsh};
 use crate::terminal;
 
 /// Uses every daily verb on the machine `name`.
@@ -197,8 +197,7 @@ pub(crate) fn removed_without_a_trace(lab: &Lab, name: &str) {
     assert!(!lab.domains().iter().any(|domain| domain == name));
     let volumes = lab.volumes();
     assert!(!volumes.iter().any(|volume| volume.starts_with(name)), "{volumes:?}");
-    let network =
-        run(&["virsh", "-c", "qemu:///system", "net-dumpxml", "default"]).success().stdout;
+    let network = virsh(&["net-dumpxml", "default"]).success().stdout;
     assert!(!network.contains(&format!("name='{name}'")), "{network}");
     assert!(!lab.home.join("machines").join(uuid).exists());
     let out = lab.kiln(&["info", name]);
