@@ -12,7 +12,7 @@
 //! | `undo` | what can be undone, and what killed launches left |
 //! | `meta` | what is remembered of a machine, in the domain's metadata |
 //! | `existing`, `life` | a machine that is there |
-//! | `ready`, `console_watch`, `cloud_init` | the proof that one can log in |
+//! | `ready`, `console_watch`, `cloud_init`, `greeting` | the proof that one can log in |
 //! | `ssh`, `console_log`, `transfer` | ways in |
 //! | `timings` | how long each phase took |
 
@@ -25,6 +25,7 @@ pub(crate) mod image;
 pub(crate) mod keys;
 
 pub(crate) mod existing;
+pub(crate) mod greeting;
 pub(crate) mod life;
 pub(crate) mod make;
 pub(crate) mod meta;

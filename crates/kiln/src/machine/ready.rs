@@ -9,8 +9,6 @@
 //! libvirt's events wake the loop; what has no event (the console's log, cloud-init's result, the
 //! SSH server) is looked at once a tick.
 
-use std::io::Read;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use kiln_host::{CmdError, Host, Tool, signal};
@@ -21,6 +19,7 @@ use super::cloud_init::{self, CloudInit};
 use super::console_log::ConsoleLog;
 use super::console_watch::{ConsoleWatch, Stage};
 use super::existing::Machine;
+use super::greeting::{Greeting, answers};
 use super::keys;
 use super::ssh::Route;
 use super::timings::Timings;
@@ -41,7 +40,7 @@ const AGENT_GRACE: Duration = Duration::from_secs(10);
 /// How long a login may take to be proven once everything else is done.
 const LOGIN: Duration = Duration::from_secs(120);
 /// The longest a single ssh run may take.
-const SSH_RUN: Duration = Duration::from_secs(40);
+const SSH_RUN: Duration = Duration::from_secs(90);
 /// Lines of the console shown with a failure.
 const EXCERPT: usize = 15;
 
@@ -68,6 +67,7 @@ struct Wait<'a> {
     files: bool,
     cloud_init: Option<CloudInit>,
     route: Option<Route>,
+    greeting: Greeting,
     login: Login,
     all_but_login: Option<Instant>,
 }
@@ -107,6 +107,7 @@ pub(crate) fn wait(
         files: true,
         cloud_init: None,
         route: None,
+        greeting: Greeting::default(),
         login: Login::NotTried,
         all_but_login: None,
     };
@@ -205,7 +206,7 @@ impl Wait<'_> {
         Ok(())
     }
 
-    fn login_is_due(&self) -> bool {
+    fn login_is_due(&mut self) -> bool {
         let Some(route) = &self.route else { return false };
         match &self.login {
             Login::Works { .. } | Login::CannotProve { .. } => return false,
@@ -217,7 +218,9 @@ impl Wait<'_> {
         }
         // Without an agent SSH is all there is; an agent whose files are closed tells nothing of
         // cloud-init.
-        (!self.agent || !self.files) && self.watch.stage() != Stage::Firmware && answers(route)
+        (!self.agent || !self.files)
+            && self.watch.stage() != Stage::Firmware
+            && self.greeting.came(route)
     }
 
     fn try_login(&mut self) {
@@ -225,7 +228,7 @@ impl Wait<'_> {
         let agent_only_banner = matches!(self.cloud_init, Some(CloudInit::Absent));
         let cmd = route
             .cmd(self.ctx, Tool::Ssh)
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR", "-T"])
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR", "-T"])
             .arg(route.destination())
             .arg("true")
             .deadline(Some(SSH_RUN));
@@ -387,23 +390,4 @@ impl Wait<'_> {
         let last = self.watch.last(1).pop().unwrap_or_default();
         self.task.phase(self.phase(), &last);
     }
-}
-
-/// Returns whether an SSH server greets. A host behind a proxy is not asked: `true`.
-fn answers(route: &Route) -> bool {
-    if route.proxy.is_some() {
-        return true;
-    }
-    let Ok(mut addresses) = (route.address.as_str(), route.port).to_socket_addrs() else {
-        return false;
-    };
-    addresses.next().is_some_and(|address| greets(&address).unwrap_or(false))
-}
-
-fn greets(address: &SocketAddr) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect_timeout(address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut greeting = [0; 4];
-    stream.read_exact(&mut greeting)?;
-    Ok(&greeting == b"SSH-")
 }
