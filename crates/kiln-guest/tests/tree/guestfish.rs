@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use kiln_guest::ops::{EditContext, Network, Plan, customize};
 use kiln_guest::transfer::{DiffOptions, diff};
 use kiln_guest::tree::{GuestPath, Tree};
-use kiln_testkit::{Files, Rng, need_program, run, run_with};
+use kiln_testkit::{Files, Rng, need_program, run, run_with, variable};
 
 use crate::support::{Image, NOW, path};
 
-const SEQUENCES: u64 = 200;
+/// How many sequences of edits there are, if `KILN_TEST_SEQUENCES` says nothing else.
+const SEQUENCES: u64 = 60;
 const EDITS: usize = 12;
 /// Partitions of a disk: GPT has room for 128.
 const PARTS: u64 = 100;
@@ -253,7 +254,8 @@ fn guestfish_makes_the_same_of_random_edits() {
     let Some(empty) = images else { return };
     let mut images = Vec::new();
     let (mut disks, mut edits) = (Vec::new(), String::from("run\n"));
-    for seed in 0..SEQUENCES {
+    let sequences = variable("KILN_TEST_SEQUENCES").map_or(SEQUENCES, |n| n.parse().unwrap());
+    for seed in 0..sequences {
         let empty = &empty[usize::try_from(seed).unwrap() % FEATURES.len()];
         let image = empty.copy();
         let (disk, part) = (seed / PARTS, seed % PARTS);
