@@ -100,6 +100,9 @@ _kiln() {
             kiln,stop)
                 cmd="kiln__subcmd__stop"
                 ;;
+            kiln,template)
+                cmd="kiln__subcmd__template"
+                ;;
             kiln,wait)
                 cmd="kiln__subcmd__wait"
                 ;;
@@ -310,6 +313,9 @@ _kiln() {
             kiln__subcmd__help,stop)
                 cmd="kiln__subcmd__help__subcmd__stop"
                 ;;
+            kiln__subcmd__help,template)
+                cmd="kiln__subcmd__help__subcmd__template"
+                ;;
             kiln__subcmd__help,wait)
                 cmd="kiln__subcmd__help__subcmd__wait"
                 ;;
@@ -450,6 +456,18 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__pool,rm)
                 cmd="kiln__subcmd__help__subcmd__pool__subcmd__rm"
+                ;;
+            kiln__subcmd__help__subcmd__template,create)
+                cmd="kiln__subcmd__help__subcmd__template__subcmd__create"
+                ;;
+            kiln__subcmd__help__subcmd__template,info)
+                cmd="kiln__subcmd__help__subcmd__template__subcmd__info"
+                ;;
+            kiln__subcmd__help__subcmd__template,list)
+                cmd="kiln__subcmd__help__subcmd__template__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__template,rm)
+                cmd="kiln__subcmd__help__subcmd__template__subcmd__rm"
                 ;;
             kiln__subcmd__image,cat)
                 cmd="kiln__subcmd__image__subcmd__cat"
@@ -643,6 +661,36 @@ _kiln() {
             kiln__subcmd__pool__subcmd__help,rm)
                 cmd="kiln__subcmd__pool__subcmd__help__subcmd__rm"
                 ;;
+            kiln__subcmd__template,create)
+                cmd="kiln__subcmd__template__subcmd__create"
+                ;;
+            kiln__subcmd__template,help)
+                cmd="kiln__subcmd__template__subcmd__help"
+                ;;
+            kiln__subcmd__template,info)
+                cmd="kiln__subcmd__template__subcmd__info"
+                ;;
+            kiln__subcmd__template,list)
+                cmd="kiln__subcmd__template__subcmd__list"
+                ;;
+            kiln__subcmd__template,rm)
+                cmd="kiln__subcmd__template__subcmd__rm"
+                ;;
+            kiln__subcmd__template__subcmd__help,create)
+                cmd="kiln__subcmd__template__subcmd__help__subcmd__create"
+                ;;
+            kiln__subcmd__template__subcmd__help,help)
+                cmd="kiln__subcmd__template__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__template__subcmd__help,info)
+                cmd="kiln__subcmd__template__subcmd__help__subcmd__info"
+                ;;
+            kiln__subcmd__template__subcmd__help,list)
+                cmd="kiln__subcmd__template__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__template__subcmd__help,rm)
+                cmd="kiln__subcmd__template__subcmd__help__subcmd__rm"
+                ;;
             *)
                 ;;
         esac
@@ -650,7 +698,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1842,7 +1890,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool element doctor completions man help"
+            opts="launch clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2866,6 +2914,76 @@ _kiln() {
         kiln__subcmd__help__subcmd__stop)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__template)
+            opts="create list info rm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__template__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__template__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__template__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__template__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -5201,6 +5319,216 @@ _kiln() {
             fi
             case "${prev}" in
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version create list info rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__create)
+            opts="-c -q -v -h -V --pool --convert --as-is --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__help)
+            opts="create list info rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__help__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__info)
+            opts="-c -q -v -h -V --pool --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__list)
+            opts="-c -q -v -h -V --pool --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__template__subcmd__rm)
+            opts="-c -q -v -h -V --pool --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pool)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

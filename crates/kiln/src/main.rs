@@ -93,6 +93,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Catalog(args) => commands::catalog::run(ctx, &args),
         Verb::Network(args) => commands::network::run(ctx, &args),
         Verb::Pool(args) => commands::pool::run(ctx, &args),
+        Verb::Template(args) => commands::template::run(ctx, &args),
         Verb::Element(args) => commands::element::run(ctx, &args),
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),
         Verb::Completions(args) => commands::completions::run(ctx, &args),

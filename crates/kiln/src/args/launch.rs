@@ -27,7 +27,8 @@ use super::duration;
   kiln launch debian-12 db1 --network default --network lan,static=10.0.0.5/24
   kiln -c qemu+ssh://admin@kvm1/system launch debian-12 web1")]
 pub(crate) struct Launch {
-    /// The image: a name in the store, or a path (with a `/` in it), or the address of a bundle
+    /// The image: a name in the store, or a path (with a `/` in it), or the address of a bundle; or
+    /// a template of the pool
     pub(crate) image: String,
     /// The machine's name, which becomes its host name; without it the image's name
     pub(crate) name: Option<MachineName>,

@@ -27,6 +27,7 @@ pub(crate) mod ssh;
 pub(crate) mod ssh_config;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod template;
 pub(crate) mod wait;
 
 use std::time::Duration;
@@ -99,6 +100,8 @@ pub(crate) enum Verb {
     Network(network::Network),
     #[command(subcommand)]
     Pool(pool::Pool),
+    #[command(subcommand)]
+    Template(template::Template),
     #[command(subcommand)]
     Element(element::Element),
     Doctor(doctor::Doctor),

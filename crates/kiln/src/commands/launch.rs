@@ -24,6 +24,7 @@ use crate::machine::keys::{self, Keys};
 use crate::machine::plan::{NetworkConfig, Plan, Wanted};
 use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
+use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
 use crate::machine::{host, make, nics, template, undo};
 use crate::ui::waterfall;
@@ -68,10 +69,20 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     let user_data = user_data(ctx, args)?;
     let network_config = network_config(args)?;
     let image =
-        timings.phase("image", || image::find(ctx, &args.image, (&args.trust, args.dry_run)))?;
-    let names = names(args, &image)?;
+        timings.phase("image", || image::find(ctx, &args.image, (&args.trust, args.dry_run)));
+    let (image, known) = match image {
+        Ok(image) => (Some(image), None),
+        Err(error) => (None, Some(template_name(args, error)?)),
+    };
+    let early = image.as_ref().map(|image| names(args, image)).transpose()?;
     let given = keys::given(&args.ssh_key)?;
     let conn = timings.phase("connect", || host::connect(ctx))?;
+    let image = match (image, known) {
+        (Some(image), _) => image,
+        (None, Some((name, error))) => of_template(&conn, args, (&name, error))?,
+        (None, None) => return Err(Problem::new(Class::Bug, "a launch of nothing").into()),
+    };
+    let names = early.map_or_else(|| names(args, &image), Ok)?;
     let mut common =
         prepare(ctx, args, conn, (image, given, (user_data, network_config), timings))?;
     refuse_taken(&common, &names)?;
@@ -89,10 +100,38 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     show(&common, made)
 }
 
+/// Takes what is no image for the name of a template, if it is a word that can be one.
+fn template_name(
+    args: &Launch,
+    error: anyhow::Error,
+) -> anyhow::Result<(TemplateName, anyhow::Error)> {
+    let name = args.image.parse::<TemplateName>();
+    match name {
+        Ok(name) if report(&error).class == Class::Object => Ok((name, error)),
+        _ => Err(error),
+    }
+}
+
+/// Finds the template that was named instead of an image; without one, `error` says what there is.
+fn of_template(
+    conn: &Connection,
+    args: &Launch,
+    (name, error): (&TemplateName, anyhow::Error),
+) -> anyhow::Result<ImageFile> {
+    if !pool::is_active(conn, &args.pool)? {
+        return Err(error);
+    }
+    match templates::find(conn, &conn.pool(&args.pool)?, name) {
+        Ok(template) => Ok(templates::as_image(&template)),
+        Err(missing) if name.version.is_some() => Err(missing),
+        Err(_) => Err(error),
+    }
+}
+
 fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
     let base: MachineName = match &args.name {
         Some(name) => name.clone(),
-        None => image.name.replace(['.', '_'], "-").parse().map_err(|error| {
+        None => image.name.replace(['.', '_', ':'], "-").parse().map_err(|error| {
             let what = format!("image `{}` gives no host name", image.name);
             Problem::new(Class::Usage, what)
                 .hint("name the machine")

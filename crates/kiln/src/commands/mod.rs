@@ -27,4 +27,5 @@ pub(crate) mod ssh;
 pub(crate) mod ssh_config;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod template;
 pub(crate) mod wait;

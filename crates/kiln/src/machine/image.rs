@@ -20,6 +20,7 @@ use kiln_host::signal;
 use kiln_spec::Bytes;
 use kiln_spec::image::Manifest;
 
+use super::meta::VolumeRef;
 use crate::args::bundle::trust::Trust;
 use crate::commands::bundle;
 use crate::context::Context;
@@ -34,8 +35,14 @@ pub(crate) struct ImageFile {
     /// Its name: the store's, or the file's without its extension.
     pub(crate) name: String,
     /// The file, opened once: what was looked at is what is uploaded, whatever its path leads to
-    /// later.
-    pub(crate) file: Arc<File>,
+    /// later. None of a template, which is uploaded already.
+    pub(crate) file: Option<Arc<File>>,
+    /// The template that was named instead of an image.
+    pub(crate) template: Option<VolumeRef>,
+    /// Who logs in, of a template; of an image its manifest says it.
+    pub(crate) user: Option<String>,
+    /// Whether it starts by UEFI, of a template that says so.
+    pub(crate) uefi: Option<bool>,
     /// `qcow2` or `raw`.
     pub(crate) format: String,
     /// The size that a guest sees.
@@ -87,7 +94,10 @@ fn find_image(ctx: &Context, wanted: &str) -> anyhow::Result<ImageFile> {
     let manifest = image.manifest;
     let (file, format, virtual_size) = look(&image.path)?;
     Ok(ImageFile {
-        file: Arc::new(file),
+        file: Some(Arc::new(file)),
+        template: None,
+        user: None,
+        uefi: None,
         name: manifest.name.clone(),
         format,
         virtual_size,
@@ -148,7 +158,10 @@ fn of_path(ctx: &Context, path: &Path, dry_run: bool) -> anyhow::Result<ImageFil
         virtual_size,
         file_size: Bytes(meta.len()),
         digest: digest_of(ctx, path, &file, dry_run)?,
-        file: Arc::new(file),
+        file: Some(Arc::new(file)),
+        template: None,
+        user: None,
+        uefi: None,
         manifest: None,
     })
 }

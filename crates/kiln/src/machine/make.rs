@@ -18,6 +18,7 @@ use super::meta::VolumeRef;
 use super::network::{self, Wish};
 use super::plan::Plan;
 use super::pool::PoolInUse;
+use super::template;
 use super::timings::Timings;
 use super::undo::{Undo, roll_back};
 use crate::context::{Context, unix_secs};
@@ -144,7 +145,15 @@ impl Making<'_> {
         let spec = VolumeSpec::new(&volume.name, DiskFormat::Qcow2, self.plan.disk_size)
             .backed_by(&path, format);
         self.pool.pool.create_volume(&spec)?;
-        Ok(())
+        // Who removes a template takes its mark away first, and then looks for what hangs on it:
+        // so one of the two sees the other.
+        match &self.plan.meta.template {
+            Some(of) if !template::is_there(&self.pool.pool, of)? => {
+                let what = format!("the template `{}` was removed meanwhile", of.name);
+                Err(Problem::new(Class::Object, what).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn seed(&mut self) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `host` | which libvirt, and what it can do |
 //! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
-//! | `networks`, `pools` | what the host has of them, and what hangs on each |
+//! | `networks`, `pools`, `templates` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
 //! | `make` | the plan's steps, each with its undo in the journal first |
 //! | `clone` | machines made of others |
@@ -38,6 +38,7 @@ pub(crate) mod pools;
 pub(crate) mod ready;
 pub(crate) mod ssh;
 pub(crate) mod template;
+pub(crate) mod templates;
 pub(crate) mod timings;
 pub(crate) mod transfer;
 pub(crate) mod undo;

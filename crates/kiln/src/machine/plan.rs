@@ -134,6 +134,11 @@ impl Wanted<'_> {
             let problem = Problem::new(Class::Usage, what);
             return Err(problem.hint("a disk can be bigger than its image, not smaller"));
         }
+        if let Some(uefi) = self.image.uefi.filter(|uefi| *uefi != self.uefi) {
+            let (has, other) = if uefi { ("UEFI", "uefi") } else { ("BIOS", "bios") };
+            let what = format!("the machine that template `{image}` was made of boots by {has}");
+            return Err(Problem::new(Class::Usage, what).hint(format!("use `--firmware {other}`")));
+        }
         if let Some(m) = manifest {
             let wanted = if self.uefi { ImageFirmware::Uefi } else { ImageFirmware::Bios };
             if !m.firmware.contains(&wanted) {
@@ -213,6 +218,7 @@ impl Wanted<'_> {
 
     fn login(&self) -> (String, bool) {
         let default = self.image.manifest.as_ref().map(|m| m.user.as_str());
+        let default = default.or(self.image.user.as_deref());
         // Of an image that others made it may not be known.
         let default = default.filter(|user| !user.is_empty());
         match (self.user, default) {
@@ -320,7 +326,10 @@ mod tests {
     fn image() -> ImageFile {
         ImageFile {
             name: "debian-12".into(),
-            file: std::sync::Arc::new(tempfile::tempfile().unwrap()),
+            file: None,
+            template: None,
+            user: None,
+            uefi: None,
             format: "qcow2".into(),
             virtual_size: Bytes::from_gib(2),
             file_size: Bytes::from_mib(600),

@@ -20,9 +20,12 @@ use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
 use kiln_spec::Bytes;
 use uuid::Uuid;
 
+use super::existing::Machine;
 use super::image::ImageFile;
 use super::meta::VolumeRef;
 use super::pool::PoolInUse;
+use super::pools;
+use super::templates::facts_of;
 use super::undo::{Undo, roll_back};
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -38,19 +41,37 @@ const POLL: Duration = Duration::from_millis(300);
 
 /// Returns the template of an image in a pool. Pure.
 pub(crate) fn of(image: &ImageFile, pool: &str) -> VolumeRef {
+    if let Some(template) = &image.template {
+        return template.clone();
+    }
     let hex = image.digest.trim_start_matches("sha256:");
     let short = hex.get(..12).unwrap_or(hex);
     let name = format!("kiln-{}-{short}.{}", image.name, image.format);
     VolumeRef { pool: pool.to_owned(), name }
 }
 
-fn mark_of(template: &VolumeRef) -> String {
-    format!("{}.complete", template.name)
+/// Returns the name of the mark of a template's volume.
+pub(crate) fn mark_of(volume: &str) -> String {
+    format!("{volume}.complete")
+}
+
+/// Returns the permissions of a template's file: nobody writes to it, and only its owner, which
+/// libvirt makes the guest's QEMU, reads it. In a session libvirt could not fill it then, and on a
+/// server's folder root may be nobody: there it is libvirt's own choice.
+pub(crate) fn mode(conn: &Connection, pool: &Pool) -> anyhow::Result<Option<u32>> {
+    let local = pool.xml()?.kind().as_deref() == Some("dir");
+    Ok((local && !conn.is_session()).then_some(0o400))
+}
+
+/// Puts the mark beside a template: it is whole.
+pub(crate) fn mark(pool: &Pool, volume: &str) -> anyhow::Result<()> {
+    pool.create_volume(&VolumeSpec::new(&mark_of(volume), DiskFormat::Raw, Bytes(0)))?;
+    Ok(())
 }
 
 /// Returns whether the template is there, whole.
 pub(crate) fn is_there(pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool> {
-    for name in [&mark_of(template), &template.name] {
+    for name in [&mark_of(&template.name), &template.name] {
         match pool.volume(name) {
             Err(error) if error.is_not_found() => return Ok(false),
             other => other?,
@@ -59,7 +80,7 @@ pub(crate) fn is_there(pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool
     Ok(true)
 }
 
-fn lock_file(ctx: &Context, uri: &str, template: &VolumeRef) -> PathBuf {
+pub(crate) fn lock_file(ctx: &Context, uri: &str, template: &VolumeRef) -> PathBuf {
     let host = Uuid::new_v5(&Uuid::NAMESPACE_URL, uri.as_bytes()).simple();
     ctx.sub("locks").join(format!("{host}-{}-{}", template.pool, template.name))
 }
@@ -88,7 +109,12 @@ pub(crate) fn ensure(
     if await_other(pool, &template, task)? {
         return Ok(false);
     }
-    remove_volumes(pool, &template)?;
+    if is_used(conn, &pool.pool, &template)? {
+        // Somebody took its mark away, and what hangs on it needs it.
+        mark(&pool.pool, &template.name)?;
+        return Ok(false);
+    }
+    remove_volumes(&pool.pool, &template)?;
     check_space(pool, image)?;
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("template-{}", Uuid::now_v7()))?;
     job.before(Undo::Template { uri: conn.uri().to_string(), volume: template.clone() })?;
@@ -98,7 +124,7 @@ pub(crate) fn ensure(
             Ok(true)
         }
         Err(error) => {
-            remove_volumes(pool, &template)?;
+            remove_volumes(&pool.pool, &template)?;
             Err(roll_back(ctx, conn, job, error))
         }
     }
@@ -156,17 +182,33 @@ fn upload(
     task: &Task,
 ) -> anyhow::Result<()> {
     // As raw, whatever the image is: the bytes come as they are, libvirt adds no header.
-    let spec = VolumeSpec::new(&template.name, DiskFormat::Raw, image.file_size);
+    let Some(file) = &image.file else {
+        let what = format!("the template `{}` was removed meanwhile", template.name);
+        return Err(Problem::new(Class::Object, what).into());
+    };
+    let mut spec = VolumeSpec::new(&template.name, DiskFormat::Raw, image.file_size);
+    spec.mode = mode(conn, &pool.pool)?;
     let volume = pool.pool.create_volume(&spec)?;
-    if !(conn.is_local() && shared(&image.file, &volume)) {
-        send(&volume, &image.file, image, task)?;
+    if !(conn.is_local() && shared(file, &volume)) {
+        send(&volume, file, image, task)?;
     }
-    pool.pool.create_volume(&VolumeSpec::new(&mark_of(template), DiskFormat::Raw, Bytes(0)))?;
-    Ok(())
+    mark(&pool.pool, &template.name)
+}
+
+/// Returns whether a volume of the pool lies over a template, or a machine of Kiln's was made on it.
+fn is_used(conn: &Connection, pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool> {
+    let held = pools::volumes(conn, pool)?;
+    let over = held.iter().find(|held| held.name == template.name);
+    if over.is_some_and(|held| !held.users().is_empty()) {
+        return Ok(true);
+    }
+    let hangs =
+        |m: &Machine| m.meta.as_ref().is_some_and(|meta| meta.template.as_ref() == Some(template));
+    Ok(over.is_some() && Machine::all(conn)?.iter().any(hangs))
 }
 
 /// Lets the volume share the image's blocks, where the file system can and we may.
-pub(super) fn shared(file: &File, volume: &Volume) -> bool {
+fn shared(file: &File, volume: &Volume) -> bool {
     let Ok(path) = volume.path() else { return false };
     let Ok(to) = File::options().write(true).open(path) else { return false };
     copy::reflink(file, &to).is_ok()
@@ -187,9 +229,9 @@ fn send(volume: &Volume, file: &File, image: &ImageFile, task: &Task) -> anyhow:
     Ok(())
 }
 
-fn remove_volumes(pool: &PoolInUse, template: &VolumeRef) -> anyhow::Result<()> {
-    for name in [mark_of(template), template.name.clone()] {
-        match pool.pool.volume(&name).and_then(|volume| volume.delete()) {
+pub(crate) fn remove_volumes(pool: &Pool, template: &VolumeRef) -> anyhow::Result<()> {
+    for name in [mark_of(&template.name), facts_of(&template.name), template.name.clone()] {
+        match pool.volume(&name).and_then(|volume| volume.delete()) {
             Err(error) if error.is_not_found() => {}
             other => other?,
         }
@@ -211,6 +253,42 @@ pub(crate) fn remove_unfinished(
         Err(error) if error.is_not_found() => return Ok(()),
         other => other?,
     };
-    let pool = PoolInUse { pool, name: template.pool.clone(), folder: String::new() };
-    if is_there(&pool.pool, template)? { Ok(()) } else { remove_volumes(&pool, template) }
+    if is_there(&pool, template)? {
+        return Ok(());
+    }
+    if is_used(conn, &pool, template)? {
+        return mark(&pool, &template.name);
+    }
+    remove_volumes(&pool, template)
+}
+
+/// Removes a template that nothing hangs on: its mark first, so that no clone begins, then, if none
+/// had begun, the rest. It is in the journal, so that a kill in the middle is finished.
+///
+/// # Errors
+///
+/// Something hangs on it by now (class object): it stays. What libvirt says.
+pub(crate) fn remove(
+    ctx: &Context,
+    conn: &Connection,
+    pool: &Pool,
+    template: &VolumeRef,
+) -> anyhow::Result<()> {
+    let _lock = Lock::wait(&lock_file(ctx, conn.uri().as_str(), template))?;
+    let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
+    job.before(Undo::Template { uri: conn.uri().to_string(), volume: template.clone() })?;
+    match pool.volume(&mark_of(&template.name)).and_then(|volume| volume.delete()) {
+        Err(error) if error.is_not_found() => {}
+        other => other?,
+    }
+    if is_used(conn, pool, template)? {
+        mark(pool, &template.name)?;
+        job.commit()?;
+        let what = format!("something hangs on the template `{}` by now", template.name);
+        return Err(Problem::new(Class::Object, what)
+            .hint("`kiln template info` says what")
+            .into());
+    }
+    remove_volumes(pool, template)?;
+    Ok(job.commit()?)
 }

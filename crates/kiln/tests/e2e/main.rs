@@ -14,6 +14,7 @@ mod lab;
 mod launch;
 mod networks;
 mod pools;
+mod templates;
 mod terminal;
 mod verbs;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         networks::trials(),
         pools::trials(),
         clones::trials(),
+        templates::trials(),
     ]
     .into_iter()
     .flatten()

@@ -19,11 +19,12 @@ use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, report};
 use crate::machine::clone::copy::check_space;
 use crate::machine::clone::report::{self as identity, Fact};
-use crate::machine::clone::source::Source;
+use crate::machine::clone::source::{Source, told_no_address};
 use crate::machine::clone::{self, Plan, Wanted, With};
 use crate::machine::existing::Machine;
 use crate::machine::keys::{self, Keys};
 use crate::machine::pool::{self, PoolInUse};
+use crate::machine::templates::{self, TemplateName};
 use crate::machine::{host, make, network};
 
 /// How many clones are made at the same time: their copies share one disk.
@@ -51,7 +52,9 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     let names = names(args)?;
     let given = keys::given(&args.ssh_key)?;
     let conn = host::connect(ctx)?;
-    let machine = Machine::find(&conn, &args.source)?;
+    let found = Machine::find(&conn, &args.source);
+    let machine = found.map_err(|error| of_template(&conn, args, error))?;
+    told_no_address(&machine)?;
     let source = Source::of(&conn, machine)?;
     refuse_taken(&conn, &names)?;
     let (pools, folders) = pools(ctx, &conn, args, &source)?;
@@ -67,6 +70,19 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     }
     let made = make_all(&common, &names);
     show(&common, made)
+}
+
+/// Says how a machine is made of a template, if that is what was named.
+fn of_template(conn: &Connection, args: &Clone, error: anyhow::Error) -> anyhow::Error {
+    let pool = args.pool.as_deref().unwrap_or(pool::DEFAULT);
+    let found = args.source.parse::<TemplateName>().ok().and_then(|name| {
+        let pool = conn.pool(pool).ok()?;
+        templates::find(conn, &pool, &name).ok()
+    });
+    let Some(found) = found else { return error };
+    let what = format!("`{}` is a template, and no machine", found.full_name());
+    let hint = format!("`kiln launch {} {}` makes a machine of it", args.source, args.name);
+    Problem::new(Class::Object, what).hint(hint).into()
 }
 
 fn names(args: &Clone) -> anyhow::Result<Vec<MachineName>> {

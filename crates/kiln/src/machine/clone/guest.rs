@@ -85,7 +85,7 @@ pub(crate) type Renew<'a> =
 /// # Errors
 ///
 /// What opening the guest says; a linked disk out of reach (class host).
-pub(super) fn renew(
+pub(crate) fn renew(
     ctx: &Context,
     conn: &Connection,
     (volume, format, linked): (&Volume, &DiskFormat, bool),

@@ -88,7 +88,6 @@ impl Source {
     /// It runs, is asleep on disk, or has a disk that cannot be copied (class object).
     pub(crate) fn of(conn: &Connection, machine: Machine) -> anyhow::Result<Self> {
         expect_off(&machine)?;
-        told_no_address(&machine)?;
         let own = machine.meta.as_ref().map(|meta| meta.seed.clone());
         let seed = own.and_then(|seed| conn.pool(&seed.pool).ok()?.volume(&seed.name).ok());
         let seed_path = seed.as_ref().and_then(|seed| seed.path().ok());
@@ -144,7 +143,11 @@ fn expect_off(machine: &Machine) -> anyhow::Result<()> {
 }
 
 /// Refuses a machine that was told its addresses: its clone would have the same.
-fn told_no_address(machine: &Machine) -> Result<(), Problem> {
+///
+/// # Errors
+///
+/// Class object.
+pub(crate) fn told_no_address(machine: &Machine) -> Result<(), Problem> {
     let own = machine.meta.as_ref().and_then(|meta| meta.addresses.first());
     let Some(own) = own else { return Ok(()) };
     let name = &machine.name;

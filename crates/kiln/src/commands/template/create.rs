@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln template create`.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use kiln_guest::guest::GuestError;
+use kiln_guest::seal::Selection;
+use kiln_host::copy as files;
+use kiln_host::journal::Journal;
+use kiln_host::lock::Lock;
+use kiln_host::scratch::Scratch;
+use kiln_libvirt::Connection;
+use kiln_libvirt::domain::DiskFormat;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::args::bundle::trust::Trust;
+use crate::args::template::create::Create;
+use crate::commands::clone::renew::opening;
+use crate::commands::image::seal::seal_disk;
+use crate::context::{Context, unix_secs};
+use crate::error::{Class, Problem};
+use crate::machine::clone::copy::{self, To, check_space};
+use crate::machine::clone::guest::{self, Renewed};
+use crate::machine::clone::source::Source;
+use crate::machine::existing::Machine;
+use crate::machine::image::{self, ImageFile};
+use crate::machine::meta::VolumeRef;
+use crate::machine::pool::{self, PoolInUse};
+use crate::machine::templates::{self, Facts, MadeOf};
+use crate::machine::undo::{self, Undo};
+use crate::machine::{host, template};
+use crate::remains;
+
+/// How often another version is taken when somebody else was faster.
+const TRIES: u32 = 20;
+
+/// What a template is made of.
+enum Of {
+    Machine(Box<Source>),
+    Image(Box<ImageFile>),
+}
+
+/// Makes a template.
+pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
+    let conn = host::connect(ctx)?;
+    let of = of(ctx, &conn, args)?;
+    if ctx.store()?.find(args.name.as_str()).is_ok() {
+        let what = format!("there is an image `{}` in the store", args.name);
+        let hint = "`kiln launch` would take that: choose another name";
+        return Err(Problem::new(Class::Object, what).hint(hint).into());
+    }
+    let beside = match &of {
+        Of::Machine(source) => source.disks.first().map(|disk| disk.pool.as_str()),
+        Of::Image(_) => None,
+    };
+    let name = args.pool.as_deref().or(beside).unwrap_or(pool::DEFAULT);
+    let pool = pool::find(ctx, &conn, name)?;
+    let (size, format) = match &of {
+        Of::Machine(source) => (source.disks[0].takes, source.disks[0].format.clone()),
+        Of::Image(image) if image.format == "qcow2" => (image.file_size, DiskFormat::Qcow2),
+        Of::Image(image) => (image.file_size, DiskFormat::Raw),
+    };
+    check_space(&pool, &format!("a template of `{}`", args.source), size)?;
+    let mut making = Making { ctx, conn: &conn, args, pool: &pool, of: &of, format };
+    let (volume, sealed) = making.claim()?;
+    let full = format!("{}:{}", args.name, volume.1);
+    if let (Of::Machine(source), true) = (&of, args.convert) {
+        undo::remove_machine(ctx, &source.machine)?;
+        ctx.ui.say(format!("removed `{}`", source.machine.name));
+    }
+    if ctx.ui.json() {
+        let version = volume.1.to_string();
+        ctx.ui.result(&json!({
+            "name": args.name, "version": version, "pool": pool.name, "volume": volume.0.name,
+            "sealed": sealed,
+        }));
+        return Ok(0);
+    }
+    ctx.ui.say(format!(
+        "`{full}` is a template; `kiln launch {} NAME` makes a machine of it",
+        args.name
+    ));
+    ctx.ui.out(full);
+    Ok(0)
+}
+
+/// Finds what a template is to be made of.
+fn of(ctx: &Context, conn: &Connection, args: &Create) -> anyhow::Result<Of> {
+    let machine = match conn.domain(&args.source) {
+        Err(error) if error.is_not_found() => None,
+        other => Some(Machine::of(conn, other?)?),
+    };
+    let Some(machine) = machine.filter(|_| !args.source.contains('/')) else {
+        if args.convert {
+            let what = format!("there is no machine `{}` to be converted", args.source);
+            return Err(Problem::new(Class::Object, what).into());
+        }
+        let found = image::find(ctx, &args.source, (&Trust::default(), false))?;
+        return Ok(Of::Image(Box::new(found)));
+    };
+    if args.convert {
+        machine.meta()?;
+    }
+    let source = Source::of(conn, machine)?;
+    if source.disks.len() > 1 {
+        let what =
+            format!("`{}` has {} disks, and a template has one", args.source, source.disks.len());
+        let hint = "`kiln clone` copies all; or detach those that are data";
+        return Err(Problem::new(Class::Object, what).hint(hint).into());
+    }
+    Ok(Of::Machine(Box::new(source)))
+}
+
+/// One template under way.
+struct Making<'a> {
+    ctx: &'a Context,
+    conn: &'a Connection,
+    args: &'a Create,
+    pool: &'a PoolInUse,
+    of: &'a Of,
+    format: DiskFormat,
+}
+
+impl Making<'_> {
+    /// Makes the next version: who makes its volume has the number.
+    fn claim(&mut self) -> anyhow::Result<((VolumeRef, u32), bool)> {
+        let mut tries = 0;
+        loop {
+            let version = templates::next_version(&self.pool.pool, self.args.name.as_str())?;
+            let name = templates::volume_name(self.args.name.as_str(), version, &self.format);
+            let volume = VolumeRef { pool: self.pool.name.clone(), name };
+            tries += 1;
+            match self.make(&volume) {
+                Err(error) if tries < TRIES && is_taken(&error) => {}
+                other => return Ok(((volume, version), other?)),
+            }
+        }
+    }
+
+    fn make(&self, volume: &VolumeRef) -> anyhow::Result<bool> {
+        let (ctx, uri) = (self.ctx, self.conn.uri().to_string());
+        let _lock = Lock::wait(&template::lock_file(ctx, &uri, volume))?;
+        let mut job = Journal::begin(&ctx.sub("journal"), &format!("template-{}", Uuid::now_v7()))?;
+        job.before(Undo::Template { uri, volume: volume.clone() })?;
+        match self.steps(volume) {
+            Ok(sealed) => {
+                job.commit()?;
+                Ok(sealed)
+            }
+            Err(error) if is_taken(&error) => {
+                // Somebody else's.
+                job.commit()?;
+                Err(error)
+            }
+            Err(error) => {
+                template::remove_volumes(&self.pool.pool, volume)?;
+                Err(undo::roll_back(ctx, self.conn, job, error))
+            }
+        }
+    }
+
+    fn steps(&self, volume: &VolumeRef) -> anyhow::Result<bool> {
+        let (ctx, pool) = (self.ctx, &self.pool.pool);
+        let task = ctx.ui.task(self.args.name.as_str());
+        let mode = template::mode(self.conn, pool)?;
+        let to = To { pool, name: &volume.name, mode };
+        task.phase("copy", &self.args.source);
+        let renewed = match self.of {
+            Of::Machine(source) => {
+                copy::disk(ctx, self.conn, (&source.disks[0], false), to)?;
+                source.is_still_off()?;
+                task.phase("seal", "");
+                let made = pool.volume(&volume.name)?;
+                let seal = |disk: &Path, format: &DiskFormat, _| self.seal(disk, format);
+                match self.args.as_is {
+                    true => Renewed::AsIs,
+                    false => guest::renew(ctx, self.conn, (&made, &self.format, false), &seal)?,
+                }
+            }
+            Of::Image(image) => self.of_image(image, to)?,
+        };
+        if let Renewed::NoSystem { why } = &renewed {
+            ctx.ui.warn(format!("nothing was sealed: {why}"));
+        }
+        let sealed = matches!(renewed, Renewed::Done { .. });
+        templates::write_facts(pool, &volume.name, &self.facts(sealed))?;
+        self.make_read_only(volume)?;
+        template::mark(pool, &volume.name)?;
+        Ok(sealed)
+    }
+
+    /// Seals a copy of an image, and brings that to the host.
+    fn of_image(&self, image: &ImageFile, to: To<'_>) -> anyhow::Result<Renewed> {
+        let scratch = Scratch::begin(&remains::folder(self.ctx), "template")?;
+        let path = scratch.path().join("disk");
+        let Some(from) = &image.file else { return Ok(Renewed::AsIs) };
+        let copied = File::create_new(&path)?;
+        if files::reflink(from, &copied).is_err() {
+            files::sparse(from, &copied)?;
+        }
+        drop(copied);
+        let renewed = if self.args.as_is { Renewed::AsIs } else { self.seal(&path, &self.format)? };
+        copy::put(self.conn, &File::open(&path)?, to)?;
+        Ok(renewed)
+    }
+
+    fn seal(&self, disk: &Path, format: &DiskFormat) -> anyhow::Result<Renewed> {
+        let none = &mut |_: &mut dyn kiln_guest::tree::Tree| Ok(Vec::new());
+        let opening = opening(format, false);
+        let sealed = seal_disk(self.ctx, (disk, opening), &Selection::default(), none);
+        match sealed {
+            Ok(None) => Ok(Renewed::NoSystem { why: "there is no system in it".to_owned() }),
+            Ok(Some(report)) => {
+                let changed = report.done.iter().filter(|done| !done.edits.list.is_empty());
+                let operations = changed.map(|done| done.operation).collect();
+                Ok(Renewed::Done { operations, keys_made: false })
+            }
+            Err(error) => match error.downcast_ref::<GuestError>() {
+                Some(GuestError::NoSystem { why, .. }) => {
+                    Ok(Renewed::NoSystem { why: why.clone() })
+                }
+                _ => Err(error.context("the template could not be sealed")),
+            },
+        }
+    }
+
+    fn facts(&self, sealed: bool) -> Facts {
+        let (made, user, uefi) = match self.of {
+            Of::Machine(source) => {
+                let (machine, below) = (&source.machine, source.disks[0].below.as_ref());
+                let made = MadeOf::Machine {
+                    name: machine.name.clone(),
+                    uuid: machine.uuid,
+                    template: below.map(|below| below.template.name.clone()),
+                };
+                let user = machine.meta.as_ref().map(|meta| meta.user.clone());
+                (made, user.unwrap_or_default(), Some(machine.xml.is_uefi()))
+            }
+            Of::Image(image) => {
+                let (name, digest) = (image.name.clone(), image.digest.clone());
+                let user = image.manifest.as_ref().map(|manifest| manifest.user.clone());
+                (MadeOf::Image { name, digest }, user.unwrap_or_default(), None)
+            }
+        };
+        let made_by = env!("CARGO_PKG_VERSION").to_owned();
+        Facts { made, made_at: unix_secs(), made_by, user, uefi, sealed }
+    }
+
+    /// In a session libvirt fills the volume as its owner, so it is closed when it is whole.
+    fn make_read_only(&self, volume: &VolumeRef) -> anyhow::Result<()> {
+        if self.conn.is_session() && self.conn.is_local() {
+            let path = self.pool.pool.volume(&volume.name)?.path()?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o400))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_taken(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let error = cause.downcast_ref::<kiln_libvirt::Error>();
+        error.is_some_and(kiln_libvirt::Error::is_exists)
+    })
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Templates: made of machines and images, launched, guarded. No guest boots here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use kiln_testkit::need_program;
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use crate::clones::{cat, off, parsed, used, virsh, volume};
+use crate::lab::{Lab, POOL, spawn, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("e2e::templates::a_template_lives_its_whole_life", whole_life),
+        trial("e2e::templates::a_create_killed_at_any_moment_leaves_nothing", killed),
+    ]
+}
+
+/// Returns what is in the tests' pool of templates of a name.
+fn files(lab: &Lab, start: &str) -> Vec<String> {
+    let all = fs::read_dir(lab.folder.join("pool")).expect("the pool");
+    let names = all.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(start)).collect();
+    names.sort();
+    names
+}
+
+fn whole_life(lab: &Lab) {
+    if !need_program("mke2fs") || !need_program("debugfs") {
+        return;
+    }
+    let lab = &lab.with_home("templates");
+    let image = used(lab, "templates.raw");
+    let source = "kt-mould";
+    let create = ["template", "create", source, "kt-shop"];
+    drop(lab.launch(&image, source, &["--no-wait", "--memory", "128MiB"]).success());
+    let out = lab.kiln(&create);
+    assert!(out.code == 4 && out.stderr.contains("`kiln stop kt-mould`"), "{}", out.stderr);
+    drop(lab.kiln(&["stop", "--hard", source]).success());
+    let before = fs::read(volume(lab, "kt-mould.qcow2")).expect("its disk");
+    assert_eq!(lab.kiln(&create).success().stdout, "kt-shop:1\n");
+    // Sealed, and nobody writes to it; the machine is as it was.
+    let disk = "kiln-kt-shop.1.qcow2";
+    assert_eq!(cat(lab, disk, "/etc/machine-id"), "");
+    let mode = fs::metadata(volume(lab, disk)).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o400);
+    assert!(fs::read(volume(lab, "kt-mould.qcow2")).expect("its disk") == before);
+    let made = parsed(lab.kiln(&[&create[..], &["--json"]].concat()));
+    assert_eq!((&made["version"], &made["sealed"]), (&json!("2"), &json!(true)), "{made}");
+
+    // The newest, and one by its version; both are linked clones, and can be cloned again.
+    let launch = |template: &str, name: &str| {
+        drop(lab.launch(template, name, &["--no-wait", "--memory", "128MiB"]).success());
+        drop(lab.kiln(&["stop", "--hard", name]).success());
+    };
+    launch("kt-shop", "kt-newest");
+    launch("kt-shop:1", "kt-first");
+    drop(lab.kiln(&["clone", "kt-first", "kt-second", "--linked"]).success());
+    let template =
+        |name: &str| parsed(lab.kiln(&["template", "info", name, "--pool", POOL, "--json"]));
+    assert_eq!(template("kt-shop")["clones"], json!(["kt-newest"]));
+    assert_eq!(template("kt-shop:1")["clones"], json!(["kt-first", "kt-second"]));
+    assert_eq!(template("kt-shop:1")["made"]["name"], source);
+    let list = lab.kiln(&["template", "list", "--pool", POOL]).success().stdout;
+    assert!(list.lines().any(|line| line.starts_with("└─ kt-second")), "{list}");
+    let rm = |name: &str| lab.kiln(&["template", "rm", name, "--pool", POOL]);
+    let out = rm("kt-shop:1");
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    let said = "on the template `kt-shop:1` hang `kt-first`, `kt-second`";
+    assert!(out.stderr.contains(said), "{}", out.stderr);
+    let out = lab.kiln(&["clone", "kt-shop", "kt-third", "--pool", POOL]);
+    assert!(out.code == 4 && out.stderr.contains("kiln launch kt-shop kt-third"), "{}", out.stderr);
+    let out = lab.launch("kt-shop:9", "kt-third", &["--no-wait"]);
+    assert!(out.code == 4 && out.stderr.contains("kt-shop:2, kt-shop:1"), "{}", out.stderr);
+
+    // A machine becomes a template; an image, too.
+    off(lab, &image, "kt-turned", &[]);
+    drop(lab.kiln(&["template", "create", "kt-turned", "kt-turn", "--convert"]).success());
+    assert!(!lab.domains().contains(&"kt-turned".to_owned()));
+    drop(lab.kiln(&["template", "create", &image, "kt-raw", "--pool", POOL]).success());
+    assert_eq!(cat(lab, "kiln-kt-raw.1.raw", "/etc/machine-id"), "");
+    let out = lab.kiln(&["template", "create", "kt-nobody", "kt-raw"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    let out = lab.kiln(&["template", "create", source, "No Name"]);
+    assert_eq!(out.code, 2, "{}", out.stderr);
+
+    // Removed behind our back: nobody takes what is left for a template.
+    drop(virsh(&["vol-delete", "--pool", POOL, "kiln-kt-raw.1.raw"]).success());
+    let out = lab.launch("kt-raw", "kt-third", &["--no-wait"]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    drop(lab.kiln(&["rm", source, "kt-newest", "kt-first", "kt-second"]).success());
+    for name in ["kt-shop:1", "kt-shop", "kt-turn"] {
+        drop(rm(name).success());
+    }
+    assert_eq!(files(lab, "kiln-kt-shop"), [""; 0]);
+    assert_eq!(files(lab, "kiln-kt-turn"), [""; 0]);
+    for left in files(lab, "kiln-kt-raw") {
+        drop(virsh(&["vol-delete", "--pool", POOL, &left]).success());
+    }
+    assert_eq!(lab.journals(), 0);
+}
+
+/// Kills a create at moments spread over its whole length, and lets the next command tidy.
+fn killed(lab: &Lab) {
+    if !need_program("mke2fs") || !need_program("debugfs") {
+        return;
+    }
+    let lab = &lab.with_home("templates-killed");
+    off(lab, &used(lab, "templates-killed.raw"), "kt-moulded", &[]);
+    let args = ["template", "create", "kt-moulded", "kt-cast"];
+    let rm = || drop(lab.kiln(&["template", "rm", "kt-cast", "--pool", POOL]).success());
+    let began = Instant::now();
+    drop(lab.kiln(&args).success());
+    let whole = began.elapsed();
+    rm();
+    let (mut cut_short, mut n) = (0, 0_u32);
+    while cut_short < 6 && n < 60 {
+        n += 1;
+        let mut create = spawn(lab, &args);
+        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
+        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
+        while Instant::now() < deadline {
+            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        create.kill().expect("killed");
+        cut_short += u32::from(!create.wait().expect("it ends").success());
+        let list = parsed(lab.kiln(&["template", "list", "--pool", POOL, "--json"]));
+        assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo");
+        let all = list["templates"].as_array().expect("templates");
+        if all.iter().any(|one| one["name"] == "kt-cast") {
+            assert_eq!(cat(lab, "kiln-kt-cast.1.qcow2", "/etc/machine-id"), "", "after kill {n}");
+            rm();
+        }
+        assert_eq!(files(lab, "kiln-kt-cast"), [""; 0], "after kill {n}");
+    }
+    assert_eq!(cut_short, 6, "of {n}");
+    drop(lab.kiln(&["rm", "kt-moulded"]).success());
+}
