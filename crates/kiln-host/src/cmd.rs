@@ -66,6 +66,12 @@ pub enum Tool {
     Unshare,
     /// `passt`: networking of a session's machines.
     Passt,
+    /// `nft`: the rules of forwards.
+    Nft,
+    /// `iptables`: what accepts forwards where libvirt writes its rules by it.
+    Iptables,
+    /// `ip6tables`: the same for IPv6.
+    Ip6tables,
     /// `qemu-system-x86_64`: the emulator itself; libvirt starts it, Kiln asks its version.
     QemuSystem,
 }
@@ -78,6 +84,9 @@ impl Tool {
         Self::QemuStorageDaemon,
         Self::Rbd,
         Self::Passt,
+        Self::Nft,
+        Self::Iptables,
+        Self::Ip6tables,
         Self::Tar,
         Self::Ssh,
         Self::Scp,
@@ -132,6 +141,9 @@ impl Tool {
             Self::SensibleEditor => "sensible-editor",
             Self::Unshare => "unshare",
             Self::Passt => "passt",
+            Self::Nft => "nft",
+            Self::Iptables => "iptables",
+            Self::Ip6tables => "ip6tables",
             Self::QemuSystem => "qemu-system-x86_64",
         }
     }
@@ -159,6 +171,8 @@ impl Tool {
             Self::SensibleEditor => "sensible-utils",
             Self::Unshare => "util-linux",
             Self::Passt => "passt",
+            Self::Nft => "nftables",
+            Self::Iptables | Self::Ip6tables => "iptables",
             Self::QemuSystem => "qemu-system-x86",
         }
     }
@@ -186,6 +200,7 @@ impl Tool {
             Self::SensibleEditor => "kiln image edit",
             Self::Unshare => "kiln image --trust",
             Self::Passt => "machines of a session",
+            Self::Nft | Self::Iptables | Self::Ip6tables => "kiln forward",
             Self::QemuSystem => "every machine",
         }
     }

@@ -16,6 +16,7 @@
 //! | [`mod@scratch`] | folders for work under way, and what killed processes left of theirs |
 //! | [`read`] | files that the user names, bounded; streams by whole buffers |
 //! | [`routes`] | which networks the host reaches |
+//! | [`listeners`] | who listens on the host's ports |
 //! | [`causes`] | an error with its causes |
 //! | [`signal`] | Ctrl-C as a value that waits can see |
 //!
@@ -28,6 +29,7 @@ pub mod copy;
 pub mod image_lock;
 pub mod journal;
 pub mod kernel_mount;
+pub mod listeners;
 pub mod lock;
 pub mod namespace;
 pub mod read;

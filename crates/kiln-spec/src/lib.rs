@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod bundle;
+pub mod forward;
 pub mod image;
 pub mod interface;
 pub mod lock;
