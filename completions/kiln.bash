@@ -49,6 +49,9 @@ _kiln() {
             kiln,exec)
                 cmd="kiln__subcmd__exec"
                 ;;
+            kiln,forward)
+                cmd="kiln__subcmd__forward"
+                ;;
             kiln,help)
                 cmd="kiln__subcmd__help"
                 ;;
@@ -232,6 +235,36 @@ _kiln() {
             kiln__subcmd__element__subcmd__help,list)
                 cmd="kiln__subcmd__element__subcmd__help__subcmd__list"
                 ;;
+            kiln__subcmd__forward,add)
+                cmd="kiln__subcmd__forward__subcmd__add"
+                ;;
+            kiln__subcmd__forward,help)
+                cmd="kiln__subcmd__forward__subcmd__help"
+                ;;
+            kiln__subcmd__forward,list)
+                cmd="kiln__subcmd__forward__subcmd__list"
+                ;;
+            kiln__subcmd__forward,restore)
+                cmd="kiln__subcmd__forward__subcmd__restore"
+                ;;
+            kiln__subcmd__forward,rm)
+                cmd="kiln__subcmd__forward__subcmd__rm"
+                ;;
+            kiln__subcmd__forward__subcmd__help,add)
+                cmd="kiln__subcmd__forward__subcmd__help__subcmd__add"
+                ;;
+            kiln__subcmd__forward__subcmd__help,help)
+                cmd="kiln__subcmd__forward__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__forward__subcmd__help,list)
+                cmd="kiln__subcmd__forward__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__forward__subcmd__help,restore)
+                cmd="kiln__subcmd__forward__subcmd__help__subcmd__restore"
+                ;;
+            kiln__subcmd__forward__subcmd__help,rm)
+                cmd="kiln__subcmd__forward__subcmd__help__subcmd__rm"
+                ;;
             kiln__subcmd__help,build)
                 cmd="kiln__subcmd__help__subcmd__build"
                 ;;
@@ -264,6 +297,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,exec)
                 cmd="kiln__subcmd__help__subcmd__exec"
+                ;;
+            kiln__subcmd__help,forward)
+                cmd="kiln__subcmd__help__subcmd__forward"
                 ;;
             kiln__subcmd__help,help)
                 cmd="kiln__subcmd__help__subcmd__help"
@@ -369,6 +405,18 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__element,list)
                 cmd="kiln__subcmd__help__subcmd__element__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__forward,add)
+                cmd="kiln__subcmd__help__subcmd__forward__subcmd__add"
+                ;;
+            kiln__subcmd__help__subcmd__forward,list)
+                cmd="kiln__subcmd__help__subcmd__forward__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__forward,restore)
+                cmd="kiln__subcmd__help__subcmd__forward__subcmd__restore"
+                ;;
+            kiln__subcmd__help__subcmd__forward,rm)
+                cmd="kiln__subcmd__help__subcmd__forward__subcmd__rm"
                 ;;
             kiln__subcmd__help__subcmd__image,cat)
                 cmd="kiln__subcmd__help__subcmd__image__subcmd__cat"
@@ -698,7 +746,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool template element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1712,7 +1760,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__doctor)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --fix --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1889,8 +1937,210 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__forward)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version add list rm restore help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__add)
+            opts="-c -q -v -h -V --listen --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__help)
+            opts="add list rm restore help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__list)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__restore)
+            opts="-c -q -v -h -V --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__forward__subcmd__rm)
+            opts="-c -q -v -h -V --listen --all --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__help)
-            opts="launch clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network pool template element doctor completions man help"
+            opts="launch clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2284,6 +2534,76 @@ _kiln() {
         kiln__subcmd__help__subcmd__exec)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__forward)
+            opts="add list rm restore"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__forward__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__forward__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__forward__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__forward__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -4514,7 +4834,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4549,6 +4869,10 @@ _kiln() {
                     return 0
                     ;;
                 --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --forward)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

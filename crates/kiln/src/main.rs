@@ -92,6 +92,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Image(args) => commands::image::run(ctx, &args),
         Verb::Catalog(args) => commands::catalog::run(ctx, &args),
         Verb::Network(args) => commands::network::run(ctx, &args),
+        Verb::Forward(args) => commands::forward::run(ctx, &args),
         Verb::Pool(args) => commands::pool::run(ctx, &args),
         Verb::Template(args) => commands::template::run(ctx, &args),
         Verb::Element(args) => commands::element::run(ctx, &args),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use kiln_guest::seed::NetworkVersion;
+use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::InterfaceSpec;
 use kiln_spec::{Bytes, MachineName, Tag};
 
@@ -25,6 +26,7 @@ use super::duration;
   kiln launch debian-12 web -n 3 --memory 2GiB --cpus 2
   kiln launch ./disk.qcow2 try --user-data setup.yaml --timings
   kiln launch debian-12 db1 --network default --network lan,static=10.0.0.5/24
+  kiln launch debian-12 web2 --forward 2202:22 --forward 8080:80
   kiln -c qemu+ssh://admin@kvm1/system launch debian-12 web1")]
 pub(crate) struct Launch {
     /// The image: a name in the store, or a path (with a `/` in it), or the address of a bundle; or
@@ -68,6 +70,12 @@ pub(crate) struct Launch {
     /// reservation holds when many machines come and go; libvirt takes half a second for it.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<WantedIp>,
+    /// Lead a port of the host to a port of the machine: `2201:22`, `5353:53/udp` (repeatable)
+    ///
+    /// The host's port is counted on for several machines. The machine's address is reserved for
+    /// it, as with `--ip auto`. More with `kiln forward`.
+    #[arg(long, value_name = "PORT:PORT[/udp]")]
+    pub(crate) forward: Vec<ForwardSpec>,
     /// A word that the machine is found by: a group of `kiln inventory` (repeatable)
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<Tag>,

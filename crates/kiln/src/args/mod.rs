@@ -12,6 +12,7 @@ pub(crate) mod cp;
 pub(crate) mod doctor;
 pub(crate) mod element;
 pub(crate) mod exec;
+pub(crate) mod forward;
 pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inventory;
@@ -98,6 +99,8 @@ pub(crate) enum Verb {
     Catalog(catalog::Catalog),
     #[command(subcommand)]
     Network(network::Network),
+    #[command(subcommand)]
+    Forward(forward::Forward),
     #[command(subcommand)]
     Pool(pool::Pool),
     #[command(subcommand)]

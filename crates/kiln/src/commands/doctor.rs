@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln doctor`: every need, its verdict, and the command that mends it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use anyhow::Context as _;
 use kiln_host::{Tool, cmd};
 use kiln_libvirt::Connection;
 use kiln_libvirt::connect::VirtType;
@@ -10,7 +12,10 @@ use serde_json::json;
 
 use crate::args::doctor::Doctor;
 use crate::context::Context;
-use crate::machine::{host, pool};
+use crate::error::{Class, Problem};
+use crate::machine::existing::Machine;
+use crate::machine::forward::{self, Way};
+use crate::machine::{guard, host, pool};
 use crate::ui::Table;
 
 /// The oldest libvirt that has what Kiln uses: 9.0.0 brought passt.
@@ -42,16 +47,29 @@ impl Verdict {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Finding {
     need: String,
     verdict: Verdict,
     detail: String,
     mend: Option<String>,
+    fix: Option<Fix>,
+}
+
+/// Mends what a check found; returns what was done, for people.
+type Fix = fn(&Subject<'_>) -> anyhow::Result<String>;
+
+impl Finding {
+    /// Has `--fix` mend it.
+    fn fixed_by(mut self, fix: Fix) -> Self {
+        self.fix = Some(fix);
+        self
+    }
 }
 
 fn ok(need: &str, detail: impl Into<String>) -> Finding {
-    Finding { need: need.to_owned(), verdict: Verdict::Ok, detail: detail.into(), mend: None }
+    let (need, detail) = (need.to_owned(), detail.into());
+    Finding { need, verdict: Verdict::Ok, detail, mend: None, fix: None }
 }
 
 fn bad(
@@ -60,7 +78,8 @@ fn bad(
     detail: impl Into<String>,
     mend: impl Into<String>,
 ) -> Finding {
-    Finding { need: need.to_owned(), verdict, detail: detail.into(), mend: Some(mend.into()) }
+    let (need, detail, mend) = (need.to_owned(), detail.into(), Some(mend.into()));
+    Finding { need, verdict, detail, mend, fix: None }
 }
 
 /// What the checks look at.
@@ -78,6 +97,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("acceleration", acceleration),
     ("firmware", firmware),
     ("network", network),
+    ("forwards", forwards),
     ("core files", core_files),
     ("pool", storage),
     ("programs", programs),
@@ -87,12 +107,21 @@ const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// Checks what Kiln needs; 1 if something needed is missing.
-pub(crate) fn run(ctx: &Context, _args: &Doctor) -> anyhow::Result<u8> {
+pub(crate) fn run(ctx: &Context, args: &Doctor) -> anyhow::Result<u8> {
     let (conn, first) = libvirt(ctx);
     let subject = Subject { ctx, conn };
-    let mut findings = vec![first];
+    let mut findings = look(&subject, &first);
+    if args.fix && mend(&subject, &findings)? {
+        findings = look(&subject, &first);
+    }
+    show(ctx, &findings);
+    Ok(u8::from(findings.iter().any(|f| f.verdict == Verdict::Missing)))
+}
+
+fn look(subject: &Subject<'_>, first: &Finding) -> Vec<Finding> {
+    let mut findings = vec![first.clone()];
     for (need, check) in CHECKS {
-        match check(&subject) {
+        match check(subject) {
             Ok(found) => findings.extend(found),
             Err(error) => {
                 let mend = "see the error; run `kiln doctor -v` again when it is mended";
@@ -100,8 +129,27 @@ pub(crate) fn run(ctx: &Context, _args: &Doctor) -> anyhow::Result<u8> {
             }
         }
     }
-    show(ctx, &findings);
-    Ok(u8::from(findings.iter().any(|f| f.verdict == Verdict::Missing)))
+    findings
+}
+
+/// Mends what can be mended; returns whether anything was done.
+fn mend(subject: &Subject<'_>, findings: &[Finding]) -> anyhow::Result<bool> {
+    let ui = &subject.ctx.ui;
+    let mut done = false;
+    for (finding, fix) in findings.iter().filter_map(|f| Some((f, f.fix?))) {
+        if !subject.ctx.root {
+            let what = format!("only root can mend `{}`", finding.need);
+            let hint = format!("sudo {} doctor --fix", subject.ctx.program);
+            return Err(Problem::new(Class::Host, what).hint(hint).into());
+        }
+        let what = || format!("could not mend `{}`", finding.need);
+        ui.say(format!("{}: {}", finding.need, fix(subject).with_context(what)?));
+        done = true;
+    }
+    if !done {
+        ui.say("there is nothing that kiln can mend itself");
+    }
+    Ok(done)
 }
 
 fn show(ctx: &Context, findings: &[Finding]) {
@@ -182,9 +230,21 @@ fn acceleration(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
             Verdict::Warning,
             "belongs to root's group: QEMU's user cannot open it, and libvirt probes QEMU anew on every call",
             "chown root:kvm /dev/kvm && chmod 660 /dev/kvm",
-        ));
+        )
+        .fixed_by(give_kvm));
     }
     Ok(all)
+}
+
+/// Gives /dev/kvm to its group, as udev does where it runs.
+fn give_kvm(_: &Subject<'_>) -> anyhow::Result<String> {
+    let groups = std::fs::read_to_string("/etc/group")?;
+    // group(5): name, password, number, members.
+    let id = groups.lines().find_map(|line| line.strip_prefix("kvm:")?.split(':').nth(1));
+    let id: u32 = id.context("there is no group `kvm`")?.parse()?;
+    std::os::unix::fs::chown("/dev/kvm", Some(0), Some(id))?;
+    std::fs::set_permissions("/dev/kvm", std::fs::Permissions::from_mode(0o660))?;
+    Ok("gave /dev/kvm to the group `kvm`".to_owned())
 }
 
 fn group_of(path: &Path) -> Option<u32> {
@@ -223,7 +283,8 @@ fn network(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
             Verdict::Missing,
             "`default` is not active",
             "virsh net-start default && virsh net-autostart default (or `kiln launch --start-network`)",
-        ),
+        )
+        .fixed_by(start_network),
         Err(error) if error.is_not_found() => bad(
             "network",
             Verdict::Missing,
@@ -232,6 +293,74 @@ fn network(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
         ),
         Err(error) => return Err(error.into()),
     }])
+}
+
+fn start_network(on: &Subject<'_>) -> anyhow::Result<String> {
+    let conn = on.conn.as_ref().context("no host")?;
+    let network = conn.network("default")?;
+    match network.start() {
+        // Somebody else was faster.
+        Err(error) if error.is_operation_invalid() => {}
+        other => other?,
+    }
+    network.set_autostart(true)?;
+    Ok("started the network `default`, now and with the host".to_owned())
+}
+
+/// Whether the rules of forwards are in place, and what puts them back.
+fn forwards(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
+    let Some(conn) = on.conn.as_ref().filter(|c| c.is_local() && !c.is_session()) else {
+        return Ok(Vec::new());
+    };
+    let need = "forwards";
+    let mut comments = Vec::new();
+    for machine in Machine::ours(conn)? {
+        let Some(meta) = machine.meta.as_ref().filter(|meta| !meta.forwards.is_empty()) else {
+            continue;
+        };
+        if forward::find_way(&machine).is_ok_and(|way| way == Way::Host) {
+            comments.extend(meta.forwards.iter().map(|f| forward::comment(&machine.name, f)));
+        }
+    }
+    if comments.is_empty() {
+        return Ok(vec![ok(need, "none of the packet filter")]);
+    }
+    let mut found = Vec::new();
+    if let Some(there) = forward::state(on.ctx, conn)? {
+        let missing = comments.iter().filter(|comment| !there.contains(*comment)).count();
+        if missing > 0 {
+            let what = format!("{missing} of {} are not in the packet filter", comments.len());
+            let finding = bad(need, Verdict::Warning, what, "kiln forward restore");
+            found.push(finding.fixed_by(restore_forwards));
+        }
+    }
+    if !guard::is_whole() {
+        let what = "nothing puts them back after a restart of the host, its firewall or a network";
+        found.push(bad(need, Verdict::Warning, what, "kiln doctor --fix").fixed_by(guard_forwards));
+    }
+    if found.is_empty() {
+        found.push(ok(need, format!("{}, put back by libvirt's hook", comments.len())));
+    }
+    Ok(found)
+}
+
+fn restore_forwards(on: &Subject<'_>) -> anyhow::Result<String> {
+    let conn = on.conn.as_ref().context("no host")?;
+    let rebuilt = forward::rebuild(on.ctx, conn, false)?;
+    Ok(format!("{} are in place", rebuilt.forwards))
+}
+
+fn guard_forwards(_: &Subject<'_>) -> anyhow::Result<String> {
+    let program = std::env::current_exe()?;
+    let program = program.to_str().context("the path of this program is not text")?;
+    let written = guard::install(program)?;
+    let unit = if written.iter().any(|path| path.ends_with(".service")) {
+        "`systemctl daemon-reload`, and "
+    } else {
+        ""
+    };
+    let hint = format!("to have them heeded: {unit}restart libvirt once (running machines stay)");
+    Ok(format!("wrote {}; {hint}", written.join(", ")))
 }
 
 /// A session's libvirtd lifts QEMU's limit of core files, which a user whose hard limit is set may
@@ -275,6 +404,8 @@ fn storage(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
 fn programs(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
     // QEMU and passt are the host's: other checks ask libvirt.
     let ours = Tool::ALL.iter().filter(|t| !matches!(t, Tool::QemuSystem | Tool::Passt));
+    // iptables is needed only where libvirt uses it, and then is there.
+    let ours = ours.filter(|t| !matches!(t, Tool::Iptables | Tool::Ip6tables));
     on.ctx.ui.detail(format!("programs are looked for in {}", cmd::folders().join(" ")));
     Ok(ours
         .map(|tool| match tool.find() {

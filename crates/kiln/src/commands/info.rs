@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::forward::json_of;
 use super::list::state_word;
 use crate::args::info::Info;
 use crate::context::Context;
@@ -41,6 +42,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "volumes": meta.map(|m| m.volumes()),
             "reservations": meta.map(|m| &m.reservations),
             "tags": meta.map(|m| &m.tags),
+            "forwards": meta.map(|m| m.forwards.iter().map(|f| json_of(&machine.name, f)).collect::<Vec<_>>()),
             "interfaces": machine.interfaces_json(),
             "ssh": route.as_ref().map(|r| json!({"user": r.user, "address": r.address, "port": r.port, "command": r.line()})),
             "made_at": meta.map(|m| m.made_at),
@@ -76,6 +78,9 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
                 line("volume", format!("{} in pool {}", volume.name, volume.pool));
             }
             line("user", meta.user.clone());
+            for forward in &meta.forwards {
+                line("forward", format!("{forward} to port {}", forward.to));
+            }
             if !meta.tags.is_empty() {
                 line("tags", meta.tags.join(", "));
             }

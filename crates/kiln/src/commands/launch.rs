@@ -21,12 +21,13 @@ use crate::machine::existing::Machine;
 use crate::machine::host::Accelerator;
 use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
+use crate::machine::meta::Forward;
 use crate::machine::plan::{NetworkConfig, Plan, Wanted};
 use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
-use crate::machine::{host, make, nics, template, undo};
+use crate::machine::{forward, host, make, nics, template, undo};
 use crate::ui::waterfall;
 
 /// The most user-data that is read: far more than any cloud takes (16 KiB on most).
@@ -57,6 +58,8 @@ struct Common<'a> {
     network_config: NetworkConfig,
     /// The interfaces of each machine.
     interfaces: Vec<Vec<InterfaceSpec>>,
+    /// The forwards of each machine.
+    forwards: Vec<Vec<Forward>>,
     accelerator: Accelerator,
     cpu: Option<Cpu>,
     timings: Timings,
@@ -178,6 +181,8 @@ fn network_config(args: &Launch) -> anyhow::Result<NetworkConfig> {
 /// What a guest is told at its first boot.
 type Told = (Option<UserData>, NetworkConfig);
 type Found = (ImageFile, Keys, Told, Timings);
+/// The interfaces and the forwards of each machine.
+type OfEach = (Vec<Vec<InterfaceSpec>>, Vec<Vec<Forward>>);
 
 fn prepare<'a>(
     ctx: &'a Context,
@@ -204,13 +209,14 @@ fn prepare<'a>(
         user_data,
         network_config,
         interfaces: Vec::new(),
+        forwards: Vec::new(),
         accelerator,
         cpu,
         timings,
     };
     common.wanted().check()?;
     common.check_firmware()?;
-    common.interfaces = common.interfaces()?;
+    (common.interfaces, common.forwards) = common.interfaces()?;
     common.check_seed()?;
     // Only now is something changed: the pool may have to be made or started.
     if !args.dry_run || pool::is_active(&common.conn, &args.pool)? {
@@ -257,13 +263,17 @@ impl Common<'_> {
         Err(problem.hint("install it there: apt install ovmf").into())
     }
 
-    /// Returns the interfaces of each machine, checked: the networks are there, the addresses free.
-    fn interfaces(&self) -> anyhow::Result<Vec<Vec<InterfaceSpec>>> {
-        let wanted = nics::wanted(&self.conn, &self.args.network, self.args.ip)?;
-        let all = nics::of_each(&wanted, self.args.count.unwrap_or(1))?;
+    /// Returns the interfaces and the forwards of each machine, checked: the networks are there,
+    /// the addresses and ports free.
+    fn interfaces(&self) -> anyhow::Result<OfEach> {
+        let count = self.args.count.unwrap_or(1);
+        let mut wanted = nics::wanted(&self.conn, &self.args.network, self.args.ip)?;
+        let place = (wanted.as_mut_slice(), count);
+        let forwards = forward::at_launch(self.ctx, &self.conn, &self.args.forward, place)?;
+        let all = nics::of_each(&wanted, count)?;
         nics::found(&self.conn, &wanted, Uuid::nil(), self.may_start())?;
         nics::check(&self.conn, &all)?;
-        Ok(all)
+        Ok((all, forwards))
     }
 
     fn may_start(&self) -> bool {
@@ -275,13 +285,13 @@ impl Common<'_> {
         let uuid = Uuid::now_v7();
         let specs = &self.interfaces[number];
         let nics = nics::found(&self.conn, specs, uuid, self.may_start())?;
-        Ok(self.wanted().plan(name, uuid, nics))
+        Ok(self.wanted().plan(name, uuid, (nics, self.forwards[number].clone())))
     }
 
     /// Checks that a seed can be made of the login and the user-data.
     fn check_seed(&self) -> anyhow::Result<()> {
         let name = "sample".parse()?;
-        let plan = self.wanted().plan(&name, Uuid::nil(), Vec::new());
+        let plan = self.wanted().plan(&name, Uuid::nil(), (Vec::new(), Vec::new()));
         plan.seed.files().map_err(|error| {
             Problem::new(Class::Usage, "no first-boot data can be made of this").because(error)
         })?;

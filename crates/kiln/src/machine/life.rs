@@ -10,6 +10,7 @@ use kiln_libvirt::event::{Event, Lifecycle, Subscription};
 use kiln_spec::Bytes;
 
 use super::existing::Machine;
+use super::forward;
 use super::meta::Reservation;
 use super::network;
 use super::plan::ssh_forward;
@@ -86,6 +87,7 @@ impl Machine {
             let reservation =
                 |r: &Reservation| format!("reservation of {} in network `{}`", r.ip, r.network);
             lines.extend(meta.reservations.iter().map(reservation));
+            lines.extend(meta.forwards.iter().map(|f| format!("forward of the host's port {f}")));
         }
         lines
     }
@@ -105,6 +107,7 @@ impl Machine {
             _ => {}
         }
         self.move_forward(ctx)?;
+        self.check_ports()?;
         match self.domain.start() {
             // Somebody else was faster.
             Err(error) if error.is_operation_invalid() && self.domain.state()?.is_active() => {
@@ -135,6 +138,19 @@ impl Machine {
         self.conn.define_domain_xml(&xml)?;
         self.domain.set_metadata(Some(&meta.element()))?;
         ctx.ui.say(format!("port {port} is taken; `{}` is now at port {free}", self.name));
+        Ok(())
+    }
+
+    /// With user-mode networking: refuses a start that passt would make fail without a word of
+    /// which port it is.
+    fn check_ports(&self) -> anyhow::Result<()> {
+        let Some(meta) = self.meta.as_ref().filter(|meta| !meta.forwards.is_empty()) else {
+            return Ok(());
+        };
+        let passt = forward::find_way(self).is_ok_and(|way| way == forward::Way::Passt);
+        if passt && self.conn.is_local() {
+            forward::check_start(&self.name, &meta.forwards)?;
+        }
         Ok(())
     }
 

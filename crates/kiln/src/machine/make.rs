@@ -6,6 +6,7 @@
 //! volumes of that name.
 
 use kiln_host::journal::Journal;
+use kiln_host::lock::Lock;
 use kiln_host::signal;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
@@ -13,9 +14,10 @@ use kiln_libvirt::storage::VolumeSpec;
 use kiln_spec::Bytes;
 
 use super::existing::{Machine, keep_identities};
+use super::forward::{self, Way};
 use super::keys::Keys;
 use super::meta::VolumeRef;
-use super::network::{self, Wish};
+use super::network::{self, Attachment, Wish};
 use super::plan::Plan;
 use super::pool::PoolInUse;
 use super::template;
@@ -86,6 +88,9 @@ impl Making<'_> {
         if self.plan.nics.iter().any(|nic| nic.wish().is_some()) {
             timings.phase("network", || self.reserve())?;
         }
+        if self.plan.filters() {
+            timings.phase("forward", || forward::rebuild(self.ctx, self.conn, false))?;
+        }
         task.phase("start", "");
         timings.phase("start", || self.start())
     }
@@ -122,6 +127,8 @@ impl Making<'_> {
         self.go_on()?;
         let uuid = self.plan.uuid;
         let name = self.plan.name.to_string();
+        // Until it is defined, with its forwards in it, nobody else may take their ports.
+        let _lock = self.check_forwards()?;
         self.job.before(Undo::Domain { uri: self.uri(), uuid, name })?;
         match self.conn.define_domain_xml(&self.plan.xml()) {
             Err(error) if error.is_exists() => return Err(self.taken().because(error).into()),
@@ -130,6 +137,23 @@ impl Making<'_> {
         let path = self.ctx.machine_folder(&uuid.to_string());
         self.job.before(Undo::Folder { path })?;
         keep_identities(self.ctx, uuid, &keys.identities)
+    }
+
+    fn check_forwards(&mut self) -> anyhow::Result<Option<Lock>> {
+        let forwards = &self.plan.meta.forwards;
+        let Some(first) = self.plan.nics.first().filter(|_| !forwards.is_empty()) else {
+            return Ok(None);
+        };
+        let way = match first.attachment {
+            Attachment::Network { .. } => Way::Host,
+            Attachment::User { .. } => Way::Passt,
+        };
+        let lock = forward::lock(self.ctx)?;
+        forward::check_free(self.ctx, self.conn, (forwards, way), None)?;
+        if way != Way::Passt {
+            self.job.before(Undo::Rules { uri: self.uri() })?;
+        }
+        Ok(Some(lock))
     }
 
     fn before_volume(&mut self, volume: &VolumeRef) -> anyhow::Result<()> {

@@ -4,10 +4,12 @@
 //! **Invariant:** what is read here was written by Kiln or by somebody with the right to define
 //! domains; still, an element that is not understood is an error that names it, never a panic.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use kiln_libvirt::domain::metadata;
 use kiln_libvirt::xml::Element;
+use kiln_spec::forward::{ForwardSpec, Protocol};
 use uuid::Uuid;
 
 /// A volume: pool and name.
@@ -50,6 +52,45 @@ pub(crate) struct Origin {
     pub(crate) uuid: Uuid,
 }
 
+/// A port of the host that leads to a port of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Forward {
+    /// TCP or UDP.
+    pub(crate) protocol: Protocol,
+    /// The host's address that it is on; all of them if it is not named.
+    pub(crate) listen: Option<IpAddr>,
+    /// The host's port.
+    pub(crate) port: u16,
+    /// The machine's port.
+    pub(crate) to: u16,
+}
+
+impl Forward {
+    /// Returns a forward on an address of the host, or on all of them.
+    pub(crate) fn new(spec: ForwardSpec, listen: Option<IpAddr>) -> Self {
+        Self { protocol: spec.protocol, listen, port: spec.port, to: spec.to }
+    }
+
+    /// Whether both want the same port: of the same address, or one of them of every address.
+    pub(crate) fn clashes(&self, other: &Self) -> bool {
+        let overlap = match (self.listen, other.listen) {
+            (Some(own), Some(others)) => own == others,
+            _ => true,
+        };
+        overlap && self.protocol == other.protocol && self.port == other.port
+    }
+}
+
+/// The host's side of it: `2201/tcp`, `192.168.1.5:2201/tcp`.
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.listen {
+            Some(ip) => write!(f, "{}/{}", SocketAddr::new(ip, self.port), self.protocol),
+            None => write!(f, "{}/{}", self.port, self.protocol),
+        }
+    }
+}
+
 /// What Kiln remembers of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
@@ -85,6 +126,8 @@ pub(crate) struct Meta {
     pub(crate) tags: Vec<String>,
     /// The port of the host that leads to the machine's port 22, with user-mode networking.
     pub(crate) ssh_port: Option<u16>,
+    /// The ports of the host that lead to it, besides that.
+    pub(crate) forwards: Vec<Forward>,
 }
 
 impl Meta {
@@ -108,6 +151,15 @@ impl Meta {
                 .attr("name", &r.name)
         });
         let origin = |o: &Origin| q("clone").attr("of", &o.machine).attr("uuid", o.uuid);
+        // The one for SSH has no protocol.
+        let forward = |f: &Forward| {
+            let element = q("forward").attr("protocol", f.protocol).attr("port", f.port);
+            let element = element.attr("to", f.to);
+            match f.listen {
+                Some(ip) => element.attr("listen", ip),
+                None => element,
+            }
+        };
         let own = |own: &OwnAddress| q("address").attr("mac", &own.mac).attr("ip", own.ip);
         q("machine")
             .child(q("image").attr("name", &self.image).attr("digest", &self.digest))
@@ -124,6 +176,7 @@ impl Meta {
             .children(self.addresses.iter().map(own))
             .children(self.tags.iter().map(|tag| q("tag").attr("name", tag)))
             .maybe(self.ssh_port.map(|port| q("forward").attr("port", port).attr("to", 22)))
+            .children(self.forwards.iter().map(forward))
     }
 
     /// Reads the element back from a domain's XML; `None` if Kiln did not make the domain.
@@ -171,9 +224,28 @@ impl Meta {
             reservations: reservations.collect::<Option<_>>()?,
             addresses: addresses.collect::<Option<_>>()?,
             tags: all("tag").map(|e| text(e, "name")).collect::<Option<_>>()?,
-            ssh_port: child("forward").and_then(|e| e.attribute("port")?.parse().ok()),
+            ssh_port: all("forward")
+                .find(|e| e.attribute("protocol").is_none())
+                .and_then(|e| e.attribute("port")?.parse().ok()),
+            forwards: all("forward")
+                .filter(|e| e.attribute("protocol").is_some())
+                .map(forward_of)
+                .collect::<Option<_>>()?,
         })
     }
+}
+
+fn forward_of(element: &Element) -> Option<Forward> {
+    let listen = match element.attribute("listen") {
+        Some(ip) => Some(ip.parse().ok()?),
+        None => None,
+    };
+    Some(Forward {
+        protocol: element.attribute("protocol")?.parse().ok()?,
+        listen,
+        port: element.attribute("port")?.parse().ok()?,
+        to: element.attribute("to")?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -207,6 +279,10 @@ pub(crate) mod tests {
             }],
             tags: vec!["web".into(), "test".into()],
             ssh_port: Some(20_022),
+            forwards: vec![
+                Forward::new("8080:80".parse().unwrap(), None),
+                Forward::new("53:5353/udp".parse().unwrap(), "192.168.1.5".parse().ok()),
+            ],
         }
     }
 
@@ -217,6 +293,22 @@ pub(crate) mod tests {
             .child(Element::new("metadata").child(metadata::qualified(&meta.element())));
         let parsed = Element::parse(&domain.to_string()).unwrap();
         assert_eq!(Meta::of_domain(&parsed), Some(meta));
+    }
+
+    #[test]
+    fn forwards_clash_on_one_port_of_one_address() {
+        let forward = |spec: &str, listen: Option<&str>| {
+            Forward::new(spec.parse().unwrap(), listen.map(|ip| ip.parse().unwrap()))
+        };
+        let all = forward("80:80", None);
+        assert!(all.clashes(&forward("80:8080", Some("10.0.0.1"))));
+        assert!(!all.clashes(&forward("80:80/udp", None)));
+        assert!(!all.clashes(&forward("81:80", None)));
+        let one = forward("80:80", Some("10.0.0.1"));
+        assert!(one.clashes(&one) && !one.clashes(&forward("80:80", Some("10.0.0.2"))));
+        let six = forward("80:80", Some("fd00::1"));
+        let shown = [&all, &one, &six].map(|forward| forward.to_string());
+        assert_eq!(shown, ["80/tcp", "10.0.0.1:80/tcp", "[fd00::1]:80/tcp"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `host` | which libvirt, and what it can do |
 //! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
+//! | `forward` | ports of the host that lead to machines |
+//! | `guard` | what puts forwards back after a restart of the host |
 //! | `networks`, `pools`, `templates` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
 //! | `make` | the plan's steps, each with its undo in the journal first |
@@ -25,7 +27,9 @@ pub(crate) mod image;
 pub(crate) mod keys;
 
 pub(crate) mod existing;
+pub(crate) mod forward;
 pub(crate) mod greeting;
+pub(crate) mod guard;
 pub(crate) mod life;
 pub(crate) mod make;
 pub(crate) mod meta;

@@ -199,7 +199,9 @@ pub(crate) fn reserve(
             return Ok(None);
         }
         name_is_free(&details, network, wish)?;
-        let leased = leases(&network_handle)?;
+        let mut leased = leases(&network_handle)?;
+        // What it has now it may keep.
+        leased.retain(|(mac, _)| mac != wish.mac);
         let ip = match wish.ip {
             None => pick(&details, &leased, wish.mac, attempt),
             Some(ip) => Some(free(&details, &leased, ip, network)?),

@@ -16,9 +16,10 @@ use kiln_spec::interface::Addressing;
 use kiln_spec::{Bytes, MachineName, Tag};
 use uuid::Uuid;
 
+use super::forward::of_passt;
 use super::image::ImageFile;
 use super::keys::Keys;
-use super::meta::{Meta, OwnAddress, VolumeRef};
+use super::meta::{Forward, Meta, OwnAddress, VolumeRef};
 use super::network::{Attachment, Nic};
 use super::template;
 use crate::error::{Class, Problem};
@@ -159,8 +160,14 @@ impl Wanted<'_> {
         Err(Problem::new(Class::Host, what).hint("use an image of the host's architecture"))
     }
 
-    /// Plans the machine `name` with the identity `uuid` (version 7) and these interfaces.
-    pub(crate) fn plan(&self, name: &MachineName, uuid: Uuid, nics: Vec<Nic>) -> Plan {
+    /// Plans the machine `name` with the identity `uuid` (version 7), these interfaces, and these
+    /// forwards to the first of them.
+    pub(crate) fn plan(
+        &self,
+        name: &MachineName,
+        uuid: Uuid,
+        (nics, forwards): (Vec<Nic>, Vec<Forward>),
+    ) -> Plan {
         let volume = |suffix: &str| VolumeRef {
             pool: self.pool.to_owned(),
             name: format!("{name}{suffix}"),
@@ -193,6 +200,7 @@ impl Wanted<'_> {
             addresses: nics.iter().flat_map(own).collect(),
             tags: self.tags.iter().map(Tag::to_string).collect(),
             ssh_port,
+            forwards,
         };
         let seed = Seed {
             instance_id: uuid,
@@ -203,7 +211,7 @@ impl Wanted<'_> {
             network_config: self.network_config.text(&nics),
             vendor_data: None,
         };
-        let domain = self.domain(name, &meta, nics.iter().map(interface).collect());
+        let domain = self.domain(name, &meta, interfaces(&nics, &meta.forwards));
         Plan {
             name: name.clone(),
             uuid,
@@ -260,14 +268,20 @@ impl Wanted<'_> {
     }
 }
 
-fn interface(nic: &Nic) -> Interface {
-    let kind = match &nic.attachment {
-        Attachment::Network { name } => InterfaceKind::Network(name.clone()),
-        Attachment::User { ssh_port } => {
-            InterfaceKind::User { forwards: vec![ssh_forward(*ssh_port)] }
-        }
+fn interfaces(nics: &[Nic], forwards: &[Forward]) -> Vec<Interface> {
+    let one = |(n, nic): (usize, &Nic)| {
+        let kind = match &nic.attachment {
+            Attachment::Network { name } => InterfaceKind::Network(name.clone()),
+            Attachment::User { ssh_port } => {
+                // They lead to the first interface: the host's packet filter makes them, or this.
+                let own = if n == 0 { forwards } else { &[] };
+                let all = std::iter::once(ssh_forward(*ssh_port)).chain(own.iter().map(of_passt));
+                InterfaceKind::User { forwards: all.collect() }
+            }
+        };
+        Interface::new(kind, Some(nic.mac))
     };
-    Interface::new(kind, Some(nic.mac))
+    nics.iter().enumerate().map(one).collect()
 }
 
 /// Returns the forward that leads a port of the host, on its loopback only, to the guest's SSH.
@@ -314,8 +328,17 @@ impl Plan {
         if let Some(port) = meta.ssh_port {
             lines.push(format!("forward 127.0.0.1:{port} to the machine's port 22"));
         }
+        lines.extend(meta.forwards.iter().map(|forward| {
+            format!("forward the host's port {forward} to the machine's port {}", forward.to)
+        }));
         lines.push(format!("start `{}`", self.name));
         lines
+    }
+
+    /// Returns whether the host's packet filter makes its forwards.
+    pub(crate) fn filters(&self) -> bool {
+        let first = self.nics.first().map(|nic| &nic.attachment);
+        !self.meta.forwards.is_empty() && matches!(first, Some(Attachment::Network { .. }))
     }
 }
 
@@ -379,7 +402,7 @@ mod tests {
     fn a_guest_is_told_of_its_interfaces_where_it_would_not_guess_right() {
         let (image, keys) = (image(), keys());
         let name = "web1".parse().unwrap();
-        let plan = |nics| wanted(&image, &keys).plan(&name, Uuid::from_u128(1), nics);
+        let plan = |nics| wanted(&image, &keys).plan(&name, Uuid::from_u128(1), (nics, Vec::new()));
         assert_eq!(plan(user()).seed.network_config, None);
         let own: kiln_spec::interface::InterfaceSpec = "lan,static=10.0.0.5/24".parse().unwrap();
         let fixed = nic(Attachment::Network { name: "lan".into() }, own.addressing);
@@ -395,7 +418,11 @@ mod tests {
     fn a_plan_says_what_it_will_do() {
         let (image, keys) = (image(), keys());
         let name = "web1".parse().unwrap();
-        let plan = wanted(&image, &keys).plan(&name, Uuid::from_u128(0xabcdef), user());
+        let plan = wanted(&image, &keys).plan(
+            &name,
+            Uuid::from_u128(0xabcdef),
+            (user(), vec![Forward::new("8080:80".parse().unwrap(), None)]),
+        );
         assert_eq!(
             plan.lines(false),
             [
@@ -405,6 +432,7 @@ mod tests {
                 "create volume `web1-seed.iso`, the cloud-init seed",
                 "create volume `web1-console.log`, the console's log",
                 "forward 127.0.0.1:20022 to the machine's port 22",
+                "forward the host's port 8080/tcp to the machine's port 80",
                 "start `web1`",
             ]
         );
@@ -414,7 +442,8 @@ mod tests {
     fn the_same_wish_makes_the_same_xml() {
         let (image, keys) = (image(), keys());
         let name = "web1".parse().unwrap();
-        let xml = || wanted(&image, &keys).plan(&name, Uuid::from_u128(1), user()).xml();
+        let xml =
+            || wanted(&image, &keys).plan(&name, Uuid::from_u128(1), (user(), Vec::new())).xml();
         assert_eq!(xml().to_string(), xml().to_string());
         let disk = xml().find("devices").unwrap().find_all("disk")[0].clone();
         assert_eq!(disk.attribute("type"), Some("file"));

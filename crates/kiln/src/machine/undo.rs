@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::existing::Machine;
+use super::forward::{self, Change};
 use super::meta::{Reservation, VolumeRef};
 use super::network::{Details, dhcp_host};
 use super::template;
@@ -73,6 +74,18 @@ pub(crate) enum Undo {
         /// The reservation.
         reservation: Reservation,
     },
+    /// Take forwards from a machine.
+    Forwards {
+        /// The host.
+        uri: String,
+        /// Whose they are.
+        change: Change,
+    },
+    /// Make the rules of all forwards anew: a machine that had some is gone.
+    Rules {
+        /// The host.
+        uri: String,
+    },
     /// Stop and remove the network with this UUID: nobody else's has it.
     Network {
         /// The host.
@@ -113,6 +126,8 @@ impl Undo {
             Self::Reservation { reservation, .. } => {
                 format!("reservation of {} in network `{}`", reservation.ip, reservation.network)
             }
+            Self::Forwards { change, .. } => format!("forwards of `{}`", change.name),
+            Self::Rules { .. } => "rules of forwards".to_owned(),
             Self::Network { name, .. } => format!("network `{name}`"),
             Self::Pool { name, .. } => format!("pool `{name}`"),
             Self::Folder { path } => format!("folder `{}`", path.display()),
@@ -127,6 +142,8 @@ impl Undo {
             | Self::Template { uri, .. }
             | Self::RotatedLogs { uri, .. }
             | Self::Reservation { uri, .. }
+            | Self::Forwards { uri, .. }
+            | Self::Rules { uri }
             | Self::Network { uri, .. }
             | Self::Pool { uri, .. } => Some(uri),
             Self::Folder { .. } => None,
@@ -142,6 +159,8 @@ impl Undo {
             Self::RotatedLogs { volume, .. } => remove_rotated(conn, volume),
             Self::Template { volume, .. } => template::remove_unfinished(ctx, conn, volume),
             Self::Reservation { reservation, .. } => release(conn, reservation),
+            Self::Forwards { change, .. } => forward::take(ctx, conn, change),
+            Self::Rules { .. } => forward::rebuild_if_able(ctx, conn),
             Self::Network { uuid, name, .. } => remove_network(conn, *uuid, name),
             Self::Pool { uuid, name, made, .. } => remove_pool(conn, *uuid, name, *made),
             Self::Folder { path } => remove_folder(path),
@@ -184,6 +203,9 @@ pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
     // Undone in reverse: the machine stops first, its name is free when all else is gone.
     let (name, uuid) = (machine.name.clone(), machine.uuid);
+    if !meta.forwards.is_empty() {
+        job.before(Undo::Rules { uri: uri.clone() })?;
+    }
     job.before(Undo::Domain { uri: uri.clone(), uuid, name: name.clone() })?;
     job.before(Undo::Folder { path: machine.folder(ctx) })?;
     for volume in meta.volumes() {

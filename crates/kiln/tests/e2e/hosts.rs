@@ -80,7 +80,7 @@ fn session(lab: &Lab) {
     core_files_are_seen_to(&user);
     let image = user.folder.join("web.qcow2").display().to_string();
     web_server(lab, &image, "page of a user", &kiln);
-    let launch = ["launch", &image, name, "--user", "debian", "--json"];
+    let launch = ["launch", &image, name, "--user", "debian", "--forward", "18080:80", "--json"];
     let out = kiln(&[&launch[..], &CPU].concat()).success();
     let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
     let machine = &json["machines"][0];
@@ -98,6 +98,7 @@ fn session(lab: &Lab) {
     let get =
         "exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
     assert_eq!(ssh(get), "page of a user");
+    forwards(&kiln, name);
     // The guest reaches the outside by passt.
     assert_eq!(ssh("ip route show default | wc -l"), "1\n");
     drop(kiln(&["rm", name]).success());
@@ -118,6 +119,30 @@ fn web_server(lab: &Lab, image: &str, page: &str, kiln: &dyn Fn(&[&str]) -> Outp
     let before = kiln(&["image", "cat", lab.image(), "/etc/resolv.conf"]);
     assert_eq!((log.code, log.stdout), (before.code, before.stdout));
     drop(run(&["qemu-img", "check", "-q", image]).success());
+}
+
+/// A forward is there from the start that it was told before, and said to be for the next one after.
+fn forwards(kiln: &impl Fn(&[&str]) -> Output, name: &str) {
+    let get =
+        "exec 3<>/dev/tcp/127.0.0.1/18080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
+    assert_eq!(run(&["bash", "-c", get]).success().stdout, "page of a user");
+    let out = kiln(&["forward", "add", name, "18081:80"]).success();
+    assert!(out.stderr.contains("change at its next start"), "{}", out.stderr);
+    let list = kiln(&["forward", "list"]).success().stdout;
+    let state = |port: &str| {
+        let line = list.lines().find(|line| line.contains(port)).expect("a line");
+        line.ends_with("at next start")
+    };
+    assert!(!state("18080/tcp") && state("18081/tcp"), "{list}");
+    for (port, words) in
+        [("18080:81", "leads to port 80"), ("18082:0", "no port"), ("80:80", "only root")]
+    {
+        let out = kiln(&["forward", "add", name, port]);
+        assert!(out.code != 0 && out.stderr.contains(words), "{}", out.stderr);
+    }
+    drop(kiln(&["forward", "rm", name, "18081"]).success());
+    let info = kiln(&["info", name]).success().stdout;
+    assert!(info.contains("18080/tcp to port 80") && !info.contains("18081"), "{info}");
 }
 
 /// Does what `kiln doctor` says where the hard limit of core files keeps libvirt of a session from

@@ -9,6 +9,7 @@ mod build;
 mod bundles;
 mod clones;
 mod faults;
+mod forwards;
 mod hosts;
 mod lab;
 mod launch;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         launches,
         build::trials(),
         networks::trials(),
+        forwards::trials(),
         pools::trials(),
         clones::trials(),
         templates::trials(),

@@ -144,6 +144,8 @@ impl Wanted<'_> {
             addresses: Vec::new(),
             tags: old.map_or_else(Vec::new, |old| old.tags.clone()),
             ssh_port,
+            // A port leads to one machine.
+            forwards: Vec::new(),
         };
         let (name, reservations) = (name.clone(), self.reservations(&macs));
         let (seed, console) = (seed_path, console_path);
@@ -266,6 +268,10 @@ impl Plan {
         if has("hostdev") {
             facts.push(Fact::new("host devices", report::Fate::Kept, "", "one machine at a time"));
         }
+        let forwards = source.machine.meta.iter().flat_map(|meta| &meta.forwards);
+        facts.extend(
+            forwards.map(|one| Fact::new("forward", report::Fate::Left, one.to_string(), "")),
+        );
         facts.push(Fact::new("snapshots", report::Fate::Left, "", ""));
         facts.push(Fact::new("accounts, data", report::Fate::Kept, "", ""));
         facts
