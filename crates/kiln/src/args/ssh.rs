@@ -11,14 +11,15 @@ use clap::Args;
 #[command(after_long_help = "EXAMPLES
   kiln ssh web1
   kiln ssh web1 -- sudo journalctl -b
-  kiln ssh web1 -o ForwardAgent=yes")]
+  kiln ssh web1 -o ForwardAgent=yes
+  kiln ssh web1 -- -v")]
 pub(crate) struct Ssh {
     /// Log in as this user instead
     #[arg(short, long)]
     pub(crate) login: Option<String>,
     /// The machine
     pub(crate) name: String,
-    /// Options for ssh, and the command to run
+    /// Options for ssh, and the command to run; `--` before options that Kiln has, too (`-v`)
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 }

@@ -72,6 +72,11 @@ fn by_scp(
     args: &Cp,
     (path, here, out): Ends<'_>,
 ) -> anyhow::Result<()> {
+    let above = Path::new(here).parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above.filter(|above| out && !above.is_dir()) {
+        let what = format!("there is no folder `{}` here", above.display());
+        return Err(Problem::new(Class::Object, what).into());
+    }
     let route = ssh::route(ctx, machine)?;
     let there = format!("{}:{path}", route.destination());
     // What begins with `-` is no option, what has `:` in it no host.
@@ -89,7 +94,7 @@ fn by_scp(
             let hint = if !args.recursive && !out && Path::new(here_path).is_dir() {
                 "folders need `-r`"
             } else {
-                "`--via agent` copies one file as root"
+                "scp says why above; where its user may not, `--via agent` copies one file as root"
             };
             Err(Problem::new(Class::Tool, what).hint(hint).into())
         }

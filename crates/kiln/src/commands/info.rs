@@ -15,7 +15,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machine = Machine::find(&conn, &args.name)?;
     if args.xml {
-        ctx.ui.out(machine.xml.0.to_string().trim_end());
+        ctx.ui.xml(&machine.xml.0);
         return Ok(0);
     }
     let state = machine.domain.state()?;

@@ -86,6 +86,9 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         (None, None) => return Err(Problem::new(Class::Bug, "a launch of nothing").into()),
     };
     let names = early.map_or_else(|| names(args, &image), Ok)?;
+    if !args.dry_run {
+        undo::can_begin(ctx)?;
+    }
     let mut common =
         prepare(ctx, args, conn, (image, given, (user_data, network_config), timings))?;
     refuse_taken(&common, &names)?;
@@ -485,7 +488,9 @@ fn tell(
 ) -> anyhow::Result<()> {
     let ui = &common.ctx.ui;
     if common.args.timings {
-        show_timings(common.ctx, timings, common.args.no_wait);
+        // Of several at once nobody can say whose libvirt's calls were.
+        let alone = common.args.no_wait && common.args.count.is_none_or(|count| count == 1);
+        show_timings(common.ctx, timings, alone);
     }
     let name = &machine.name;
     match ready {
@@ -499,7 +504,9 @@ fn tell(
     if let Some(route) = machine.route(common.ctx)? {
         ui.say(format!("address: {}", shown_address(&route)));
     }
-    ui.say(format!("log in with: {} ssh {name}", common.ctx.program));
+    if ready.is_some() {
+        ui.say(format!("log in with: {} ssh {name}", common.ctx.program));
+    }
     ui.out(name);
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::args::ssh::Ssh;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
+use crate::machine::greeting::answers;
 use crate::machine::host;
 use crate::machine::ssh::Route;
 
@@ -35,6 +36,13 @@ pub(crate) fn run(ctx: &Context, args: &Ssh) -> anyhow::Result<u8> {
     ctx.ui.detail(cmd.to_string());
     drop(conn);
     let status = ctx.host.interactive(&cmd)?;
+    // ssh's own, or the command's: not to be told apart.
+    if status == 255 && !answers(&route) {
+        let name = &args.name;
+        ctx.ui.warn(format!(
+            "no SSH server answers in `{name}`: `kiln wait {name}` waits until one does"
+        ));
+    }
     Ok(u8::try_from(status).unwrap_or(255))
 }
 

@@ -65,7 +65,9 @@ pub(crate) fn make(
 pub(crate) fn taken(name: &str, ours: bool) -> Problem {
     let problem = Problem::new(Class::Object, format!("there is a machine `{name}` already"));
     problem.hint(if ours {
-        format!("choose another name, or `kiln rm {name}`")
+        format!(
+            "choose another name; `kiln info {name}` shows that one, `kiln rm {name}` removes it"
+        )
     } else {
         "choose another name: kiln did not make that machine".to_owned()
     })

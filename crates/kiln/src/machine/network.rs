@@ -281,7 +281,8 @@ fn free(
     };
     if !details.subnet.is_some_and(inside) {
         let what = format!("{ip} is no address of network `{network}` for a machine");
-        return Err(Problem::new(Class::Usage, what).hint("`kiln network info` shows its range"));
+        return Err(Problem::new(Class::Usage, what)
+            .hint(format!("`kiln network info {network}` shows its range")));
     }
     if let Some((mac, _)) = leased.iter().find(|(_, address)| *address == IpAddr::V4(ip)) {
         let what = format!("address {ip} of network `{network}` is leased to {mac} now");

@@ -359,7 +359,7 @@ impl Wait<'_> {
             (_, false, Stage::Firmware) => {
                 "nothing of a kernel was seen on the console: is the image bootable, and does it write to a serial console?".to_owned()
             }
-            (_, false, Stage::Kernel) => "the kernel started, and no agent and no login came".to_owned(),
+            (_, false, Stage::Kernel) => "the kernel started, and no agent and no login came: it may be booting still".to_owned(),
             (_, false, Stage::Login) => "it shows a login prompt, but no agent answers and SSH lets nobody in".to_owned(),
         };
         let name = &self.machine.name;

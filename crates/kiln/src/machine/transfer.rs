@@ -59,9 +59,10 @@ pub(crate) fn exec(
     if !input.is_empty() {
         agent.write_file(&format!("{folder}/in"), input)?;
     }
-    let from = if input.is_empty() { "/dev/null" } else { "$0/in" };
-    let script = format!("exec \"$@\" <\"{from}\" >\"$0/out\" 2>\"$0/err\"");
-    let shell = ["-c".to_owned(), script, folder.clone()];
+    let from = if input.is_empty() { "/dev/null" } else { "$d/in" };
+    // The shell is called kiln: it says so where it cannot find the program.
+    let script = format!("d=$1; shift; exec \"$@\" <\"{from}\" >\"$d/out\" 2>\"$d/err\"");
+    let shell = ["-c".to_owned(), script, "kiln".to_owned(), folder.clone()];
     let program = Exec {
         path: "/bin/sh".to_owned(),
         args: shell.into_iter().chain(command.iter().cloned()).collect(),

@@ -386,6 +386,22 @@ fn remove_folder(path: &PathBuf) -> anyhow::Result<()> {
     }
 }
 
+/// Makes sure that what is to come could be kept in the journal, before anything is made.
+///
+/// # Errors
+///
+/// Kiln's folder is not this user's to write to (class host).
+pub(crate) fn can_begin(ctx: &Context) -> anyhow::Result<()> {
+    let begun = Journal::<Undo>::begin(&ctx.sub("journal"), &format!("test-{}", Uuid::now_v7()));
+    begun.and_then(Journal::commit).map_err(|error| {
+        let what = "Kiln cannot keep what is to be undone if it is killed";
+        let problem = Problem::new(Class::Host, what).because(error);
+        problem
+            .hint("KILN_HOME names the folder that Kiln keeps its things in: one of your own")
+            .into()
+    })
+}
+
 /// Undoes all of a job after `cause`. Returns the cause, or, if something could not be undone,
 /// an error that has both and lists what is left; the journal then stays for the next `kiln`.
 pub(crate) fn roll_back(

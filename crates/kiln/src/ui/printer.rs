@@ -95,6 +95,16 @@ impl Ui {
         self.out(pretty(value));
     }
 
+    /// Writes XML of libvirt's to stdout, in JSON if that was asked for.
+    pub(crate) fn xml(&self, xml: &kiln_libvirt::xml::Element) {
+        let text = xml.to_string();
+        if self.json() {
+            self.result(&serde_json::json!({ "xml": text }));
+        } else {
+            self.out(text.trim_end());
+        }
+    }
+
     /// Writes a note to stderr, unless `-q`.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.options.quiet {

@@ -56,10 +56,15 @@ fn killed(lab: &Lab) {
     let lab = &lab.with_home("killed");
     let image = phony(lab);
     let name = "kt-killed";
-    let began = Instant::now();
-    drop(lab.launch(&image, name, &["--no-wait"]).success());
-    let whole = began.elapsed();
-    drop(lab.kiln(&["rm", name]).success());
+    // The first makes the template, and wakes a libvirtd that has just begun: the second is measured.
+    let whole = [(); 2].map(|()| {
+        let began = Instant::now();
+        drop(lab.launch(&image, name, &["--no-wait"]).success());
+        let whole = began.elapsed();
+        drop(lab.kiln(&["rm", name]).success());
+        whole
+    });
+    let whole = whole[1];
     let args = ["launch", &image, name, "--pool", POOL, "--no-wait", "--ip", "auto"];
     let mut cut = 0;
     for n in 0..50_u32 {

@@ -15,7 +15,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let network = networks::find(&conn, &args.name)?;
     if args.xml {
-        ctx.ui.out(network.xml()?.0.to_string());
+        ctx.ui.xml(&network.xml()?.0);
         return Ok(0);
     }
     let known = Known::of(&conn, &network)?;

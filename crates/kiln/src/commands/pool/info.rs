@@ -12,7 +12,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let pool = pools::find(&conn, &args.name)?;
     if args.xml {
-        ctx.ui.out(pool.xml()?.0.to_string());
+        ctx.ui.xml(&pool.xml()?.0);
         return Ok(0);
     }
     let summary = Summary::of(&pool)?;
