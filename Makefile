@@ -12,7 +12,7 @@ setup:            ## install what is needed; fast when nothing is
 build:            ## the program, optimised
 	@cargo build --release --locked -p kiln
 
-demo:             ## from a fresh machine to a login line (about 5 minutes without KVM)
+demo:             ## from a fresh machine to a login line (about 15 minutes on two cores without KVM, 11 of them compile)
 	@tools/setup demo
 	@$(MAKE) --no-print-directory build
 	@$(KILN) build examples/debian-12.yaml --timings
