@@ -256,7 +256,8 @@ fn inspected(lab: &Lab) {
     ];
     assert_eq!(systems.len(), about.len() + 1, "{systems:#?}");
     for (root, hostname, architecture, keys, mounts) in about {
-        let system = systems.iter().find(|system| system["root"] == root).unwrap();
+        let found = systems.iter().find(|system| system["root"] == root);
+        let system = found.unwrap_or_else(|| panic!("no {root}: {json:#}"));
         assert_eq!(system["hostname"], hostname);
         assert_eq!(system["os"]["name"], "Fedora Linux 41 (Cloud Edition)");
         assert_eq!(system["os"]["id"], "fedora");

@@ -27,10 +27,7 @@ const REST: &str = "sync; mdadm --wait-clean --scan >/dev/null 2>&1; sync";
 
 /// Starts the arrays of a disk of which members are missing. Returns our names of the members of
 /// those that cannot do without them.
-pub(super) fn start(
-    session: &mut Session,
-    (disk, names): (&Disk, &Names),
-) -> Result<Vec<String>, ApplianceError> {
+pub(super) fn start(session: &mut Session, disk: &Disk) -> Result<Vec<String>, ApplianceError> {
     if !has_any(disk) {
         return Ok(Vec::new());
     }
@@ -39,7 +36,7 @@ pub(super) fn start(
     allowed(session.call("lvm-scan", &[Word::Plain("true")]))?;
     let waiting = String::from_utf8_lossy(&waiting).into_owned();
     let members = waiting.lines().map(str::trim).filter(|member| !member.is_empty());
-    Ok(members.map(|member| names.name(member)).collect())
+    Ok(members.map(Names::name).collect())
 }
 
 /// Returns the arrays that run, as the appliance calls them.

@@ -127,7 +127,7 @@ impl Appliance {
         session.call("umask", &[Word::Plain("0")])?;
         let names = Names::ask(&mut session)?;
         let keys = &settings.image.keys;
-        let waiting = arrays::start(&mut session, (&disk, &names))?;
+        let waiting = arrays::start(&mut session, &disk)?;
         let closed = mount::open_disks(&mut session, (&disk, &names), keys)?;
         let mut tree = ApplianceTree::new(session, names, folder);
         let mut found = mount::find(&mut tree)?;

@@ -74,7 +74,7 @@ pub(super) fn open_disks(
             }
         }
         if !fits {
-            closed.push(names.name(&device));
+            closed.push(Names::name(&device));
         }
     }
     if opened > 0 {
@@ -85,7 +85,7 @@ pub(super) fn open_disks(
 
 /// Looks into each file system. None is mounted afterwards.
 pub(super) fn find(tree: &mut ApplianceTree) -> Result<Found, ApplianceError> {
-    let all = systems(&mut tree.session, &tree.names)?;
+    let all = systems(&mut tree.session)?;
     let mut found = Found::default();
     let with_files = all.iter().filter(|system| !NO_FILES.contains(&system.kind.as_str()));
     for system in with_files.take(MOST) {
@@ -232,10 +232,10 @@ fn device(
 }
 
 /// Returns what can be mounted, or opened.
-fn systems(session: &mut Session, names: &Names) -> Result<Vec<System>, ApplianceError> {
+fn systems(session: &mut Session) -> Result<Vec<System>, ApplianceError> {
     let pairs = answer::pairs(&session.call("list-filesystems", &[])?);
     let system =
-        |(device, kind): (String, String)| System { name: names.name(&device), device, kind };
+        |(device, kind): (String, String)| System { name: Names::name(&device), device, kind };
     let systems = pairs.into_iter().map(system);
     let mut systems: Vec<System> = systems.collect();
     // What a key opened comes last: the others keep their numbers, with a key and without.

@@ -524,7 +524,7 @@ impl Tree for ApplianceTree {
             let block = get("frsize");
             all.push(Usage {
                 mounted_on: path,
-                source: self.names.name(source.trim()),
+                source: Names::name(source.trim()),
                 fs: String::from_utf8_lossy(&fs).trim().to_owned(),
                 size: Bytes(get("blocks").saturating_mul(block)),
                 free: Bytes(get("bavail").saturating_mul(block)),
