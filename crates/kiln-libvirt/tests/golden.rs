@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
     Cache, ChannelView, Cpu, DirectMode, Disk, DiskBus, DiskFormat, DiskSource, DiskView,
-    DomainXml, Firmware, Interface, InterfaceKind, InterfaceView, PortForward, Protocol, Rbd,
-    RbdAuth, RbdHost, RbdSecret, Serial, SerialView,
+    DomainXml, Firmware, Interface, InterfaceKind, InterfaceView, PortForward, Rbd, RbdAuth,
+    RbdHost, RbdSecret, Serial, SerialView,
 };
 use kiln_libvirt::network::{self, IpView, NetworkView};
 use kiln_libvirt::storage::{PoolView, VolumeSpec, VolumeView};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, DomainSpec};
+use kiln_spec::forward::Protocol;
 use kiln_spec::mac::Mac;
 use kiln_spec::network::{NetworkMode, NetworkSpec};
 use kiln_spec::{Arch, Bytes};

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
     AddressSource, Console, ConsoleMode, Cpu, Disk, DiskFormat, DiskSource, Interface,
-    InterfaceKind, PortForward, Protocol, Read, Serial, Shutdown, State, XmlKind,
+    InterfaceKind, PortForward, Read, Serial, Shutdown, State, XmlKind,
 };
 use kiln_libvirt::event::{CloseReason, Event, Lifecycle, Stop, Subscription};
 use kiln_libvirt::storage::{VolumeKind, VolumeSpec};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, Domain, DomainSpec, Pool};
 use kiln_spec::Bytes;
+use kiln_spec::forward::Protocol;
 use kiln_testkit::run;
 
 mod common;

@@ -3,19 +3,10 @@
 
 use std::net::IpAddr;
 
+use kiln_spec::forward::Protocol;
 use kiln_spec::mac::Mac;
 
 use crate::xml::{Element, words, xml_view};
-
-words! {
-    /// A protocol whose ports can be led on.
-    Protocol {
-        /// TCP.
-        Tcp = "tcp",
-        /// UDP.
-        Udp = "udp",
-    }
-}
 
 /// A port of the host that is led to a port of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +108,7 @@ impl PortForward {
     /// Returns the `<portForward>` element.
     #[must_use]
     pub fn to_element(&self) -> Element {
-        let mut forward = Element::new("portForward").attr("proto", &self.protocol);
+        let mut forward = Element::new("portForward").attr("proto", self.protocol);
         if let Some(address) = self.address {
             forward = forward.attr("address", address);
         }
@@ -151,14 +142,14 @@ xml_view! {
 }
 
 impl InterfaceView {
-    /// Returns the ports that passt leads to the guest. Ranges are taken apart; a range with
-    /// exceptions is left out.
+    /// Returns the ports that passt leads to the guest. Ranges are taken apart. Left out are a range
+    /// with exceptions, and a protocol that Kiln does not know.
     #[must_use]
     pub fn forwards(&self) -> Vec<PortForward> {
         let mut found = Vec::new();
         for forward in self.0.find_all("portForward") {
-            let protocol = forward.attribute("proto").unwrap_or("tcp").parse();
-            let Ok(protocol) = protocol;
+            let protocol = forward.attribute("proto").map_or(Ok(Protocol::Tcp), str::parse);
+            let Ok(protocol) = protocol else { continue };
             let address = forward.attribute("address").and_then(|a| a.parse().ok());
             for range in forward.find_all("range") {
                 let port = |name| range.attribute(name).and_then(|p| p.parse::<u16>().ok());
@@ -169,7 +160,6 @@ impl InterfaceView {
                 let to = port("to").unwrap_or(start);
                 for host_port in start..=port("end").unwrap_or(start) {
                     let Some(guest_port) = to.checked_add(host_port - start) else { break };
-                    let protocol = Protocol::clone(&protocol);
                     found.push(PortForward { protocol, address, host_port, guest_port });
                 }
             }

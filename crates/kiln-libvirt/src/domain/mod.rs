@@ -25,7 +25,7 @@ pub use disk::{
     Cache, Disk, DiskBus, DiskDevice, DiskFormat, DiskSource, DiskView, Rbd, RbdAuth, RbdHost,
     RbdSecret,
 };
-pub use interface::{DirectMode, Interface, InterfaceKind, InterfaceView, PortForward, Protocol};
+pub use interface::{DirectMode, Interface, InterfaceKind, InterfaceView, PortForward};
 pub use life::{
     AddressSource, Apply, Domain, DomainInfo, GuestInterface, Shutdown, State, XmlKind,
 };

@@ -7,16 +7,17 @@ use kiln_guest::userdata::UserData;
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
     Cpu, Disk, DiskFormat, DiskSource, DomainSpec, Firmware, Interface, InterfaceKind, PortForward,
-    Protocol, Serial,
+    Serial,
 };
 use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
+use kiln_spec::forward::Protocol;
 use kiln_spec::image::Firmware as ImageFirmware;
 use kiln_spec::interface::Addressing;
 use kiln_spec::{Bytes, MachineName, Tag};
 use uuid::Uuid;
 
-use super::forward::of_passt;
+use super::forward::passt_ports;
 use super::image::ImageFile;
 use super::keys::Keys;
 use super::meta::{Forward, Meta, OwnAddress, VolumeRef};
@@ -275,8 +276,7 @@ fn interfaces(nics: &[Nic], forwards: &[Forward]) -> Vec<Interface> {
             Attachment::User { ssh_port } => {
                 // They lead to the first interface: the host's packet filter makes them, or this.
                 let own = if n == 0 { forwards } else { &[] };
-                let all = std::iter::once(ssh_forward(*ssh_port)).chain(own.iter().map(of_passt));
-                InterfaceKind::User { forwards: all.collect() }
+                InterfaceKind::User { forwards: passt_ports(Some(*ssh_port), own) }
             }
         };
         Interface::new(kind, Some(nic.mac))

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::json_of;
+use super::{json_of, warn_if_later};
 use crate::args::forward::add::Add;
 use crate::context::Context;
 use crate::machine::existing::Machine;
@@ -60,15 +60,9 @@ pub(crate) fn run(ctx: &Context, args: &Add) -> anyhow::Result<u8> {
 
 /// Says what the user may not expect.
 fn tell(ctx: &Context, machine: &Machine, way: Way) -> anyhow::Result<()> {
-    let (name, active) = (&machine.name, machine.domain.state()?.is_active());
-    match way {
-        Way::Passt if active => ctx.ui.warn(format!(
-            "`{name}` runs: its forwards change at its next start (`kiln restart {name}`)"
-        )),
-        Way::Host if !active => {
-            ctx.ui.say(format!("`{name}` is off: nobody answers until it is started"));
-        }
-        _ => {}
+    warn_if_later(ctx, machine, way)?;
+    if way == Way::Host && !machine.domain.state()?.is_active() {
+        ctx.ui.say(format!("`{}` is off: nobody answers until it is started", machine.name));
     }
     if way == Way::Host && !guard::is_whole() {
         ctx.ui.say(

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::args::forward::Forward as Verb;
 use crate::context::Context;
+use crate::machine::existing::Machine;
+use crate::machine::forward::Way;
 use crate::machine::meta::Forward;
 
 /// Runs a verb; returns the exit code.
@@ -20,6 +22,16 @@ pub(crate) fn run(ctx: &Context, args: &Verb) -> anyhow::Result<u8> {
         Verb::Rm(args) => rm::run(ctx, args),
         Verb::Restore(args) => restore::run(ctx, args),
     }
+}
+
+/// Warns of what is not done yet: passt keeps the forwards that it was started with.
+fn warn_if_later(ctx: &Context, machine: &Machine, way: Way) -> anyhow::Result<()> {
+    if way == Way::Passt && machine.domain.state()?.is_active() {
+        let name = &machine.name;
+        let what = "runs: its forwards change at its next start";
+        ctx.ui.warn(format!("`{name}` {what} (`kiln restart {name}`)"));
+    }
+    Ok(())
 }
 
 /// Returns a forward as `--json` shows it everywhere.

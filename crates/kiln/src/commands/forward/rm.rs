@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::json_of;
+use super::{json_of, warn_if_later};
 use crate::args::forward::rm::Rm;
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -31,10 +31,7 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
             reservation: None,
         };
         undo::remove(ctx, &conn, Undo::Forwards { uri: conn.uri().to_string(), change })?;
-        if way == Way::Passt && machine.domain.state()?.is_active() {
-            let what = "runs: its forwards change at its next start";
-            ctx.ui.warn(format!("`{name}` {what} (`kiln restart {name}`)"));
-        }
+        warn_if_later(ctx, &machine, way)?;
     }
     if ctx.ui.json() {
         let word = if args.dry_run { "would_remove" } else { "removed" };

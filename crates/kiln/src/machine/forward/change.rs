@@ -14,14 +14,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::way::place;
-use super::{Way, check_free, find_way, lock, of_passt, rebuild, rebuild_if_able, targets};
+use super::{Way, check_free, find_way, lock, passt_ports, rebuild, rebuild_if_able, targets};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::meta::{Forward, Meta, Reservation};
 use crate::machine::network::{self, Wish};
 use crate::machine::networks;
-use crate::machine::plan::ssh_forward;
 use crate::machine::undo::{Undo, roll_back};
 
 /// Forwards of a machine, and the address that was reserved for them.
@@ -135,9 +134,7 @@ fn set_ports(xml: &mut Element, meta: &Meta) -> bool {
     let of_user = |e: &&mut Element| e.name == "interface" && e.attribute("type") == Some("user");
     let Some(interface) = interfaces.find(of_user) else { return false };
     while interface.remove("portForward") {}
-    // The one for SSH first: that is how a start finds it.
-    let ssh = meta.ssh_port.map(ssh_forward);
-    for forward in ssh.into_iter().chain(meta.forwards.iter().map(of_passt)) {
+    for forward in passt_ports(meta.ssh_port, &meta.forwards) {
         interface.push(forward.to_element());
     }
     true

@@ -27,10 +27,10 @@ mod wish;
 use std::path::PathBuf;
 
 use kiln_host::lock::Lock;
-use kiln_libvirt::domain::{PortForward, Protocol as Word};
-use kiln_spec::forward::Protocol;
+use kiln_libvirt::domain::PortForward;
 
 use super::meta::Forward;
+use super::plan::ssh_forward;
 use crate::context::Context;
 
 pub(crate) use change::{Change, add, no_address, take};
@@ -55,14 +55,16 @@ pub(crate) fn lock(ctx: &Context) -> anyhow::Result<Lock> {
 
 /// Returns what libvirt is told of a forward that passt makes.
 pub(crate) fn of_passt(forward: &Forward) -> PortForward {
-    let protocol = match forward.protocol {
-        Protocol::Tcp => Word::Tcp,
-        Protocol::Udp => Word::Udp,
-    };
     PortForward {
-        protocol,
+        protocol: forward.protocol,
         address: forward.listen,
         host_port: forward.port,
         guest_port: forward.to,
     }
+}
+
+/// Returns all that libvirt is told of an interface of passt: the forward for SSH first, since that
+/// is how a start finds it.
+pub(crate) fn passt_ports(ssh: Option<u16>, forwards: &[Forward]) -> Vec<PortForward> {
+    ssh.map(ssh_forward).into_iter().chain(forwards.iter().map(of_passt)).collect()
 }
