@@ -4,8 +4,13 @@
 //! Only the pool that was asked for is ever touched: another pool of the host may hang (an RBD
 //! pool whose monitors are gone stalls every call that reaches it).
 
+use std::fs::File;
+
+use kiln_host::copy;
 use kiln_libvirt::Connection;
-use kiln_libvirt::storage::Pool;
+use kiln_libvirt::domain::DiskFormat;
+use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
+use kiln_spec::Bytes;
 
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -14,6 +19,9 @@ use crate::error::{Class, Problem};
 pub(crate) const DEFAULT: &str = "default";
 /// Where libvirt's own tools put it on a system host: virt-install(1), virt-manager.
 const SYSTEM_FOLDER: &str = "/var/lib/libvirt/images";
+
+/// Space that is left free in a pool, so that machines' disks can grow a little: 64 MiB.
+pub(crate) const RESERVE: u64 = 64 << 20;
 
 /// A pool, active, and what there is to know of it.
 #[derive(Debug)]
@@ -75,6 +83,44 @@ pub(crate) fn find(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Resu
         }
     }
     in_use(pool, name)
+}
+
+/// Refuses a pool without room for `what`.
+///
+/// # Errors
+///
+/// Class host.
+pub(crate) fn check_space(pool: &PoolInUse, what: &str, needed: Bytes) -> anyhow::Result<()> {
+    // libvirt refuses while somebody uploads into the pool; what it knew before must do then.
+    pool.pool.refresh().ok();
+    let free = pool.pool.info()?.available;
+    if free.0 >= needed.0.saturating_add(RESERVE) {
+        return Ok(());
+    }
+    let what = format!("pool `{}` has {free} free, and {what} needs {needed}", pool.name);
+    let hint = "free some space, or choose another with `--pool`";
+    Err(Problem::new(Class::Host, what).hint(hint).into())
+}
+
+/// Makes a volume of these bytes.
+///
+/// # Errors
+///
+/// What libvirt says; a volume may be left.
+pub(crate) fn write(pool: &Pool, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let size = u64::try_from(bytes.len())?;
+    let volume = pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, Bytes(size)))?;
+    if size > 0 {
+        volume.upload(&mut &*bytes, 0, size, &mut |_| ())?;
+    }
+    Ok(())
+}
+
+/// Lets a volume share a file's blocks, where the file system can and we may.
+pub(crate) fn shared(file: &File, volume: &Volume) -> bool {
+    let Ok(path) = volume.path() else { return false };
+    let to = File::options().write(true).open(path);
+    to.is_ok_and(|to| copy::reflink(file, &to).is_ok())
 }
 
 fn in_use(pool: Pool, name: &str) -> anyhow::Result<PoolInUse> {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kiln_host::lock::Lock;
-use kiln_host::{copy, journal::Journal, signal};
+use kiln_host::{journal::Journal, signal};
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
 use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
@@ -23,16 +23,13 @@ use uuid::Uuid;
 use super::existing::Machine;
 use super::image::ImageFile;
 use super::meta::VolumeRef;
-use super::pool::PoolInUse;
+use super::pool::{self, PoolInUse, check_space, shared};
 use super::pools;
 use super::templates::facts_of;
 use super::undo::{Undo, roll_back};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::ui::Task;
-
-/// Space that is left free in a pool, so that machines' disks can grow a little: 64 MiB.
-const RESERVE: u64 = 64 << 20;
 
 /// An upload of another client that has not grown for this long is taken for dead.
 const STALLED: Duration = Duration::from_secs(5);
@@ -65,8 +62,7 @@ pub(crate) fn mode(conn: &Connection, pool: &Pool) -> anyhow::Result<Option<u32>
 
 /// Puts the mark beside a template: it is whole.
 pub(crate) fn mark(pool: &Pool, volume: &str) -> anyhow::Result<()> {
-    pool.create_volume(&VolumeSpec::new(&mark_of(volume), DiskFormat::Raw, Bytes(0)))?;
-    Ok(())
+    pool::write(pool, &mark_of(volume), &[])
 }
 
 /// Returns whether the template is there, whole.
@@ -115,7 +111,7 @@ pub(crate) fn ensure(
         return Ok(false);
     }
     remove_volumes(&pool.pool, &template)?;
-    check_space(pool, image)?;
+    check_space(pool, &format!("image `{}`", image.name), image.file_size)?;
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("template-{}", Uuid::now_v7()))?;
     job.before(Undo::Template { uri: conn.uri().to_string(), volume: template.clone() })?;
     match upload(conn, pool, image, &template, task) {
@@ -158,22 +154,6 @@ fn await_other(pool: &PoolInUse, template: &VolumeRef, task: &Task) -> anyhow::R
     }
 }
 
-fn check_space(pool: &PoolInUse, image: &ImageFile) -> anyhow::Result<()> {
-    // libvirt refuses while somebody uploads into the pool; what it knew before must do then.
-    pool.pool.refresh().ok();
-    let free = pool.pool.info()?.available;
-    if free.0 >= image.file_size.0.saturating_add(RESERVE) {
-        return Ok(());
-    }
-    let what = format!(
-        "pool `{}` has {free} free, and image `{}` needs {}",
-        pool.name, image.name, image.file_size
-    );
-    Err(Problem::new(Class::Host, what)
-        .hint("free some space, or choose another with `--pool`")
-        .into())
-}
-
 fn upload(
     conn: &Connection,
     pool: &PoolInUse,
@@ -205,13 +185,6 @@ fn is_used(conn: &Connection, pool: &Pool, template: &VolumeRef) -> anyhow::Resu
     let hangs =
         |m: &Machine| m.meta.as_ref().is_some_and(|meta| meta.template.as_ref() == Some(template));
     Ok(over.is_some() && Machine::all(conn)?.iter().any(hangs))
-}
-
-/// Lets the volume share the image's blocks, where the file system can and we may.
-fn shared(file: &File, volume: &Volume) -> bool {
-    let Ok(path) = volume.path() else { return false };
-    let Ok(to) = File::options().write(true).open(path) else { return false };
-    copy::reflink(file, &to).is_ok()
 }
 
 fn send(volume: &Volume, file: &File, image: &ImageFile, task: &Task) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use kiln_guest::inspect::Glance;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
-use kiln_libvirt::storage::{Pool, VolumeSpec};
+use kiln_libvirt::storage::Pool;
 use kiln_spec::Bytes;
 use kiln_spec::recipe::ImageName;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::existing::Machine;
 use super::image::ImageFile;
 use super::meta::VolumeRef;
-use super::pools;
+use super::{pool, pools};
 use crate::error::{Class, Problem};
 
 /// What the names of templates begin with.
@@ -231,10 +231,7 @@ fn facts_from(pool: &Pool, volume: &str) -> anyhow::Result<Option<Facts>> {
 /// What libvirt says.
 pub(crate) fn write_facts(pool: &Pool, volume: &str, facts: &Facts) -> anyhow::Result<()> {
     let bytes = serde_json::to_vec(facts)?;
-    let size = u64::try_from(bytes.len())?;
-    let spec = VolumeSpec::new(&facts_of(volume), DiskFormat::Raw, Bytes(size));
-    let made = pool.create_volume(&spec)?;
-    Ok(made.upload(&mut bytes.as_slice(), 0, size, &mut |_| ())?)
+    pool::write(pool, &facts_of(volume), &bytes)
 }
 
 /// Finds a template of a pool; of several versions the newest, if none is named.

@@ -17,13 +17,12 @@ use crate::args::clone::Clone;
 use crate::args::launch::WantedIp;
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, report};
-use crate::machine::clone::copy::check_space;
 use crate::machine::clone::report::{self as identity, Fact};
 use crate::machine::clone::source::{Source, told_no_address};
 use crate::machine::clone::{self, Plan, Wanted, With};
 use crate::machine::existing::Machine;
 use crate::machine::keys::{self, Keys};
-use crate::machine::pool::{self, PoolInUse};
+use crate::machine::pool::{self, PoolInUse, check_space};
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::{host, make, network};
 

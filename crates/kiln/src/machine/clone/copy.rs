@@ -16,7 +16,7 @@ use std::path::Path;
 
 use kiln_disk::format;
 use kiln_host::scratch::Scratch;
-use kiln_host::{copy, signal};
+use kiln_host::signal;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
 use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
@@ -25,11 +25,8 @@ use kiln_spec::Bytes;
 use super::source::SourceDisk;
 use crate::context::Context;
 use crate::error::{Class, Problem};
-use crate::machine::pool::PoolInUse;
+use crate::machine::pool::{RESERVE, shared};
 use crate::remains;
-
-/// Space that is left free in a pool: 64 MiB.
-const RESERVE: u64 = 64 << 20;
 
 /// How a copy was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,23 +95,6 @@ fn full(pool: &Pool, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Refuses a pool without room for a copy.
-///
-/// # Errors
-///
-/// Class host.
-pub(crate) fn check_space(pool: &PoolInUse, what: &str, needed: Bytes) -> anyhow::Result<()> {
-    // libvirt refuses while somebody uploads into the pool; what it knew before must do then.
-    pool.pool.refresh().ok();
-    let free = pool.pool.info()?.available;
-    if free.0 >= needed.0.saturating_add(RESERVE) {
-        return Ok(());
-    }
-    let what = format!("pool `{}` has {free} free, and {what} needs {needed}", pool.name);
-    let hint = "free some space, or choose another with `--pool`";
-    Err(Problem::new(Class::Host, what).hint(hint).into())
-}
-
 fn whole(conn: &Connection, from: &SourceDisk, to: To<'_>) -> anyhow::Result<Way> {
     if let Some(file) = alone(conn, from) {
         let volume = make(to, file.metadata()?.len())?;
@@ -155,13 +135,6 @@ fn alone(conn: &Connection, from: &SourceDisk) -> Option<File> {
     }
     let info = format::probe_complete(&mut file, from.volume.name()).ok()?;
     info.qcow2().is_some_and(|qcow2| qcow2.snapshots == 0).then_some(file)
-}
-
-/// Lets a volume share a file's blocks, where the file system can and we may.
-fn shared(file: &File, volume: &Volume) -> bool {
-    let Ok(path) = volume.path() else { return false };
-    let to = File::options().write(true).open(path);
-    to.is_ok_and(|to| copy::reflink(file, &to).is_ok())
 }
 
 /// Copies a volume's bytes as they are; `linked` of a qcow2 file that hangs on a template.
