@@ -27,7 +27,7 @@ use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
-use crate::machine::{forward, host, make, nics, template, undo};
+use crate::machine::{forward, host, make, nics, step, template, undo};
 use crate::ui::waterfall;
 
 /// The most user-data that is read: far more than any cloud takes (16 KiB on most).
@@ -91,7 +91,7 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     }
     let mut common =
         prepare(ctx, args, conn, (image, given, (user_data, network_config), timings))?;
-    refuse_taken(&common, &names)?;
+    step::refuse_taken(&common.conn, &names)?;
     if common.keys.public.is_empty() {
         common.keys = keys::find(ctx, args.dry_run)?;
     }
@@ -300,20 +300,6 @@ impl Common<'_> {
         })?;
         Ok(())
     }
-}
-
-fn refuse_taken(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<()> {
-    for name in names {
-        match common.conn.domain(name.as_str()) {
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
-            Ok(domain) => {
-                let ours = Machine::of(&common.conn, domain)?.meta.is_some();
-                return Err(make::taken(name.as_str(), ours).into());
-            }
-        }
-    }
-    Ok(())
 }
 
 fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {

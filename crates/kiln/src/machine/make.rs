@@ -7,24 +7,23 @@
 
 use kiln_host::journal::Journal;
 use kiln_host::lock::Lock;
-use kiln_host::signal;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
 use kiln_libvirt::storage::VolumeSpec;
-use kiln_spec::Bytes;
 
 use super::existing::{Machine, keep_identities};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::meta::VolumeRef;
-use super::network::{self, Attachment, Wish};
+use super::network::Attachment;
 use super::plan::Plan;
-use super::pool::PoolInUse;
+use super::pool::{self, PoolInUse};
+use super::step;
 use super::template;
 use super::timings::Timings;
 use super::undo::{Undo, roll_back};
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem};
+use crate::error::Problem;
 use crate::ui::Task;
 
 /// One launch under way.
@@ -61,18 +60,6 @@ pub(crate) fn make(
     }
 }
 
-/// Returns the problem of a name that another machine has; `ours` if Kiln made that.
-pub(crate) fn taken(name: &str, ours: bool) -> Problem {
-    let problem = Problem::new(Class::Object, format!("there is a machine `{name}` already"));
-    problem.hint(if ours {
-        format!(
-            "choose another name; `kiln info {name}` shows that one, `kiln rm {name}` removes it"
-        )
-    } else {
-        "choose another name: kiln did not make that machine".to_owned()
-    })
-}
-
 impl Making<'_> {
     fn steps(
         &mut self,
@@ -100,25 +87,13 @@ impl Making<'_> {
     /// A volume of the machine's that is there already is somebody's: it is not touched.
     fn check_volumes(&self) -> anyhow::Result<()> {
         for volume in self.plan.meta.volumes() {
-            match self.pool.pool.volume(&volume.name) {
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) if self.conn.domain(self.plan.name.as_str()).is_ok() => {
-                    return Err(self.taken().into());
-                }
-                Ok(_) => {
-                    let what =
-                        format!("pool `{}` has a volume `{}` already", volume.pool, volume.name);
-                    let hint = "no machine of that name is there; choose another name, or remove the volume";
-                    return Err(Problem::new(Class::Object, what).hint(hint).into());
-                }
-            }
+            step::refuse_volume(self.conn, &self.plan.name, (&self.pool.pool, volume))?;
         }
         Ok(())
     }
 
     fn taken(&self) -> Problem {
-        taken(self.plan.name.as_str(), true)
+        step::taken(self.plan.name.as_str(), true)
     }
 
     fn uri(&self) -> String {
@@ -171,14 +146,9 @@ impl Making<'_> {
         let spec = VolumeSpec::new(&volume.name, DiskFormat::Qcow2, self.plan.disk_size)
             .backed_by(&path, format);
         self.pool.pool.create_volume(&spec)?;
-        // Who removes a template takes its mark away first, and then looks for what hangs on it:
-        // so one of the two sees the other.
         match &self.plan.meta.template {
-            Some(of) if !template::is_there(&self.pool.pool, of)? => {
-                let what = format!("the template `{}` was removed meanwhile", of.name);
-                Err(Problem::new(Class::Object, what).into())
-            }
-            _ => Ok(()),
+            Some(of) => template::still_there(&self.pool.pool, of),
+            None => Ok(()),
         }
     }
 
@@ -186,15 +156,10 @@ impl Making<'_> {
         let iso = self.plan.seed.to_iso(unix_secs())?;
         let volume = self.plan.meta.seed.clone();
         self.before_volume(&volume)?;
-        let size = u64::try_from(iso.len())?;
-        let spec = VolumeSpec::new(&volume.name, DiskFormat::Raw, Bytes(size));
-        let seed = self.pool.pool.create_volume(&spec)?;
-        seed.upload(&mut iso.as_slice(), 0, size, &mut |_| ())?;
+        pool::write(&self.pool.pool, &volume.name, &iso)?;
         let volume = self.plan.meta.console.clone();
         self.before_volume(&volume)?;
-        let log = VolumeSpec::new(&volume.name, DiskFormat::Raw, Bytes(0));
-        self.pool.pool.create_volume(&log)?;
-        Ok(())
+        pool::write(&self.pool.pool, &volume.name, &[])
     }
 
     /// Reserves the machine's addresses and remembers them in the domain.
@@ -202,16 +167,9 @@ impl Making<'_> {
         for (n, nic) in self.plan.nics.iter().enumerate() {
             let Some((network, ip)) = nic.wish() else { continue };
             self.go_on()?;
-            // A network takes each name once.
-            let again = self.plan.meta.reservations.iter().any(|made| made.network == network);
-            let name = &self.plan.name;
-            let machine = if again { format!("{name}-eth{n}") } else { name.to_string() };
-            let (uri, job) = (self.conn.uri().to_string(), &mut self.job);
-            let wish = Wish { machine: &machine, mac: &nic.mac.to_string(), ip };
-            let made = network::reserve(self.conn, network, &wish, &mut |reservation| {
-                let undo = Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() };
-                Ok(job.before(undo)?)
-            })?;
+            let machine = (&self.plan.name, n, self.plan.meta.reservations.as_slice());
+            let made =
+                step::reserve_nth(self.conn, &mut self.job, machine, (network, nic.mac, ip))?;
             self.plan.meta.reservations.extend(made);
         }
         if !self.plan.meta.reservations.is_empty() {
@@ -233,12 +191,7 @@ impl Making<'_> {
         Machine::of(self.conn, domain)
     }
 
-    fn go_on(&self) -> anyhow::Result<()> {
-        if signal::interrupted() {
-            let what =
-                format!("stopped by a signal; the launch of `{}` was undone", self.plan.name);
-            return Err(Problem::new(Class::Tool, what).into());
-        }
-        Ok(())
+    fn go_on(&self) -> Result<(), Problem> {
+        step::go_on(&format!("the launch of `{}`", self.plan.name))
     }
 }

@@ -10,6 +10,7 @@
 //! | `networks`, `pools`, `templates` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
 //! | `make` | the plan's steps, each with its undo in the journal first |
+//! | `step` | what the steps of several verbs have in common |
 //! | `clone` | machines made of others |
 //! | `undo` | what can be undone, and what killed launches left |
 //! | `meta` | what is remembered of a machine, in the domain's metadata |
@@ -41,6 +42,7 @@ pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod ready;
 pub(crate) mod ssh;
+pub(crate) mod step;
 pub(crate) mod template;
 pub(crate) mod templates;
 pub(crate) mod timings;

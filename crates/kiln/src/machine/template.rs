@@ -76,6 +76,21 @@ pub(crate) fn is_there(pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool
     Ok(true)
 }
 
+/// Looks for a template once more, after something was made that hangs on it: who removes one takes
+/// its mark away first, and then looks for what hangs on it. So one of the two sees the other.
+///
+/// # Errors
+///
+/// It was removed (class object).
+pub(crate) fn still_there(pool: &Pool, template: &VolumeRef) -> anyhow::Result<()> {
+    if is_there(pool, template)? { Ok(()) } else { Err(removed(template).into()) }
+}
+
+fn removed(template: &VolumeRef) -> Problem {
+    let what = format!("the template `{}` was removed meanwhile", template.name);
+    Problem::new(Class::Object, what)
+}
+
 pub(crate) fn lock_file(ctx: &Context, uri: &str, template: &VolumeRef) -> PathBuf {
     let host = Uuid::new_v5(&Uuid::NAMESPACE_URL, uri.as_bytes()).simple();
     ctx.sub("locks").join(format!("{host}-{}-{}", template.pool, template.name))
@@ -162,10 +177,7 @@ fn upload(
     task: &Task,
 ) -> anyhow::Result<()> {
     // As raw, whatever the image is: the bytes come as they are, libvirt adds no header.
-    let Some(file) = &image.file else {
-        let what = format!("the template `{}` was removed meanwhile", template.name);
-        return Err(Problem::new(Class::Object, what).into());
-    };
+    let Some(file) = &image.file else { return Err(removed(template).into()) };
     let mut spec = VolumeSpec::new(&template.name, DiskFormat::Raw, image.file_size);
     spec.mode = mode(conn, &pool.pool)?;
     let volume = pool.pool.create_volume(&spec)?;

@@ -24,7 +24,7 @@ use crate::machine::existing::Machine;
 use crate::machine::keys::{self, Keys};
 use crate::machine::pool::{self, PoolInUse, check_space};
 use crate::machine::templates::{self, TemplateName};
-use crate::machine::{host, make, network};
+use crate::machine::{host, network, step};
 
 /// How many clones are made at the same time: their copies share one disk.
 const AT_ONCE: usize = 4;
@@ -55,7 +55,7 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     let machine = found.map_err(|error| of_template(&conn, args, error))?;
     told_no_address(&machine)?;
     let source = Source::of(&conn, machine)?;
-    refuse_taken(&conn, &names)?;
+    step::refuse_taken(&conn, &names)?;
     let (pools, folders) = pools(ctx, &conn, args, &source)?;
     let mut common = Common { ctx, args, conn, source, pools, folders, keys: given };
     common.wanted().check()?;
@@ -93,20 +93,6 @@ fn names(args: &Clone) -> anyhow::Result<Vec<MachineName>> {
         }
         Some(count) => Ok((1..=count).map(|n| args.name.counted(n)).collect::<Result<_, _>>()?),
     }
-}
-
-fn refuse_taken(conn: &Connection, names: &[MachineName]) -> anyhow::Result<()> {
-    for name in names {
-        match conn.domain(name.as_str()) {
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
-            Ok(domain) => {
-                let ours = Machine::of(conn, domain)?.meta.is_some();
-                return Err(make::taken(name.as_str(), ours).into());
-            }
-        }
-    }
-    Ok(())
 }
 
 type Pools = (BTreeMap<String, PoolInUse>, BTreeMap<String, String>);

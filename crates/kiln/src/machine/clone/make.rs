@@ -11,12 +11,8 @@ use kiln_disk::device::RawFile;
 use kiln_guest::seed::{Login, Reissue, Reissued, Seed, reissue};
 use kiln_host::journal::Journal;
 use kiln_host::scratch::Scratch;
-use kiln_host::signal;
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::DiskFormat;
 use kiln_libvirt::domain::XmlKind;
-use kiln_libvirt::storage::VolumeSpec;
-use kiln_spec::Bytes;
 
 use super::copy::{self, To};
 use super::guest::{self, Renew, Renewed};
@@ -28,10 +24,9 @@ use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
 use crate::machine::existing::{Machine, keep_identities};
 use crate::machine::keys::Keys;
-use crate::machine::make::taken;
 use crate::machine::meta::VolumeRef;
-use crate::machine::network::{self, Wish};
-use crate::machine::pool::PoolInUse;
+use crate::machine::pool::{self, PoolInUse};
+use crate::machine::step;
 use crate::machine::template;
 use crate::machine::undo::{Undo, roll_back};
 use crate::remains;
@@ -125,21 +120,9 @@ impl Cloning<'_> {
 
     /// A volume of the clone's that is there already is somebody's: it is not touched.
     fn check_volumes(&self) -> anyhow::Result<()> {
-        let name = self.plan.name.as_str();
         for volume in self.plan.meta.volumes() {
-            match self.pool(volume)?.pool.volume(&volume.name) {
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) if self.with.conn.domain(name).is_ok() => {
-                    return Err(taken(name, true).into());
-                }
-                Ok(_) => {
-                    let what =
-                        format!("pool `{}` has a volume `{}` already", volume.pool, volume.name);
-                    let hint = "no machine of that name is there; choose another name, or remove the volume";
-                    return Err(Problem::new(Class::Object, what).hint(hint).into());
-                }
-            }
+            let there = (&self.pool(volume)?.pool, volume);
+            step::refuse_volume(self.with.conn, &self.plan.name, there)?;
         }
         Ok(())
     }
@@ -150,7 +133,7 @@ impl Cloning<'_> {
         self.job.before(Undo::Domain { uri, uuid, name: name.clone() })?;
         match self.with.conn.define_domain_xml(&self.plan.xml(self.with.source)) {
             Err(error) if error.is_exists() => {
-                return Err(taken(&name, true).because(error).into());
+                return Err(step::taken(&name, true).because(error).into());
             }
             other => other?,
         };
@@ -172,23 +155,14 @@ impl Cloning<'_> {
             let to = To { pool, name: &disk.volume.name, mode: None };
             let way = copy::disk(self.ctx, self.with.conn, (&disk.from, disk.linked), to)?;
             if let Some(below) = disk.from.below.as_ref().filter(|_| disk.linked) {
-                self.template_is_there(&below.template)?;
+                let of = &below.template;
+                template::still_there(&self.with.conn.pool(&of.pool)?, of)?;
             }
             let (what, is) = (format!("disk {}", disk.from.target), &disk.volume.name);
             let is = format!("{is}, {}", way.words());
             self.facts.push(Fact::new(what, Fate::Copied, from, is));
         }
         Ok(())
-    }
-
-    /// Looks for the template once more: who removes one takes its mark away first, and then looks
-    /// for what hangs on it. So one of the two sees the other.
-    fn template_is_there(&self, of: &VolumeRef) -> anyhow::Result<()> {
-        if template::is_there(&self.with.conn.pool(&of.pool)?, of)? {
-            return Ok(());
-        }
-        let what = format!("the template `{}` was removed meanwhile", of.name);
-        Err(Problem::new(Class::Object, what).into())
     }
 
     fn nvram(&mut self) -> anyhow::Result<()> {
@@ -225,15 +199,10 @@ impl Cloning<'_> {
         let iso = self.seed_drive()?;
         let volume = self.plan.meta.seed.clone();
         self.before_volume(&volume)?;
-        let size = u64::try_from(iso.len())?;
-        let spec = VolumeSpec::new(&volume.name, DiskFormat::Raw, Bytes(size));
-        let seed = self.pool(&volume)?.pool.create_volume(&spec)?;
-        seed.upload(&mut iso.as_slice(), 0, size, &mut |_| ())?;
+        pool::write(&self.pool(&volume)?.pool, &volume.name, &iso)?;
         let volume = self.plan.meta.console.clone();
         self.before_volume(&volume)?;
-        let log = VolumeSpec::new(&volume.name, DiskFormat::Raw, Bytes(0));
-        self.pool(&volume)?.pool.create_volume(&log)?;
-        Ok(())
+        pool::write(&self.pool(&volume)?.pool, &volume.name, &[])
     }
 
     /// Returns the source's seed made over; of a source without one a seed that lets the keys in.
@@ -270,17 +239,9 @@ impl Cloning<'_> {
     fn reserve(&mut self) -> anyhow::Result<()> {
         for (n, one) in self.plan.reservations.clone().into_iter().enumerate() {
             self.go_on()?;
-            // A network takes each name once.
-            let made = &self.plan.meta.reservations;
-            let again = made.iter().any(|made| made.network == one.network);
-            let name = &self.plan.name;
-            let machine = if again { format!("{name}-eth{n}") } else { name.to_string() };
-            let (uri, job) = (self.with.conn.uri().to_string(), &mut self.job);
-            let wish = Wish { machine: &machine, mac: &one.mac.to_string(), ip: one.ip };
-            let made = network::reserve(self.with.conn, &one.network, &wish, &mut |reservation| {
-                let undo = Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() };
-                Ok(job.before(undo)?)
-            })?;
+            let machine = (&self.plan.name, n, self.plan.meta.reservations.as_slice());
+            let wish = (one.network.as_str(), one.mac, one.ip);
+            let made = step::reserve_nth(self.with.conn, &mut self.job, machine, wish)?;
             if let Some(made) = &made {
                 let what = format!("address in {}", one.network);
                 let old = self.with.source.machine.meta.as_ref();
@@ -298,11 +259,7 @@ impl Cloning<'_> {
         Ok(())
     }
 
-    fn go_on(&self) -> anyhow::Result<()> {
-        if signal::interrupted() {
-            let what = format!("stopped by a signal; the clone `{}` was undone", self.plan.name);
-            return Err(Problem::new(Class::Tool, what).into());
-        }
-        Ok(())
+    fn go_on(&self) -> Result<(), Problem> {
+        step::go_on(&format!("the clone `{}`", self.plan.name))
     }
 }

@@ -19,8 +19,9 @@ use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::meta::{Forward, Meta, Reservation};
-use crate::machine::network::{self, Wish};
+use crate::machine::network::Wish;
 use crate::machine::networks;
+use crate::machine::step;
 use crate::machine::undo::{Undo, roll_back};
 
 /// Forwards of a machine, and the address that was reserved for them.
@@ -154,13 +155,8 @@ fn reserve(machine: &Machine, job: &mut Journal<Undo>) -> anyhow::Result<Option<
         IpAddr::V4(ip) => Some(ip),
         IpAddr::V6(_) => None,
     });
-    let uri = conn.uri().to_string();
     let wish = Wish { machine: &machine.name, mac: &mac.to_string(), ip };
-    let made = network::reserve(conn, &name, &wish, &mut |reservation| {
-        let undo = Undo::Reservation { uri: uri.clone(), reservation: reservation.clone() };
-        Ok(job.before(undo)?)
-    })?;
-    match made {
+    match step::reserve(conn, job, &name, &wish)? {
         Some(made) => Ok(Some(made)),
         None => Err(no_address(&name).into()),
     }
