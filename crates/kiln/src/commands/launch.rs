@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln launch`.
 
-use std::thread;
 use std::time::Duration;
 
 use kiln_guest::userdata::UserData;
@@ -14,9 +13,10 @@ use kiln_spec::interface::InterfaceSpec;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::many;
 use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedConfig};
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem, Report, report, unreadable};
+use crate::error::{Class, Problem, report, unreadable};
 use crate::machine::existing::Machine;
 use crate::machine::host::Accelerator;
 use crate::machine::image::{self, ImageFile};
@@ -36,13 +36,6 @@ const USER_DATA_MOST: u64 = 16 << 20;
 const WIDTH: usize = 80;
 /// How many machines are made at the same time.
 const AT_ONCE: usize = 8;
-
-/// What one machine came to.
-struct Made {
-    name: MachineName,
-    outcome: anyhow::Result<(Machine, Option<Ready>)>,
-    timings: Timings,
-}
 
 /// Everything that is the same for all machines of a launch.
 struct Common<'a> {
@@ -102,8 +95,8 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         return dry_run(&common, &names);
     }
     upload_template(&mut common)?;
-    let made = make_all(&common, &names);
-    show(&common, made)
+    let made = many::make_all(&names, AT_ONCE, |number, name| make(&common, (number, name)));
+    many::show(&ctx.ui, made, |made| show(&common, &made))
 }
 
 /// Takes what is no image for the name of a template, if it is a word that can be one.
@@ -311,21 +304,10 @@ fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
             false
         }
     };
-    let mut plans = Vec::new();
-    for (n, name) in names.iter().enumerate() {
-        let plan = common.plan(name, n)?;
-        let lines = plan.lines(there || n > 0);
-        if common.ctx.ui.json() {
-            plans.push(json!({ "name": name, "steps": lines, "xml": plan.xml().to_string() }));
-        } else {
-            lines.iter().for_each(|line| common.ctx.ui.out(line));
-            common.ctx.ui.out(plan.xml().to_string());
-        }
-    }
-    if common.ctx.ui.json() {
-        common.ctx.ui.result(&json!({ "would": plans }));
-    }
-    Ok(0)
+    many::would(&common.ctx.ui, names, |number, name| {
+        let plan = common.plan(name, number)?;
+        Ok((plan.lines(there || number > 0), plan.xml()))
+    })
 }
 
 fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
@@ -343,47 +325,25 @@ fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes all the machines, some at the same time; one that fails does not stop the others.
-fn make_all(common: &Common<'_>, names: &[MachineName]) -> Vec<Made> {
-    let mut all = Vec::new();
-    let numbered: Vec<(usize, &MachineName)> = names.iter().enumerate().collect();
-    for some in numbered.chunks(AT_ONCE) {
-        let made: Vec<Made> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                some.iter().map(|one| scope.spawn(|| make_one(common, *one))).collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        });
-        all.extend(made);
-    }
-    all
+/// A machine that was made, and what it took.
+struct Made {
+    machine: Machine,
+    ready: Option<Ready>,
+    timings: Timings,
 }
 
-fn make_one(common: &Common<'_>, (number, name): (usize, &MachineName)) -> Made {
-    let mut timings = common.timings.clone();
-    let outcome = try_make(common, (number, name), &mut timings);
-    Made { name: name.clone(), outcome, timings }
-}
-
-fn try_make(
-    common: &Common<'_>,
-    (number, name): (usize, &MachineName),
-    timings: &mut Timings,
-) -> anyhow::Result<(Machine, Option<Ready>)> {
+fn make(common: &Common<'_>, (number, name): (usize, &MachineName)) -> anyhow::Result<Made> {
     let (ctx, args) = (common.ctx, common.args);
+    let mut timings = common.timings.clone();
     let task = ctx.ui.task(name.as_str());
     let plan = common.plan(name, number)?;
     let machine =
-        make::make(ctx, (&common.conn, common.pool()?), plan, &common.keys, (&task, timings))?;
+        make::make(ctx, (&common.conn, common.pool()?), plan, &common.keys, (&task, &mut timings))?;
     if args.no_wait {
-        return Ok((machine, None));
+        return Ok(Made { machine, ready: None, timings });
     }
-    match ready::wait(ctx, &machine, &task, timings, args.timeout) {
-        Ok(ready) => Ok((machine, Some(ready))),
+    match ready::wait(ctx, &machine, &task, &mut timings, args.timeout) {
+        Ok(ready) => Ok(Made { machine, ready: Some(ready), timings }),
         Err(error) if args.rm_on_failure => {
             undo::remove_machine(ctx, &machine)?;
             ctx.ui.say(format!("`{name}` was removed again"));
@@ -393,50 +353,14 @@ fn try_make(
     }
 }
 
-fn show(common: &Common<'_>, made: Vec<Made>) -> anyhow::Result<u8> {
-    let ui = &common.ctx.ui;
-    let many = made.len() > 1;
-    let mut worst: Option<anyhow::Error> = None;
-    let mut code = 0;
-    let mut machines = Vec::new();
-    for one in made {
-        match one.outcome {
-            Ok((machine, ready)) => {
-                if ui.json() {
-                    machines.push(machine_json(common, &machine, ready.as_ref(), &one.timings)?);
-                } else {
-                    tell(common, &machine, ready.as_ref(), &one.timings)?;
-                }
-            }
-            Err(error) if many => {
-                let report = report(&error);
-                code = code.max(report.code);
-                machines.push(failure_json(&one.name, &report));
-                if !ui.json() {
-                    ui.failure(&report);
-                }
-            }
-            Err(error) => worst = Some(error),
-        }
-    }
-    if let Some(error) = worst {
-        return Err(error);
-    }
-    if ui.json() {
-        ui.result(&json!({ "machines": machines }));
-    }
-    Ok(code)
-}
-
-fn failure_json(name: &MachineName, report: &Report) -> Value {
-    json!({ "name": name, "error": report.json() })
+/// Shows a machine: to people, or as the JSON that it returns.
+fn show(common: &Common<'_>, made: &Made) -> anyhow::Result<Option<Value>> {
+    if common.ctx.ui.json() { machine_json(common, made).map(Some) } else { tell(common, made) }
 }
 
 fn machine_json(
     common: &Common<'_>,
-    machine: &Machine,
-    ready: Option<&Ready>,
-    timings: &Timings,
+    Made { machine, ready, timings }: &Made,
 ) -> anyhow::Result<Value> {
     let route = machine.route(common.ctx)?;
     Ok(json!({
@@ -451,7 +375,7 @@ fn machine_json(
             "port": route.port,
             "command": route.line(),
         })),
-        "ready": ready.map(ready_json),
+        "ready": ready.as_ref().map(ready_json),
         "timings": timings.json(),
     }))
 }
@@ -468,10 +392,8 @@ pub(crate) fn ready_json(ready: &Ready) -> Value {
 
 fn tell(
     common: &Common<'_>,
-    machine: &Machine,
-    ready: Option<&Ready>,
-    timings: &Timings,
-) -> anyhow::Result<()> {
+    Made { machine, ready, timings }: &Made,
+) -> anyhow::Result<Option<Value>> {
     let ui = &common.ctx.ui;
     if common.args.timings {
         // Of several at once nobody can say whose libvirt's calls were.
@@ -494,7 +416,7 @@ fn tell(
         ui.say(format!("log in with: {} ssh {name}", common.ctx.program));
     }
     ui.out(name);
-    Ok(())
+    Ok(None)
 }
 
 fn shown_address(route: &crate::machine::ssh::Route) -> String {

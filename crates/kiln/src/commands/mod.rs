@@ -20,6 +20,7 @@ pub(crate) mod launch;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod man;
+mod many;
 pub(crate) mod network;
 pub(crate) mod pool;
 pub(crate) mod restart;

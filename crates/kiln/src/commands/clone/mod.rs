@@ -5,7 +5,6 @@ pub(crate) mod renew;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::thread;
 
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
@@ -13,10 +12,11 @@ use kiln_spec::{Bytes, MachineName};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::many;
 use crate::args::clone::Clone;
 use crate::args::launch::WantedIp;
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem, report};
+use crate::error::{Class, Problem};
 use crate::machine::clone::report::{self as identity, Fact};
 use crate::machine::clone::source::{Source, told_no_address};
 use crate::machine::clone::{self, Plan, Wanted, With};
@@ -40,12 +40,6 @@ struct Common<'a> {
     keys: Keys,
 }
 
-/// What one clone came to.
-struct Made {
-    name: MachineName,
-    outcome: anyhow::Result<(Machine, Vec<Fact>)>,
-}
-
 /// Makes clones of a machine.
 pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     let names = names(args)?;
@@ -60,15 +54,18 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     let mut common = Common { ctx, args, conn, source, pools, folders, keys: given };
     common.wanted().check()?;
     if args.dry_run {
-        return dry_run(&common, &names);
+        return many::would(&ctx.ui, &names, |_, name| {
+            let plan = common.plan(name)?;
+            Ok((plan.lines(&common.source), plan.shown_xml(&common.source)))
+        });
     }
     common.check_space(names.len())?;
     // Of a clone of Kiln's the seed says who logs in.
     if common.source.seed.is_none() && common.keys.public.is_empty() {
         common.keys = keys::find(ctx, false)?;
     }
-    let made = make_all(&common, &names);
-    show(&common, made)
+    let made = many::make_all(&names, AT_ONCE, |_, name| make(&common, name));
+    many::show(&ctx.ui, made, |made| Ok(show(&common, &made)))
 }
 
 /// Says how a machine is made of a template, if that is what was named.
@@ -163,48 +160,10 @@ impl Common<'_> {
     }
 }
 
-fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
-    let mut plans = Vec::new();
-    for name in names {
-        let plan = common.plan(name)?;
-        let (lines, xml) = (plan.lines(&common.source), plan.shown_xml(&common.source).to_string());
-        if common.ctx.ui.json() {
-            plans.push(json!({ "name": name, "steps": lines, "xml": xml }));
-        } else {
-            lines.iter().for_each(|line| common.ctx.ui.out(line));
-            common.ctx.ui.out(xml.trim_end());
-        }
-    }
-    if common.ctx.ui.json() {
-        common.ctx.ui.result(&json!({ "would": plans }));
-    }
-    Ok(0)
-}
+/// A clone that was made, and what became of its identities.
+type Made = (Machine, Vec<Fact>);
 
-/// Makes all the clones, some at the same time; one that fails does not stop the others.
-fn make_all(common: &Common<'_>, names: &[MachineName]) -> Vec<Made> {
-    let mut all = Vec::new();
-    for some in names.chunks(AT_ONCE) {
-        let made: Vec<Made> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                some.iter().map(|name| scope.spawn(|| make_one(common, name))).collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        });
-        all.extend(made);
-    }
-    all
-}
-
-fn make_one(common: &Common<'_>, name: &MachineName) -> Made {
-    Made { name: name.clone(), outcome: try_make(common, name) }
-}
-
-fn try_make(common: &Common<'_>, name: &MachineName) -> anyhow::Result<(Machine, Vec<Fact>)> {
+fn make(common: &Common<'_>, name: &MachineName) -> anyhow::Result<Made> {
     let (ctx, source) = (common.ctx, &common.source);
     let task = ctx.ui.task(name.as_str());
     let renew = |disk: &Path, format: &DiskFormat, linked: bool| {
@@ -228,44 +187,21 @@ fn try_make(common: &Common<'_>, name: &MachineName) -> anyhow::Result<(Machine,
     Ok((machine, facts))
 }
 
-fn show(common: &Common<'_>, made: Vec<Made>) -> anyhow::Result<u8> {
+/// Shows a clone: to people, or as the JSON that it returns.
+fn show(common: &Common<'_>, (machine, facts): &Made) -> Option<Value> {
     let ui = &common.ctx.ui;
-    let many = made.len() > 1;
-    let mut worst: Option<anyhow::Error> = None;
-    let mut code = 0;
-    let mut machines = Vec::new();
-    for one in made {
-        match one.outcome {
-            Ok((machine, facts)) if ui.json() => machines.push(as_json(common, &machine, &facts)),
-            Ok((machine, facts)) => {
-                let source = &common.source.machine.name;
-                let lines = identity::lines(source, &machine.name, &facts);
-                lines.iter().for_each(|line| ui.say(line));
-                let name = &machine.name;
-                ui.say(match common.args.start {
-                    true => format!("`{name}` runs; `kiln wait {name}` waits until one can log in"),
-                    false => format!("`{name}` is made; `kiln start {name}` starts it"),
-                });
-                ui.out(name);
-            }
-            Err(error) if many => {
-                let report = report(&error);
-                code = code.max(report.code);
-                machines.push(json!({ "name": one.name, "error": report.json() }));
-                if !ui.json() {
-                    ui.failure(&report);
-                }
-            }
-            Err(error) => worst = Some(error),
-        }
-    }
-    if let Some(error) = worst {
-        return Err(error);
-    }
     if ui.json() {
-        ui.result(&json!({ "machines": machines }));
+        return Some(as_json(common, machine, facts));
     }
-    Ok(code)
+    let name = &machine.name;
+    let lines = identity::lines(&common.source.machine.name, name, facts);
+    lines.iter().for_each(|line| ui.say(line));
+    ui.say(match common.args.start {
+        true => format!("`{name}` runs; `kiln wait {name}` waits until one can log in"),
+        false => format!("`{name}` is made; `kiln start {name}` starts it"),
+    });
+    ui.out(name);
+    None
 }
 
 fn as_json(common: &Common<'_>, machine: &Machine, facts: &[Fact]) -> Value {
