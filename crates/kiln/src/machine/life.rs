@@ -125,7 +125,7 @@ impl Machine {
         if !self.conn.is_local() || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(());
         }
-        let Some(free) = network::free_port(self.uuid) else {
+        let Ok(free) = network::free_port(self.uuid) else {
             let what = format!("port {port} of the host, which leads to `{}`, is taken", self.name);
             return Err(Problem::new(Class::Object, what).into());
         };

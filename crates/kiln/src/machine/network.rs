@@ -317,12 +317,20 @@ fn pick(
 
 /// Returns a port of this machine that nobody listens on, from 20000 up: the one that the UUID
 /// falls on, or the next free.
-pub(crate) fn free_port(uuid: Uuid) -> Option<u16> {
+///
+/// # Errors
+///
+/// None is free (class host).
+pub(crate) fn free_port(uuid: Uuid) -> Result<u16, Problem> {
     let bytes = uuid.as_bytes();
     let place = u16::from_be_bytes([bytes[14], bytes[15]]) % 10_000;
     (0..10_000)
         .map(|n| 20_000 + (place + n) % 10_000)
         .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| {
+            let what = "no port between 20000 and 29999 is free for the forward of SSH";
+            Problem::new(Class::Host, what)
+        })
 }
 
 #[cfg(test)]

@@ -195,11 +195,7 @@ pub(crate) fn found(
 ) -> anyhow::Result<Vec<Nic>> {
     let nic = |(index, spec): (u32, &InterfaceSpec)| -> anyhow::Result<Nic> {
         let attachment = if spec.network == network::USER {
-            let problem = || {
-                let what = "no port between 20000 and 29999 is free for the forward of SSH";
-                Problem::new(Class::Host, what)
-            };
-            Attachment::User { ssh_port: network::free_port(uuid).ok_or_else(problem)? }
+            Attachment::User { ssh_port: network::free_port(uuid)? }
         } else {
             network::find(conn, &spec.network, may_start)?
         };

@@ -28,24 +28,35 @@ pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Pool> {
     Err(problem.did_you_mean(name, all.iter().map(Pool::name), otherwise).into())
 }
 
+/// Finds the pool of a folder, in use or not.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn at(conn: &Connection, folder: &str) -> Result<Option<Pool>, kiln_libvirt::Error> {
+    for pool in conn.pools()? {
+        let other = match pool.xml() {
+            // Removed between the listing and now.
+            Err(error) if error.is_not_found() => continue,
+            other => other?.target_path(),
+        };
+        // By its parts: `/srv/vms/` is `/srv/vms`.
+        if other.is_some_and(|other| Path::new(&other) == Path::new(folder)) {
+            return Ok(Some(pool));
+        }
+    }
+    Ok(None)
+}
+
 /// Refuses a folder that is another pool's: the two would see each other's volumes.
 ///
 /// # Errors
 ///
 /// Class object, with whose it is.
 pub(crate) fn folder_is_free(conn: &Connection, folder: &str) -> anyhow::Result<()> {
-    for pool in conn.pools()? {
-        let other = match pool.xml() {
-            Err(error) if error.is_not_found() => continue,
-            other => other?.target_path(),
-        };
-        // By its parts: `/srv/vms/` is `/srv/vms`.
-        if other.is_some_and(|other| Path::new(&other) == Path::new(folder)) {
-            let what = format!("the folder `{folder}` is that of the pool `{}`", pool.name());
-            return Err(Problem::new(Class::Object, what).into());
-        }
-    }
-    Ok(())
+    let Some(pool) = at(conn, folder)? else { return Ok(()) };
+    let what = format!("the folder `{folder}` is that of the pool `{}`", pool.name());
+    Err(Problem::new(Class::Object, what).into())
 }
 
 /// What there is to know of a pool without its volumes.

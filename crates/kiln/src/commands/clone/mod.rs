@@ -131,11 +131,7 @@ impl Common<'_> {
     fn plan(&self, name: &MachineName) -> anyhow::Result<Plan> {
         let uuid = Uuid::now_v7();
         let old = self.source.machine.meta.as_ref().and_then(|meta| meta.ssh_port);
-        let problem = || {
-            let what = "no port between 20000 and 29999 is free for the forward of SSH";
-            Problem::new(Class::Host, what)
-        };
-        let port = old.map(|_| network::free_port(uuid).ok_or_else(problem)).transpose()?;
+        let port = old.map(|_| network::free_port(uuid)).transpose()?;
         Ok(self.wanted().plan(name, uuid, port))
     }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::Context as _;
 use kiln_guest::guest::GuestError;
 use kiln_guest::ops::{Network, Plan};
 use kiln_guest::seal::Selection;
@@ -24,9 +25,38 @@ use crate::remains;
 const KEYS: [&str; 3] = ["ed25519", "ecdsa", "rsa"];
 
 /// Returns how a disk of a machine is opened: what it is was said by its definition.
-pub(crate) fn opening(format: &DiskFormat, linked: bool) -> Opening {
+fn opening(format: &DiskFormat, linked: bool) -> Opening {
     let format = if *format == DiskFormat::Qcow2 { Format::Qcow2 } else { Format::Raw };
     Opening { format: Some(format), follow_backing: linked, ..Opening::default() }
+}
+
+/// Seals the guest on a disk of a machine by these operations; `edits` are made last.
+///
+/// # Errors
+///
+/// The guest cannot be opened or changed. One that is no system that Kiln knows is no error.
+pub(crate) fn seal(
+    ctx: &Context,
+    (disk, format, linked): (&Path, &DiskFormat, bool),
+    selection: &Selection,
+    edits: &mut dyn FnMut(&mut dyn Tree) -> anyhow::Result<Vec<String>>,
+) -> anyhow::Result<Renewed> {
+    let report = match seal_disk(ctx, (disk, opening(format, linked)), selection, edits) {
+        Err(error) => match error.downcast_ref::<GuestError>() {
+            Some(GuestError::NoSystem { why, .. }) => {
+                return Ok(Renewed::NoSystem { why: why.clone() });
+            }
+            _ => return Err(error),
+        },
+        Ok(None) => return Ok(Renewed::NoSystem { why: "there is no system in it".to_owned() }),
+        Ok(Some(report)) => report,
+    };
+    for done in &report.done {
+        done.notes.iter().for_each(|note| ctx.ui.detail(format!("{}: {note}", done.operation)));
+    }
+    let changed = report.done.iter().filter(|done| !done.edits.list.is_empty());
+    let operations = changed.map(|done| done.operation).filter(|name| *name != "customize");
+    Ok(Renewed::Done { operations: operations.collect(), keys_made: false })
 }
 
 /// Takes the identity out of the guest on a disk, and gives it its host name.
@@ -36,32 +66,19 @@ pub(crate) fn opening(format: &DiskFormat, linked: bool) -> Opening {
 /// The guest cannot be opened or changed. One that is no system that Kiln knows is no error.
 pub(crate) fn renew(
     ctx: &Context,
-    (disk, format, linked): (&Path, &DiskFormat, bool),
+    disk: (&Path, &DiskFormat, bool),
     name: &MachineName,
 ) -> anyhow::Result<Renewed> {
     let mut selection = Selection::default();
     selection.add_list(&[&IDENTITY.join(","), "customize"].join(","))?;
     let mut keys_made = false;
     let mut edits = |tree: &mut dyn Tree| edit(ctx, tree, name, &mut keys_made);
-    let sealed = seal_disk(ctx, (disk, opening(format, linked)), &selection, &mut edits);
-    let report = match sealed {
-        Err(error) => {
-            return match error.downcast_ref::<GuestError>() {
-                Some(GuestError::NoSystem { why, .. }) => {
-                    Ok(Renewed::NoSystem { why: why.clone() })
-                }
-                _ => Err(error.context("the identity of the clone's guest could not be renewed")),
-            };
-        }
-        Ok(None) => return Ok(Renewed::NoSystem { why: "there is no system in it".to_owned() }),
-        Ok(Some(report)) => report,
-    };
-    for done in &report.done {
-        done.notes.iter().for_each(|note| ctx.ui.detail(format!("{}: {note}", done.operation)));
-    }
-    let changed = report.done.iter().filter(|done| !done.edits.list.is_empty());
-    let operations = changed.map(|done| done.operation).filter(|name| *name != "customize");
-    Ok(Renewed::Done { operations: operations.collect(), keys_made })
+    let renewed = seal(ctx, disk, &selection, &mut edits)
+        .context("the identity of the clone's guest could not be renewed")?;
+    Ok(match renewed {
+        Renewed::Done { operations, .. } => Renewed::Done { operations, keys_made },
+        other => other,
+    })
 }
 
 /// Gives the guest its name, and SSH host keys if nothing in it makes some.

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use kiln_guest::guest::GuestError;
+use anyhow::Context as _;
 use kiln_guest::seal::Selection;
 use kiln_host::copy as files;
 use kiln_host::journal::Journal;
@@ -18,8 +18,7 @@ use uuid::Uuid;
 
 use crate::args::bundle::trust::Trust;
 use crate::args::template::create::Create;
-use crate::commands::clone::renew::opening;
-use crate::commands::image::seal::seal_disk;
+use crate::commands::clone::renew;
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
 use crate::machine::clone::copy::{self, To};
@@ -209,22 +208,8 @@ impl Making<'_> {
 
     fn seal(&self, disk: &Path, format: &DiskFormat) -> anyhow::Result<Renewed> {
         let none = &mut |_: &mut dyn kiln_guest::tree::Tree| Ok(Vec::new());
-        let opening = opening(format, false);
-        let sealed = seal_disk(self.ctx, (disk, opening), &Selection::default(), none);
-        match sealed {
-            Ok(None) => Ok(Renewed::NoSystem { why: "there is no system in it".to_owned() }),
-            Ok(Some(report)) => {
-                let changed = report.done.iter().filter(|done| !done.edits.list.is_empty());
-                let operations = changed.map(|done| done.operation).collect();
-                Ok(Renewed::Done { operations, keys_made: false })
-            }
-            Err(error) => match error.downcast_ref::<GuestError>() {
-                Some(GuestError::NoSystem { why, .. }) => {
-                    Ok(Renewed::NoSystem { why: why.clone() })
-                }
-                _ => Err(error.context("the template could not be sealed")),
-            },
-        }
+        renew::seal(self.ctx, (disk, format, false), &Selection::default(), none)
+            .context("the template could not be sealed")
     }
 
     fn facts(&self, sealed: bool) -> Facts {

@@ -4,7 +4,6 @@
 //! The file is copied on the host itself, by a pool of its folder that is there meanwhile only: so
 //! it works through any connection. Two pools cannot have one folder, so one waits for the other.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kiln_host::journal::Journal;
@@ -18,6 +17,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::machine::pools;
 use crate::machine::undo::Undo;
 
 /// How long another client's copy is waited for.
@@ -93,7 +93,7 @@ impl Folder {
                 Err(error) => error,
             };
             // A pool that has just gone is no reason to give up, once.
-            let free = !is_taken(conn, folder)?;
+            let free = pools::at(conn, folder)?.is_none();
             if began.elapsed() > PATIENCE || (free && std::mem::replace(&mut sure, true)) {
                 return Err(error);
             }
@@ -121,16 +121,6 @@ fn others(conn: &Connection, folder: &str) -> anyhow::Result<Option<Pool>> {
         Err(error) if error.is_not_found() => Ok(None),
         other => Ok(Some(other?).filter(|pool| !pool.name().starts_with(NAME))),
     }
-}
-
-fn is_taken(conn: &Connection, folder: &str) -> anyhow::Result<bool> {
-    for pool in conn.pools()? {
-        let target = pool.xml().ok().and_then(|view| view.target_path());
-        if target.is_some_and(|target| Path::new(&target) == Path::new(folder)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn make(conn: &Connection, folder: &str, job: &mut Journal<Undo>) -> anyhow::Result<Pool> {
