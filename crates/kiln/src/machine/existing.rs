@@ -12,7 +12,7 @@ use kiln_libvirt::domain::{AddressSource, Domain, DomainXml, InterfaceView, XmlK
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::meta::Meta;
+use super::meta::{Meta, VolumeRef};
 use super::ssh::{self, Route};
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -100,6 +100,11 @@ impl Machine {
             Err(error) if error.is_not_found() => Ok(None),
             other => other,
         }
+    }
+
+    /// Returns whether its disk was made on a template.
+    pub(crate) fn hangs_on(&self, template: &VolumeRef) -> bool {
+        self.meta.as_ref().is_some_and(|meta| meta.template.as_ref() == Some(template))
     }
 
     /// Takes a domain for a machine.

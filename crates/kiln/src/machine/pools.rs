@@ -158,13 +158,13 @@ impl Held {
     }
 }
 
-/// Returns the volumes of a pool in use, by name.
+/// Returns the volumes of a pool in use, by name, and which of `machines` have them.
 ///
 /// # Errors
 ///
 /// What libvirt says.
-pub(crate) fn volumes(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Held>> {
-    let used = disks(conn)?;
+pub(crate) fn volumes(pool: &Pool, machines: &[Machine]) -> anyhow::Result<Vec<Held>> {
+    let used = disks(machines)?;
     let mut found = Vec::new();
     for volume in pool.volumes()? {
         match volume.xml() {
@@ -218,7 +218,7 @@ pub(crate) fn machines_in(
             folder.as_ref().is_some_and(|folder| above == Some(Path::new(folder)))
         }
     };
-    let all = disks(conn)?;
+    let all = disks(&Machine::all(conn)?)?;
     Ok(all.into_iter().filter(|(used, _)| is_in(used)).flat_map(|(_, names)| names).collect())
 }
 
@@ -239,9 +239,9 @@ impl Use {
 }
 
 /// Returns which machines have which disks, now or at their next start.
-fn disks(conn: &Connection) -> anyhow::Result<BTreeMap<Use, BTreeSet<String>>> {
+fn disks(machines: &[Machine]) -> anyhow::Result<BTreeMap<Use, BTreeSet<String>>> {
     let mut all: BTreeMap<Use, BTreeSet<String>> = BTreeMap::new();
-    for machine in Machine::all(conn)? {
+    for machine in machines {
         for xml in machine.now()?.iter().chain([&machine.xml]) {
             for used in xml.disks().iter().filter_map(Use::of) {
                 all.entry(used).or_default().insert(machine.name.clone());

@@ -189,14 +189,13 @@ fn upload(
 
 /// Returns whether a volume of the pool lies over a template, or a machine of Kiln's was made on it.
 fn is_used(conn: &Connection, pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool> {
-    let held = pools::volumes(conn, pool)?;
+    let machines = Machine::all(conn)?;
+    let held = pools::volumes(pool, &machines)?;
     let over = held.iter().find(|held| held.name == template.name);
     if over.is_some_and(|held| !held.users().is_empty()) {
         return Ok(true);
     }
-    let hangs =
-        |m: &Machine| m.meta.as_ref().is_some_and(|meta| meta.template.as_ref() == Some(template));
-    Ok(over.is_some() && Machine::all(conn)?.iter().any(hangs))
+    Ok(over.is_some() && machines.iter().any(|machine| machine.hangs_on(template)))
 }
 
 fn send(volume: &Volume, file: &File, image: &ImageFile, task: &Task) -> anyhow::Result<()> {

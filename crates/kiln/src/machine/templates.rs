@@ -180,9 +180,9 @@ fn parts(volume: &str) -> Option<(String, String, String)> {
 ///
 /// What libvirt says.
 pub(crate) fn all(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Template>> {
-    let held = pools::volumes(conn, pool)?;
-    let names: BTreeSet<&str> = held.iter().map(|held| held.name.as_str()).collect();
     let machines = Machine::all(conn)?;
+    let held = pools::volumes(pool, &machines)?;
+    let names: BTreeSet<&str> = held.iter().map(|held| held.name.as_str()).collect();
     let mut found = Vec::new();
     for one in &held {
         let Some((name, version, format)) = parts(&one.name) else { continue };
@@ -192,10 +192,7 @@ pub(crate) fn all(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Template
         let volume = VolumeRef { pool: pool.name().to_owned(), name: one.name.clone() };
         let facts = names.contains(facts_of(&one.name).as_str());
         let facts = if facts { facts_from(pool, &one.name)? } else { None };
-        let hangs = |machine: &&Machine| {
-            machine.meta.as_ref().is_some_and(|meta| meta.template.as_ref() == Some(&volume))
-        };
-        let on_it = machines.iter().filter(hangs);
+        let on_it = machines.iter().filter(|machine| machine.hangs_on(&volume));
         // A volume is called by the machine that it is a disk of.
         let owner = |clone: &String| {
             let of = |held: &&pools::Held| held.name == *clone;

@@ -3,6 +3,7 @@
 
 use crate::args::pool::info::Info;
 use crate::context::Context;
+use crate::machine::existing::Machine;
 use crate::machine::pools::Summary;
 use crate::machine::{host, pools};
 use crate::ui::Table;
@@ -16,7 +17,10 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let summary = Summary::of(&pool)?;
-    let volumes = if summary.active { pools::volumes(&conn, &pool)? } else { Vec::new() };
+    let volumes = match summary.active {
+        true => pools::volumes(&pool, &Machine::all(&conn)?)?,
+        false => Vec::new(),
+    };
     if ctx.ui.json() {
         let mut json = summary.json();
         json["volumes"] = volumes.iter().map(pools::Held::json).collect();
