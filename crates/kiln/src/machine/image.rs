@@ -18,7 +18,7 @@ use kiln_disk::format::{self, FormatError};
 use kiln_guest::inspect::{self, Glance, Processor};
 use kiln_host::signal;
 use kiln_spec::Bytes;
-use kiln_spec::image::Manifest;
+use kiln_spec::image::{Digest, Manifest};
 
 use super::meta::VolumeRef;
 use crate::args::bundle::trust::Trust;
@@ -212,10 +212,9 @@ fn digest_of(ctx: &Context, path: &Path, file: &File, dry_run: bool) -> anyhow::
         meta.ctime(),
         meta.ctime_nsec()
     );
-    let folder = ctx.sub("digests");
-    let known = folder.join(&key);
-    if let Ok(digest) = fs::read_to_string(&known) {
-        return Ok(digest);
+    let known = ctx.sub("digests").join(key);
+    if let Some(digest) = noted(&known) {
+        return Ok(digest.to_string());
     }
     let task = ctx.ui.task("image");
     if meta.len() > WORTH_SAYING {
@@ -228,17 +227,45 @@ fn digest_of(ctx: &Context, path: &Path, file: &File, dry_run: bool) -> anyhow::
         std::io::ErrorKind::Interrupted => anyhow::Error::new(Problem::stopped()),
         _ => error.into(),
     })?;
-    let digest = digest.to_string();
-    if !dry_run {
-        fs::create_dir_all(&folder)?;
-        fs::write(&known, &digest)?;
+    if dry_run {
+        return Ok(digest.to_string());
     }
-    Ok(digest)
+    if let Err(error) = note(&known, &digest) {
+        // Then it is hashed again the next time, and that is all.
+        let shown = known.display();
+        ctx.ui.detail(format!("could not note the image's digest in `{shown}`: {error}"));
+    }
+    Ok(digest.to_string())
+}
+
+/// Returns the digest that was noted; one that was cut short, by a kill or a full disk, is none.
+fn noted(path: &Path) -> Option<Digest> {
+    fs::read_to_string(path).ok()?.parse().ok()
+}
+
+fn note(path: &Path, digest: &Digest) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(path, digest.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_that_was_cut_short_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("digests/1-2-3");
+        assert_eq!(noted(&path), None);
+        let digest = Digest::from_sha256(&[7; 32]);
+        note(&path, &digest).unwrap();
+        assert_eq!(noted(&path), Some(digest));
+        let whole = fs::read(&path).unwrap();
+        for end in 0..whole.len() {
+            fs::write(&path, &whole[..end]).unwrap();
+            assert_eq!(noted(&path), None, "{end}");
+        }
+    }
 
     #[test]
     fn volume_names_are_safe() {
