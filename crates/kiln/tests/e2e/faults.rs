@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("e2e::faults::machines_of_others_are_left_alone", foreign),
         trial("e2e::faults::an_interrupted_launch_is_undone", interrupted),
         trial("e2e::faults::a_dry_run_changes_nothing", dry_run),
+        trial("e2e::faults::without_a_place_for_the_journal_nothing_begins", no_journal),
         trial("e2e::faults::a_full_pool_is_told_before_the_upload", full_pool),
         trial("e2e::faults::a_network_that_is_off_is_started_when_asked", inactive_network),
         trial("e2e::faults::a_pool_of_the_host_that_hangs_is_left_alone", hanging_pool),
@@ -331,6 +332,31 @@ fn dry_run(lab: &Lab) {
     // Not even a key or a note of the image's digest: only the store's own empty folders may be.
     let files = run(&["find", &lab.home.display().to_string(), "-type", "f"]).stdout;
     assert_eq!(files, "");
+}
+
+/// Where nothing can be kept that would undo what a kill leaves, not even a pool is started.
+fn no_journal(lab: &Lab) {
+    let (image, source, pool) = (phony(lab), "kt-homed", "kt-idle");
+    crate::clones::off(lab, &image, source, &[]);
+    let folder = lab.folder.join("idle").display().to_string();
+    fs::create_dir_all(&folder).expect("made");
+    let _tidy = Tidy(vec![by_virsh(&["pool-destroy", pool]), by_virsh(&["pool-undefine", pool])]);
+    drop(virsh(&["pool-define-as", pool, "dir", "--target", &folder]).success());
+    // Not even root can make a folder there.
+    let lost = Lab { folder: lab.folder.clone(), home: PathBuf::from("/sys/kiln") };
+    let begin: [&[&str]; 3] = [
+        &["launch", &image, "kt-unbegun", "--no-wait"],
+        &["clone", source, "kt-unbegun"],
+        &["template", "create", source, "kt-unbegun"],
+    ];
+    for args in begin {
+        let out = lost.kiln(&[args, &["--pool", pool]].concat());
+        assert_eq!(out.code, 5, "{args:?}: {}", out.stderr);
+        assert!(out.stderr.contains("KILN_HOME names the folder"), "{args:?}: {}", out.stderr);
+        let active = virsh(&["pool-list", "--name"]).success().stdout;
+        assert!(!active.contains(pool), "{args:?}: {active}");
+    }
+    drop(lab.kiln(&["rm", source]).success());
 }
 
 /// Undoes with virsh and umount what a test set up, whatever became of it.

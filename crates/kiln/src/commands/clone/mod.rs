@@ -24,7 +24,7 @@ use crate::machine::existing::Machine;
 use crate::machine::keys::{self, Keys};
 use crate::machine::pool::{self, PoolInUse, check_space};
 use crate::machine::templates::{self, TemplateName};
-use crate::machine::{host, network, step};
+use crate::machine::{host, network, step, undo};
 
 /// How many clones are made at the same time: their copies share one disk.
 const AT_ONCE: usize = 4;
@@ -50,6 +50,9 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     told_no_address(&machine)?;
     let source = Source::of(&conn, machine)?;
     step::refuse_taken(&conn, &names)?;
+    if !args.dry_run {
+        undo::can_begin(ctx)?;
+    }
     let (pools, folders) = pools(ctx, &conn, args, &source)?;
     let mut common = Common { ctx, args, conn, source, pools, folders, keys: given };
     common.wanted().check()?;

@@ -46,6 +46,7 @@ enum Of {
 pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let of = of(ctx, &conn, args)?;
+    undo::can_begin(ctx)?;
     if ctx.store()?.find(args.name.as_str()).is_ok() {
         let what = format!("there is an image `{}` in the store", args.name);
         let hint = "`kiln launch` would take that: choose another name";
