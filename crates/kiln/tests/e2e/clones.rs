@@ -7,11 +7,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use kiln_testkit::{Files, Output, need, need_program, run};
+use kiln_testkit::{Files, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, POOL, spawn, trial};
+use crate::lab::{Lab, POOL, kill_at, parsed, spawn, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -20,14 +20,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("e2e::clones::what_cannot_be_cloned_is_refused", refused),
         trial("e2e::clones::a_clone_killed_at_any_moment_leaves_nothing", killed),
     ]
-}
-
-pub(crate) fn virsh(args: &[&str]) -> Output {
-    run(&[&["virsh", "-q", "-c", "qemu:///system"], args].concat())
-}
-
-pub(crate) fn parsed(out: Output) -> Value {
-    serde_json::from_str(&out.success().stdout).expect("JSON")
 }
 
 /// Returns the path of a volume in the tests' pool.
@@ -352,19 +344,12 @@ fn killed(lab: &Lab) {
     drop(lab.kiln(&args).success());
     let whole = began.elapsed();
     drop(lab.kiln(&["rm", name]).success());
-    let (mut cut_short, mut n) = (0, 0_u32);
-    while cut_short < 8 && n < 60 {
+    let (mut cut, mut n) = (0, 0_u32);
+    while cut < 8 && n < 60 {
         n += 1;
-        let mut clone = spawn(lab, &args);
+        let clone = spawn(lab, &args);
         let beside = (n == 1).then(|| spawn(lab, &["clone", source, "kt-beside-it"]));
-        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
-        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
-        while Instant::now() < deadline {
-            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        clone.kill().expect("killed");
-        let cut = !clone.wait().expect("it ends").success();
-        cut_short += u32::from(cut);
+        cut += u32::from(kill_at(clone, whole, n));
         if let Some(beside) = beside {
             let out = beside.wait_with_output().expect("it ends");
             assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -384,7 +369,7 @@ fn killed(lab: &Lab) {
         let network = virsh(&["net-dumpxml", "default"]).success().stdout;
         assert!(!network.contains("name='kt-cut'"), "after kill {n}: {network}");
     }
-    assert_eq!(cut_short, 8, "of {n}");
+    assert_eq!(cut, 8, "of {n}");
     drop(lab.kiln(&["rm", source]).success());
     let left = fs::read_dir(lab.home.join("run"))
         .map_or(0, |all| all.filter(|e| e.as_ref().is_ok_and(|e| e.path().is_dir())).count());

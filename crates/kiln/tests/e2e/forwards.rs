@@ -13,7 +13,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::faults::phony;
-use crate::lab::{Lab, project, trial, until};
+use crate::lab::{Lab, kill_at, parsed, project, trial, until};
 
 /// The machine of these tests.
 const NAME: &str = "kt-fwd";
@@ -101,8 +101,7 @@ impl Host {
     }
 
     fn json(&self, args: &[&str]) -> Value {
-        let out = self.kiln(&[args, &["--json"]].concat()).success();
-        serde_json::from_str(&out.stdout).expect("JSON")
+        parsed(self.kiln(&[args, &["--json"]].concat()))
     }
 
     /// Makes a network namespace that stands for a guest, with these addresses.
@@ -443,14 +442,7 @@ fn killed(host: &Host) {
     drop(host.kiln(&["forward", "rm", NAME, "9000"]).success());
     let rules = host.rules();
     for n in 0..12_u32 {
-        let mut child = host.spawn(&add);
-        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
-        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
-        while Instant::now() < deadline {
-            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        child.kill().expect("killed");
-        let whole = child.wait().expect("it ends").success();
+        let whole = !kill_at(host.spawn(&add), whole, n);
         let states = host.states();
         let there = states.iter().any(|(port, _)| *port == 9000);
         assert!(there || !whole, "after kill {n}: {states:?}");

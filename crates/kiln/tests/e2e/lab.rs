@@ -257,10 +257,14 @@ pub(crate) fn spawn(lab: &Lab, args: &[&str]) -> Child {
         .expect("started")
 }
 
-/// Starts the program for the `n`th time and kills it at a moment that is one of many, spread over
-/// this long; returns whether it was cut short.
+/// Starts the program for the `n`th time, and kills it as [`kill_at`] does.
 pub(crate) fn cut_short(lab: &Lab, args: &[&str], whole: Duration, n: u32) -> bool {
-    let mut child = spawn(lab, args);
+    kill_at(spawn(lab, args), whole, n)
+}
+
+/// Kills what was just started for the `n`th time at a moment that is one of many, spread over this
+/// long; returns whether it was cut short.
+pub(crate) fn kill_at(mut child: Child, whole: Duration, n: u32) -> bool {
     // A moment is what is tested, so a moment is waited for: the golden ratio spreads any number
     // of them evenly, in an order of no pattern, and the same in each run.
     let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());

@@ -9,8 +9,8 @@ use kiln_testkit::need_program;
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use crate::clones::{cat, off, parsed, used, virsh, volume};
-use crate::lab::{Lab, POOL, spawn, trial};
+use crate::clones::{cat, off, used, volume};
+use crate::lab::{Lab, POOL, cut_short, parsed, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -116,17 +116,10 @@ fn killed(lab: &Lab) {
     drop(lab.kiln(&args).success());
     let whole = began.elapsed();
     rm();
-    let (mut cut_short, mut n) = (0, 0_u32);
-    while cut_short < 6 && n < 60 {
+    let (mut cut, mut n) = (0, 0_u32);
+    while cut < 6 && n < 60 {
         n += 1;
-        let mut create = spawn(lab, &args);
-        // A moment is what is tested, so a moment is waited for; spread by the golden ratio.
-        let deadline = Instant::now() + whole.mul_f64((f64::from(n) * 0.618_034).fract());
-        while Instant::now() < deadline {
-            std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        create.kill().expect("killed");
-        cut_short += u32::from(!create.wait().expect("it ends").success());
+        cut += u32::from(cut_short(lab, &args, whole, n));
         let list = parsed(lab.kiln(&["template", "list", "--pool", POOL, "--json"]));
         assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo");
         let all = list["templates"].as_array().expect("templates");
@@ -136,6 +129,6 @@ fn killed(lab: &Lab) {
         }
         assert_eq!(files(lab, "kiln-kt-cast"), [""; 0], "after kill {n}");
     }
-    assert_eq!(cut_short, 6, "of {n}");
+    assert_eq!(cut, 6, "of {n}");
     drop(lab.kiln(&["rm", "kt-moulded"]).success());
 }
