@@ -80,7 +80,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -l user-data -d 'Cloud
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network-config -d 'How the guest is told of its interfaces: a file for cloud-init, or the format, `v1` or `v2`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l virt-type -d 'How the processor is run; without it `kvm` if it works' -r -f -a "kvm\t'The processor itself'
 qemu\t'QEMU\'s translation (TCG): slow, works everywhere'"
-complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How long to wait until the machine is ready' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How long to wait until the machine is ready: `90s`, `10m`, `1h`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l key -d 'A file with the public keys that may have signed the bundle' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -143,7 +143,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand start" -s v -l verbose -d 'Tel
 complete -c kiln -n "__fish_kiln_using_subcommand start" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand start" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand stop" -l timeout -d 'How long the guest may take before it is switched off' -r
+complete -c kiln -n "__fish_kiln_using_subcommand stop" -l timeout -d 'How long the guest may take before it is switched off: `90s`, `10m`, `1h`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand stop" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand stop" -l hard -d 'Switch off at once, as if the plug was pulled'
 complete -c kiln -n "__fish_kiln_using_subcommand stop" -l json -d 'Print the result as one JSON object'
@@ -152,7 +152,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand stop" -s v -l verbose -d 'Tell
 complete -c kiln -n "__fish_kiln_using_subcommand stop" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand stop" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand restart" -l timeout -d 'How long the guest may take before it is switched off' -r
+complete -c kiln -n "__fish_kiln_using_subcommand restart" -l timeout -d 'How long the guest may take before it is switched off: `90s`, `10m`, `1h`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand restart" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand restart" -l hard -d 'Switch off at once, as if the plug was pulled'
 complete -c kiln -n "__fish_kiln_using_subcommand restart" -l json -d 'Print the result as one JSON object'
@@ -173,7 +173,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand rm" -s V -l version -d 'Print 
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -l for -d 'What to wait for' -r -f -a "ready\t'The agent answers, cloud-init is done, one can log in'
 agent\t'The guest agent answers'
 stopped\t'The machine is off'"
-complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timeout -d 'How long to wait' -r
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timeout -d 'How long to wait: `90s`, `10m`, `1h`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timings -d 'Show how long each phase took'
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -l json -d 'Print the result as one JSON object'
@@ -207,7 +207,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s v -l verbose -d 'Tell 
 complete -c kiln -n "__fish_kiln_using_subcommand ssh" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand ssh" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand exec" -l timeout -d 'End with an error if the program runs longer; it goes on in the guest' -r
+complete -c kiln -n "__fish_kiln_using_subcommand exec" -l timeout -d 'End with an error if the program runs longer (`90s`, `10m`, `1h`); it goes on in the guest' -r
 complete -c kiln -n "__fish_kiln_using_subcommand exec" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand exec" -l json -d 'Print the result as one JSON object'
 complete -c kiln -n "__fish_kiln_using_subcommand exec" -s q -l quiet -d 'Print errors and warnings only'

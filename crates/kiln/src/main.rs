@@ -19,6 +19,7 @@ mod machine;
 mod remains;
 mod ui;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     if kiln_host::namespace::is_entry(&args) {
         return ExitCode::from(kiln_host::namespace::enter(&args, kiln_build::workspace::JOBS));
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(asked(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and the version are asked for; everything else is wrong usage.
@@ -59,6 +60,16 @@ fn main() -> ExitCode {
         }
         (Err(error), _) => fail(&context.ui, &error),
     }
+}
+
+/// Returns the command line, `help VERB` as `VERB --help`: so a verb's name that is misspelt is
+/// answered with those like it, which clap's own `help` does not do.
+fn asked(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.len() > 2 && args[1] == "help" {
+        args.remove(1);
+        args.push("--help".into());
+    }
+    args
 }
 
 fn fail(ui: &Ui, error: &anyhow::Error) -> ExitCode {
@@ -99,5 +110,33 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),
         Verb::Completions(args) => commands::completions::run(ctx, &args),
         Verb::Man(args) => commands::man::run(ctx, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn help_for_a_misspelt_verb_names_those_like_it() {
+        let parse = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            Cli::try_parse_from(asked(words)).unwrap_err()
+        };
+        for line in ["kiln help launch", "kiln help image ls", "kiln help"] {
+            assert_eq!(parse(line).kind(), ErrorKind::DisplayHelp, "{line}");
+        }
+        for (line, meant) in [("kiln help lanch", "launch"), ("kiln help image inspct", "inspect")]
+        {
+            let error = parse(line);
+            assert_eq!(error.kind(), ErrorKind::InvalidSubcommand);
+            let Some(ContextValue::Strings(like)) = error.get(ContextKind::SuggestedSubcommand)
+            else {
+                panic!("{error}");
+            };
+            assert!(like.iter().any(|verb| verb == meant), "{like:?}");
+        }
     }
 }

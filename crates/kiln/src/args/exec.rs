@@ -18,7 +18,7 @@ use super::duration;
 pub(crate) struct Exec {
     /// The machine
     pub(crate) name: String,
-    /// End with an error if the program runs longer; it goes on in the guest
+    /// End with an error if the program runs longer (`90s`, `10m`, `1h`); it goes on in the guest
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// The program and its arguments

@@ -112,7 +112,7 @@ pub(crate) struct Launch {
     /// Return as soon as the machine runs
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// How long to wait until the machine is ready
+    /// How long to wait until the machine is ready: `90s`, `10m`, `1h`
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Remove the machine if it does not get ready; otherwise it is kept to be looked at

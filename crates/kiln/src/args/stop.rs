@@ -20,7 +20,7 @@ pub(crate) struct Stop {
 /// How machines are to be stopped.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct How {
-    /// How long the guest may take before it is switched off
+    /// How long the guest may take before it is switched off: `90s`, `10m`, `1h`
     #[arg(long, value_name = "TIME", default_value = "90s", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Switch off at once, as if the plug was pulled

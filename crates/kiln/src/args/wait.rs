@@ -15,7 +15,7 @@ pub(crate) struct Wait {
     /// What to wait for
     #[arg(long = "for", value_enum, value_name = "STATE", default_value_t = Until::Ready)]
     pub(crate) until: Until,
-    /// How long to wait
+    /// How long to wait: `90s`, `10m`, `1h`
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Show how long each phase took
