@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The file as it is written, with the places of its values.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_saphyr::{Location, Spanned};
+
+use super::machine::MachineFile;
+use super::network::NetworkFile;
+use super::{FORMAT, ImageSource, Images, PoolSpec, Set, SetName, check};
+use crate::network::NetworkName;
+use crate::{MachineName, PoolName};
+
+/// What is wrong, and where.
+pub(super) type Finding = (Location, String);
+
+/// A key whose value is not looked at: this Kiln cannot do it yet.
+pub(super) type NotYet = Option<Spanned<IgnoredAny>>;
+
+/// The format's number, which is only ever [`FORMAT`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+struct Format;
+
+impl TryFrom<u32> for Format {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number == FORMAT {
+            Ok(Self)
+        } else {
+            Err(format!("this kiln reads format {FORMAT}, and the file says {number}"))
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetFile {
+    #[serde(rename = "kiln")]
+    _format: Format,
+    name: SetName,
+    #[serde(default)]
+    networks: BTreeMap<NetworkName, Spanned<NetworkFile>>,
+    #[serde(default)]
+    pools: BTreeMap<PoolName, Spanned<PoolFile>>,
+    #[serde(default)]
+    images: BTreeMap<String, Spanned<ImageFile>>,
+    #[serde(default)]
+    machines: BTreeMap<MachineName, Spanned<MachineFile>>,
+    secrets: NotYet,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PoolFile {
+    dir: Option<Spanned<String>>,
+    rbd: NotYet,
+    nfs: NotYet,
+    lvm: NotYet,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImageFile {
+    file: Option<Spanned<String>>,
+    store: Option<Spanned<String>>,
+    build: NotYet,
+    catalog: NotYet,
+    install: NotYet,
+    url: NotYet,
+    sha256: NotYet,
+    bundle: NotYet,
+}
+
+/// Refuses keys that this Kiln cannot do yet; `instead` is what it can.
+pub(super) fn not_yet(keys: &[(&str, &NotYet)], instead: &str) -> Result<(), Finding> {
+    match keys.iter().find_map(|(key, value)| value.as_ref().map(|value| (key, value))) {
+        Some((key, value)) => {
+            Err((value.referenced, format!("this kiln cannot do `{key}` in a set yet; {instead}")))
+        }
+        None => Ok(()),
+    }
+}
+
+impl SetFile {
+    /// Checks what one value alone cannot tell.
+    pub(super) fn check(&self) -> Result<(), Finding> {
+        not_yet(&[("secrets", &self.secrets)], "pools are folders, which need none")?;
+        self.pools.values().try_for_each(|pool| pool.value.check(pool.referenced))?;
+        for (name, image) in &self.images {
+            image.value.check(name, image.referenced)?;
+        }
+        self.machines.values().try_for_each(|machine| machine.value.check())
+    }
+
+    pub(super) fn into_set(self) -> Result<Set, Finding> {
+        let images: Images =
+            self.images.into_iter().map(|(name, i)| (name, i.value.source())).collect();
+        let mut networks = Vec::new();
+        for (name, network) in self.networks {
+            let at = network.referenced;
+            let spec = network.value.into_spec(name);
+            spec.check().map_err(|error| (at, error.to_string()))?;
+            networks.push((at, spec));
+        }
+        let mut pools = Vec::new();
+        for (name, pool) in self.pools {
+            let folder = pool.value.dir.map(|dir| dir.value).unwrap_or_default();
+            pools.push((pool.referenced, PoolSpec { name, folder }));
+        }
+        let mut machines = Vec::new();
+        for (name, machine) in self.machines {
+            let at = machine.referenced;
+            machines.push((at, machine.value.into_spec(name, at, &images)?));
+        }
+        check::networks(&networks)?;
+        check::pools(&pools)?;
+        check::machines(&machines, &networks)?;
+        fn bare<T>(all: Vec<(Location, T)>) -> Vec<T> {
+            all.into_iter().map(|(_, one)| one).collect()
+        }
+        let (networks, pools) = (bare(networks), bare(pools));
+        Ok(Set { name: self.name, networks, pools, machines: bare(machines) })
+    }
+}
+
+impl PoolFile {
+    fn check(&self, at: Location) -> Result<(), Finding> {
+        let later = [("rbd", &self.rbd), ("nfs", &self.nfs), ("lvm", &self.lvm)];
+        not_yet(&later, "a pool is a folder: `dir`")?;
+        let Some(dir) = &self.dir else { return Err((at, "a pool needs the key `dir`".into())) };
+        let plain = !dir.value.chars().any(char::is_control);
+        let parts = || dir.value.split('/').skip(1);
+        if plain && dir.value.starts_with('/') && parts().all(|part| !matches!(part, "." | "..")) {
+            return Ok(());
+        }
+        let why = "the host may be another one, and takes a whole path without `..`";
+        Err((
+            dir.referenced,
+            format!("`{}` is no folder for a pool: {why}", dir.value.escape_debug()),
+        ))
+    }
+}
+
+impl ImageFile {
+    fn check(&self, name: &str, at: Location) -> Result<(), Finding> {
+        let later = [
+            ("build", &self.build),
+            ("catalog", &self.catalog),
+            ("install", &self.install),
+            ("url", &self.url),
+            ("sha256", &self.sha256),
+            ("bundle", &self.bundle),
+        ];
+        let instead = "make the image first (`kiln build`, `kiln image pull`), and name it by `store` or `file`";
+        not_yet(&later, instead)?;
+        match (&self.file, &self.store) {
+            (Some(file), None) if file.value.is_empty() => {
+                Err((file.referenced, "an image's file needs a path".into()))
+            }
+            (Some(_), None) => Ok(()),
+            (None, Some(store)) => check::image_name(store),
+            (Some(_), Some(_)) => {
+                Err((at, format!("the image `{name}` has both `file` and `store`")))
+            }
+            (None, None) => {
+                Err((at, format!("the image `{name}` needs the key `file` or `store`")))
+            }
+        }
+    }
+
+    fn source(self) -> ImageSource {
+        match (self.file, self.store) {
+            (Some(file), _) => ImageSource::File(file.value),
+            (None, store) => ImageSource::Known(store.map(|name| name.value).unwrap_or_default()),
+        }
+    }
+}

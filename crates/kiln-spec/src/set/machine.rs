@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a set's file says of a machine.
+
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+
+use super::file::{Finding, NotYet, not_yet};
+use super::{ImageSource, Images, MOST, MachineSpec, POOL, check};
+use crate::forward::ForwardSpec;
+use crate::interface::InterfaceSpec;
+use crate::recipe::UserName;
+use crate::{Bytes, MachineName, PoolName, Tag};
+
+/// The memory of a machine that names none: as a launch's.
+const MEMORY: Bytes = Bytes::from_gib(1);
+/// The most processors: as a launch's.
+const MOST_CPUS: u32 = 512;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MachineFile {
+    count: Option<Spanned<u32>>,
+    image: Spanned<String>,
+    clone: Option<Spanned<CloneKind>>,
+    cpus: Option<Spanned<u32>>,
+    memory: Option<Size>,
+    disk: Option<Size>,
+    pool: Option<PoolName>,
+    #[serde(default)]
+    networks: Vec<Spanned<InterfaceFile>>,
+    #[serde(default)]
+    forwards: Vec<Spanned<String>>,
+    #[serde(default)]
+    users: Vec<Spanned<UserFile>>,
+    user_data: Option<String>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+    #[serde(default)]
+    firmware: Firmware,
+    ready: NotYet,
+    disks: NotYet,
+    autostart: NotYet,
+}
+
+/// A size as people write it: with its unit, always.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Size(Bytes);
+
+impl TryFrom<String> for Size {
+    type Error = crate::size::SizeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CloneKind {
+    Linked,
+    Full,
+    Fork,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Firmware {
+    #[default]
+    Bios,
+    Uefi,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InterfaceFile {
+    name: String,
+    ip: Option<String>,
+    #[serde(default, rename = "static")]
+    fixed: Vec<String>,
+    #[serde(default)]
+    gateway: Vec<String>,
+    #[serde(default)]
+    dns: Vec<String>,
+    mac: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserFile {
+    name: UserName,
+    #[serde(default)]
+    ssh_keys: Vec<Spanned<String>>,
+    sudo: Option<bool>,
+}
+
+impl InterfaceFile {
+    /// Reads it as the command line's word is read: one rule for both.
+    fn spec(&self) -> Result<InterfaceSpec, String> {
+        let one = |key: &str, value: &String| format!(",{key}={value}");
+        let all = |key: &'static str, values: &[String]| {
+            values.iter().map(|value| one(key, value)).collect::<String>()
+        };
+        let mut text = self.name.clone();
+        text.extend(self.ip.iter().map(|ip| one("ip", ip)));
+        text.push_str(&all("static", &self.fixed));
+        text.push_str(&all("gateway", &self.gateway));
+        text.push_str(&all("dns", &self.dns));
+        text.extend(self.mac.iter().map(|mac| one("mac", mac)));
+        text.parse().map_err(|error: crate::interface::InterfaceError| error.to_string())
+    }
+}
+
+impl MachineFile {
+    /// Checks what one value alone cannot tell.
+    pub(super) fn check(&self) -> Result<(), Finding> {
+        not_yet(&[("ready", &self.ready)], "`kiln up` waits until one can log in, or not at all")?;
+        not_yet(&[("disks", &self.disks)], "a machine has the disk of its image")?;
+        not_yet(&[("autostart", &self.autostart)], "a machine is started by `kiln start`")?;
+        if let Some(kind) = self.clone.as_ref().filter(|kind| kind.value != CloneKind::Linked) {
+            let word = if kind.value == CloneKind::Full { "full" } else { "fork" };
+            let message = format!(
+                "this kiln cannot do `clone: {word}` in a set yet; there is `clone: linked`"
+            );
+            return Err((kind.referenced, message));
+        }
+        within(&self.count, "count", MOST)?;
+        within(&self.cpus, "cpus", MOST_CPUS)?;
+        if let [_, second, ..] = self.users.as_slice() {
+            let message = "this kiln cannot do several `users` in a set yet; `user_data` can";
+            return Err((second.referenced, message.into()));
+        }
+        self.users.iter().try_for_each(|user| user.value.check(user.referenced))
+    }
+
+    /// Returns the machine; `at` is where it stands.
+    pub(super) fn into_spec(
+        self,
+        name: MachineName,
+        at: Location,
+        images: &Images,
+    ) -> Result<MachineSpec, Finding> {
+        let count = self.count.map(|count| count.value);
+        if let Some(last) = count {
+            name.counted(last).map_err(|error| (at, error.to_string()))?;
+        }
+        let image = match images.get(&self.image.value) {
+            Some(source) => source.clone(),
+            None => {
+                check::image(&self.image, images)?;
+                ImageSource::Known(self.image.value)
+            }
+        };
+        let spec = |interface: Spanned<InterfaceFile>| {
+            interface.value.spec().map_err(|message| (interface.referenced, message))
+        };
+        let forward = |text: Spanned<String>| {
+            let read = text.value.parse::<ForwardSpec>();
+            read.map_err(|error| (text.referenced, error.to_string()))
+        };
+        let user = self.users.into_iter().next().map(|user| user.value);
+        let keys = user.as_ref().map(|user| user.ssh_keys.as_slice()).unwrap_or_default();
+        Ok(MachineSpec {
+            name,
+            count,
+            image,
+            cpus: self.cpus.map_or(1, |cpus| cpus.value),
+            memory: self.memory.map_or(MEMORY, |memory| memory.0),
+            disk: self.disk.map(|disk| disk.0),
+            pool: self.pool.map_or_else(usual_pool, Ok)?,
+            networks: self.networks.into_iter().map(spec).collect::<Result<_, _>>()?,
+            forwards: self.forwards.into_iter().map(forward).collect::<Result<_, _>>()?,
+            ssh_keys: keys.iter().map(|key| key.value.clone()).collect(),
+            user: user.map(|user| user.name),
+            user_data: self.user_data,
+            tags: self.tags,
+            uefi: self.firmware == Firmware::Uefi,
+        })
+    }
+}
+
+fn usual_pool() -> Result<PoolName, Finding> {
+    Ok(POOL.parse().expect("it is the name of a pool"))
+}
+
+fn within(value: &Option<Spanned<u32>>, key: &str, most: u32) -> Result<(), Finding> {
+    match value {
+        Some(number) if !(1..=most).contains(&number.value) => {
+            Err((number.referenced, format!("`{key}` is 1 to {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl UserFile {
+    fn check(&self, at: Location) -> Result<(), Finding> {
+        if self.sudo != Some(true) {
+            let message = format!(
+                "the account that Kiln logs in to may use sudo: say `sudo: true` of `{}`, or make it by `user_data`",
+                self.name
+            );
+            return Err((at, message));
+        }
+        let is_key =
+            |text: &str| text.contains(' ') && !text.contains('/') || text.starts_with("ssh-");
+        match self.ssh_keys.iter().find(|key| is_key(&key.value)) {
+            Some(key) => Err((key.referenced, "this is a key; name the file that it is in".into())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A set: the networks, pools, images and machines of one file, which its name owns.
+//!
+//! | module | what |
+//! |---|---|
+//! | `file` | the file as it is written, with the places of its values |
+//! | `machine` | what it says of machines |
+//! | `network` | what it says of networks |
+//! | `check` | what several entries say against each other |
+//!
+//! **Invariant:** what this Kiln cannot do yet is an error that names it, never left out.
+
+mod check;
+mod file;
+mod machine;
+mod network;
+
+use std::collections::BTreeMap;
+
+use crate::forward::ForwardSpec;
+use crate::interface::InterfaceSpec;
+use crate::network::NetworkSpec;
+use crate::recipe::UserName;
+use crate::word::{is_word, word};
+use crate::yaml::{self, YamlError};
+use crate::{Bytes, MachineName, PoolName, Tag};
+
+/// The format that this Kiln reads.
+pub const FORMAT: u32 = 1;
+/// The most machines of one entry.
+pub const MOST: u32 = 500;
+/// The pool of machines that name none.
+const POOL: &str = "default";
+
+word!(
+    /// The name of a set: all that it made is known by it.
+    SetName,
+    "name of a set",
+    "it begins with a letter or digit, and has letters, digits, `-` and `_`, at most 63",
+    |name| is_word(name, 63, "-_")
+);
+
+/// All that one file wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Its name, which owns all that is made of it.
+    pub name: SetName,
+    /// Its networks, by name.
+    pub networks: Vec<NetworkSpec>,
+    /// Its pools, by name.
+    pub pools: Vec<PoolSpec>,
+    /// Its machines, by name.
+    pub machines: Vec<MachineSpec>,
+}
+
+/// A pool to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSpec {
+    /// Its name.
+    pub name: PoolName,
+    /// The folder of the host that it is; an absolute path.
+    pub folder: String,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageSource {
+    /// A file, by its path from the set's file.
+    File(String),
+    /// In the store, by its name or the beginning of its digest; or a template of the machine's
+    /// pool.
+    Known(String),
+}
+
+/// A machine, or several that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineSpec {
+    /// Its name, or what the names of several begin with.
+    pub name: MachineName,
+    /// How many, if they are counted: `web-1`, `web-2`, …
+    pub count: Option<u32>,
+    /// Its image.
+    pub image: ImageSource,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// Memory.
+    pub memory: Bytes,
+    /// The size of its disk, if it is not the image's.
+    pub disk: Option<Bytes>,
+    /// The pool of its volumes.
+    pub pool: PoolName,
+    /// Its interfaces, the first machine's; the host's usual one if there are none.
+    pub networks: Vec<InterfaceSpec>,
+    /// The ports of the host that lead to it, the first machine's.
+    pub forwards: Vec<ForwardSpec>,
+    /// Who logs in, if it is not the image's own user.
+    pub user: Option<UserName>,
+    /// The files of the public keys that may log in, as they are written.
+    pub ssh_keys: Vec<String>,
+    /// The file of its user-data, by its path from the set's file.
+    pub user_data: Option<String>,
+    /// The words by which it is put together with others.
+    pub tags: Vec<Tag>,
+    /// Whether it starts by UEFI.
+    pub uefi: bool,
+}
+
+impl MachineSpec {
+    /// Returns how many machines there are to be.
+    #[must_use]
+    pub fn machines(&self) -> u32 {
+        self.count.unwrap_or(1)
+    }
+
+    /// Returns the name of the machine of this number, from 1.
+    ///
+    /// # Panics
+    ///
+    /// Never: names that become too long are refused when the file is read.
+    #[must_use]
+    pub fn nth(&self, number: u32) -> MachineName {
+        match self.count {
+            None => self.name.clone(),
+            Some(_) => self.name.counted(number).expect("the reader has made it"),
+        }
+    }
+}
+
+impl Set {
+    /// Reads a file's text; `file` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// [`YamlError`] with the place: for what is no YAML, an unknown key, a value that may not
+    /// stand there, entries that contradict each other, and what this Kiln cannot do yet.
+    pub fn parse(text: &str, file: &str) -> Result<Self, YamlError> {
+        let read: file::SetFile = yaml::from_str(text, file)?;
+        let wrong = |(at, message)| yaml::error_at(text, file, at, message);
+        read.check().map_err(wrong)?;
+        read.into_set().map_err(wrong)
+    }
+}
+
+/// Images by the names that the file gives them.
+type Images = BTreeMap<String, ImageSource>;
+
+#[cfg(test)]
+mod tests;
