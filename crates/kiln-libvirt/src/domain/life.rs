@@ -445,6 +445,36 @@ impl Domain {
         self.update_device(&disk.to_element(), to)
     }
 
+    /// Sets the processors of one that runs, as many as it can have at most.
+    ///
+    /// # Errors
+    ///
+    /// If it is off, or these are more than it can have, or a guest cannot do without those that
+    /// are to go.
+    pub fn set_live_vcpus(&self, count: u32) -> Result<(), Error> {
+        ffi::domain::set_vcpus(&self.handle, count, Apply::Live.flags())
+            .on("set the processors of", &self.name)
+    }
+
+    /// Sets the memory of one that runs, by its balloon; the guest gives it up as it can.
+    ///
+    /// # Errors
+    ///
+    /// If it is off, or this is more than it can have.
+    pub fn set_live_memory(&self, memory: Bytes) -> Result<(), Error> {
+        ffi::domain::set_memory(&self.handle, memory.0 / 1024, Apply::Live.flags())
+            .on("set the memory of", &self.name)
+    }
+
+    /// Makes a disk of one that runs bigger, `target` (`vda`); the guest is told.
+    ///
+    /// # Errors
+    ///
+    /// If it is off, has no such disk, or the host refuses.
+    pub fn grow_disk(&self, target: &str, size: Bytes) -> Result<(), Error> {
+        ffi::domain::resize_disk(&self.handle, target, size.0).on("grow a disk of", &self.name)
+    }
+
     /// Returns whether it is started with the host.
     ///
     /// # Errors

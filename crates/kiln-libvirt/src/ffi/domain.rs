@@ -2,7 +2,7 @@
 //! Calls on domains.
 #![expect(unsafe_code, reason = "calls libvirt's C functions")]
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{c_int, c_uint, c_ulong};
 use std::ptr;
 
 use virt_sys as sys;
@@ -102,6 +102,24 @@ pub(crate) fn destroy(dom: &Dom) -> Result<(), Cause> {
 pub(crate) fn undefine(dom: &Dom, flags: c_uint) -> Result<(), Cause> {
     // SAFETY: the handle is alive.
     status(|| unsafe { sys::virDomainUndefineFlags(dom.ptr(), flags) }).map(drop)
+}
+
+pub(crate) fn set_vcpus(dom: &Dom, count: c_uint, flags: c_uint) -> Result<(), Cause> {
+    // SAFETY: the handle is alive.
+    status(|| unsafe { sys::virDomainSetVcpusFlags(dom.ptr(), count, flags) }).map(drop)
+}
+
+pub(crate) fn set_memory(dom: &Dom, kib: c_ulong, flags: c_uint) -> Result<(), Cause> {
+    // SAFETY: the handle is alive.
+    status(|| unsafe { sys::virDomainSetMemoryFlags(dom.ptr(), kib, flags) }).map(drop)
+}
+
+pub(crate) fn resize_disk(dom: &Dom, disk: &str, bytes: u64) -> Result<(), Cause> {
+    let disk = c_text(disk)?;
+    let flags = sys::VIR_DOMAIN_BLOCK_RESIZE_BYTES;
+    // SAFETY: handle and text outlive the call.
+    status(|| unsafe { sys::virDomainBlockResize(dom.ptr(), disk.as_ptr(), bytes, flags) })
+        .map(drop)
 }
 
 pub(crate) fn state(dom: &Dom) -> Result<(c_int, c_int), Cause> {
