@@ -43,6 +43,9 @@ _kiln() {
             kiln,doctor)
                 cmd="kiln__subcmd__doctor"
                 ;;
+            kiln,down)
+                cmd="kiln__subcmd__down"
+                ;;
             kiln,element)
                 cmd="kiln__subcmd__element"
                 ;;
@@ -82,6 +85,9 @@ _kiln() {
             kiln,network)
                 cmd="kiln__subcmd__network"
                 ;;
+            kiln,plan)
+                cmd="kiln__subcmd__plan"
+                ;;
             kiln,pool)
                 cmd="kiln__subcmd__pool"
                 ;;
@@ -105,6 +111,9 @@ _kiln() {
                 ;;
             kiln,template)
                 cmd="kiln__subcmd__template"
+                ;;
+            kiln,up)
+                cmd="kiln__subcmd__up"
                 ;;
             kiln,wait)
                 cmd="kiln__subcmd__wait"
@@ -292,6 +301,9 @@ _kiln() {
             kiln__subcmd__help,doctor)
                 cmd="kiln__subcmd__help__subcmd__doctor"
                 ;;
+            kiln__subcmd__help,down)
+                cmd="kiln__subcmd__help__subcmd__down"
+                ;;
             kiln__subcmd__help,element)
                 cmd="kiln__subcmd__help__subcmd__element"
                 ;;
@@ -328,6 +340,9 @@ _kiln() {
             kiln__subcmd__help,network)
                 cmd="kiln__subcmd__help__subcmd__network"
                 ;;
+            kiln__subcmd__help,plan)
+                cmd="kiln__subcmd__help__subcmd__plan"
+                ;;
             kiln__subcmd__help,pool)
                 cmd="kiln__subcmd__help__subcmd__pool"
                 ;;
@@ -351,6 +366,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,template)
                 cmd="kiln__subcmd__help__subcmd__template"
+                ;;
+            kiln__subcmd__help,up)
+                cmd="kiln__subcmd__help__subcmd__up"
                 ;;
             kiln__subcmd__help,wait)
                 cmd="kiln__subcmd__help__subcmd__wait"
@@ -746,7 +764,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool template element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1781,6 +1799,28 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__down)
+            opts="-c -q -v -h -V --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__element)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2140,7 +2180,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool template element doctor completions man help"
+            opts="launch up plan down clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2476,6 +2516,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__down)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3091,6 +3145,20 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__help__subcmd__pool)
             opts="create list info rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3304,6 +3372,20 @@ _kiln() {
         kiln__subcmd__help__subcmd__template__subcmd__rm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__up)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -5307,6 +5389,28 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__plan)
+            opts="-c -q -v -h -V --restart --rebuild --prune --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__pool)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version create list info rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -5853,6 +5957,36 @@ _kiln() {
             fi
             case "${prev}" in
                 --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__up)
+            opts="-c -q -v -h -V --restart --rebuild --prune --no-wait --timeout --stop-timeout --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -82,6 +82,9 @@ fn fail(ui: &Ui, error: &anyhow::Error) -> ExitCode {
 fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
     match verb {
         Verb::Launch(args) => commands::launch::run(ctx, &args),
+        Verb::Up(args) => commands::up::run(ctx, &args),
+        Verb::Plan(args) => commands::plan::run(ctx, &args),
+        Verb::Down(args) => commands::down::run(ctx, &args),
         Verb::Clone(args) => commands::clone::run(ctx, &args),
         Verb::List(args) => commands::list::run(ctx, &args),
         Verb::Info(args) => commands::info::run(ctx, &args),

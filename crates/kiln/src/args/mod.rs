@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
 pub(crate) mod doctor;
+pub(crate) mod down;
 pub(crate) mod element;
 pub(crate) mod exec;
 pub(crate) mod forward;
@@ -21,14 +22,17 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod network;
+pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod set;
 pub(crate) mod ssh;
 pub(crate) mod ssh_config;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod template;
+pub(crate) mod up;
 pub(crate) mod wait;
 
 use std::time::Duration;
@@ -73,6 +77,9 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Launch(Box<launch::Launch>),
+    Up(up::Up),
+    Plan(plan::Plan),
+    Down(down::Down),
     Clone(Box<clone::Clone>),
     List(list::List),
     Info(info::Info),

@@ -9,6 +9,7 @@ use crate::args::info::Info;
 use crate::context::Context;
 use crate::machine::existing::Machine;
 use crate::machine::host;
+use crate::machine::meta::Meta;
 
 /// Shows a machine.
 pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
@@ -37,6 +38,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "image": meta.map(|m| &m.image).filter(|image| !image.is_empty()),
             "image_digest": meta.map(|m| &m.digest).filter(|digest| !digest.is_empty()),
             "clone_of": meta.map(|m| &m.origin),
+            "set": meta.and_then(|m| m.owner.as_ref()).map(|o| json!({ "name": o.set, "entry": o.entry })),
             "instance_id": meta.map(|m| m.instance_id),
             "template": meta.map(|m| &m.template),
             "volumes": meta.map(|m| m.volumes()),
@@ -64,30 +66,36 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     }
     match meta {
         None => line("made by", "somebody else than kiln".to_owned()),
-        Some(meta) => {
-            if !meta.image.is_empty() {
-                line("image", format!("{} ({})", meta.image, meta.digest));
-            }
-            if let Some(origin) = &meta.origin {
-                line("clone of", format!("{} ({})", origin.machine, origin.uuid));
-            }
-            if let Some(template) = &meta.template {
-                line("template", format!("{} in pool {}", template.name, template.pool));
-            }
-            for volume in meta.volumes() {
-                line("volume", format!("{} in pool {}", volume.name, volume.pool));
-            }
-            line("user", meta.user.clone());
-            for forward in &meta.forwards {
-                line("forward", format!("{forward} to port {}", forward.to));
-            }
-            if !meta.tags.is_empty() {
-                line("tags", meta.tags.join(", "));
-            }
-        }
+        Some(meta) => remembered(meta, &line),
     }
     if let Some(route) = route {
         line("ssh", route.line());
     }
     Ok(0)
+}
+
+/// Shows what Kiln remembers of a machine.
+fn remembered(meta: &Meta, line: &dyn Fn(&str, String)) {
+    if !meta.image.is_empty() {
+        line("image", format!("{} ({})", meta.image, meta.digest));
+    }
+    if let Some(origin) = &meta.origin {
+        line("clone of", format!("{} ({})", origin.machine, origin.uuid));
+    }
+    if let Some(owner) = &meta.owner {
+        line("set", owner.set.clone());
+    }
+    if let Some(template) = &meta.template {
+        line("template", format!("{} in pool {}", template.name, template.pool));
+    }
+    for volume in meta.volumes() {
+        line("volume", format!("{} in pool {}", volume.name, volume.pool));
+    }
+    line("user", meta.user.clone());
+    for forward in &meta.forwards {
+        line("forward", format!("{forward} to port {}", forward.to));
+    }
+    if !meta.tags.is_empty() {
+        line("tags", meta.tags.join(", "));
+    }
 }

@@ -39,6 +39,8 @@ struct Entry {
     uuid: String,
     image: String,
     tags: Vec<String>,
+    /// The set that it is of, and the entry of its file.
+    set: Option<(String, String)>,
     state: &'static str,
     route: Option<Route>,
 }
@@ -52,6 +54,7 @@ impl Entry {
             uuid: machine.uuid.to_string(),
             image: meta.image.clone(),
             tags: meta.tags.clone(),
+            set: meta.owner.as_ref().map(|owner| (owner.set.clone(), owner.entry.clone())),
             state: state_word(state),
             // One that is off is known, and not to be reached.
             route: if state.is_active() { machine.route(ctx)? } else { None },
@@ -62,7 +65,10 @@ impl Entry {
         let tags = self.tags.iter().map(|tag| group("tag", tag));
         let image = Some(&self.image).filter(|image| !image.is_empty());
         let image = image.map(|image| group("image", image));
-        tags.chain(image).chain([group("state", self.state)]).collect()
+        let sets = self.set.iter().flat_map(|(set, entry)| {
+            [group("set", set), group("set", &[set.as_str(), entry].join("_"))]
+        });
+        tags.chain(image).chain(sets).chain([group("state", self.state)]).collect()
     }
 
     fn variables(&self) -> Value {
@@ -70,6 +76,7 @@ impl Entry {
             "kiln_uuid": self.uuid,
             "kiln_image": self.image,
             "kiln_tags": self.tags,
+            "kiln_set": self.set.as_ref().map(|(set, _)| set),
             "kiln_state": self.state,
         });
         let Some(route) = &self.route else { return all };
@@ -123,6 +130,7 @@ mod tests {
             uuid: "u".into(),
             image: "debian-12".into(),
             tags: vec!["web-front".into()],
+            set: (name == "web1").then(|| ("shop".into(), "web".into())),
             state: if name == "web1" { "running" } else { "stopped" },
             route,
         };
@@ -131,6 +139,8 @@ mod tests {
         assert_eq!(whole["image_debian_12"]["hosts"], json!(["web1", "web2"]));
         assert_eq!(whole["tag_web_front"]["hosts"], json!(["web1", "web2"]));
         assert_eq!(whole["state_running"]["hosts"], json!(["web1"]));
+        assert_eq!(whole["set_shop"]["hosts"], json!(["web1"]));
+        assert_eq!(whole["set_shop_web"]["hosts"], json!(["web1"]));
         let vars = &whole["_meta"]["hostvars"]["web1"];
         assert_eq!(vars["ansible_host"], "192.168.122.7");
         assert_eq!(vars["ansible_ssh_private_key_file"], "/k/id");

@@ -21,7 +21,7 @@ use crate::machine::existing::Machine;
 use crate::machine::host::Accelerator;
 use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
-use crate::machine::meta::Forward;
+use crate::machine::meta::{Forward, Owner};
 use crate::machine::plan::{NetworkConfig, Plan, Wanted};
 use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
@@ -35,10 +35,19 @@ const USER_DATA_MOST: u64 = 16 << 20;
 /// Width of the waterfall.
 const WIDTH: usize = 80;
 /// How many machines are made at the same time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
+
+/// Which of an entry's machines are made, and whose they are.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Their numbers, from 1.
+    pub(super) numbers: Vec<u32>,
+    /// The set that they are of.
+    pub(super) owner: Option<Owner>,
+}
 
 /// Everything that is the same for all machines of a launch.
-struct Common<'a> {
+pub(super) struct Common<'a> {
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
@@ -55,6 +64,7 @@ struct Common<'a> {
     forwards: Vec<Vec<Forward>>,
     accelerator: Accelerator,
     cpu: Option<Cpu>,
+    part: Part,
     timings: Timings,
 }
 
@@ -82,21 +92,37 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     if !args.dry_run {
         undo::can_begin(ctx)?;
     }
-    let mut common =
-        prepare(ctx, args, conn, (image, given, (user_data, network_config), timings))?;
+    let part = Part { numbers: (1..=args.count.unwrap_or(1)).collect(), owner: None };
+    let found = (image, given, (user_data, network_config), timings);
+    let mut common = prepare(ctx, args, conn, found, part)?;
     step::refuse_taken(&common.conn, &names)?;
-    if common.keys.public.is_empty() {
-        common.keys = keys::find(ctx, args.dry_run)?;
-    }
-    if let Some(warning) = &common.accelerator.warning {
-        ctx.ui.warn(warning);
-    }
+    common.find_keys()?;
+    common.warn();
     if args.dry_run {
         return dry_run(&common, &names);
     }
     upload_template(&mut common)?;
     let made = many::make_all(&names, AT_ONCE, |number, name| make(&common, (number, name)));
     many::show(&ctx.ui, made, |made| show(&common, &made))
+}
+
+/// Finds an image or, if the pool is there, a template.
+///
+/// # Errors
+///
+/// As [`image::find`] and [`templates::find`].
+pub(super) fn find_image(
+    ctx: &Context,
+    conn: &Connection,
+    args: &Launch,
+) -> anyhow::Result<ImageFile> {
+    match image::find(ctx, &args.image, (&args.trust, args.dry_run)) {
+        Ok(image) => Ok(image),
+        Err(error) => {
+            let (name, error) = template_name(args, error)?;
+            of_template(conn, args, (&name, error))
+        }
+    }
 }
 
 /// Takes what is no image for the name of a template, if it is a word that can be one.
@@ -143,7 +169,12 @@ fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
     }
 }
 
-fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
+/// Reads and checks the user-data.
+///
+/// # Errors
+///
+/// Class file, with the place.
+pub(super) fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
     let Some(path) = &args.user_data else { return Ok(None) };
     let shown = path.display().to_string();
     let bytes = read::bounded(path, USER_DATA_MOST)
@@ -176,15 +207,22 @@ fn network_config(args: &Launch) -> anyhow::Result<NetworkConfig> {
 
 /// What a guest is told at its first boot.
 type Told = (Option<UserData>, NetworkConfig);
-type Found = (ImageFile, Keys, Told, Timings);
+/// What the command line's words lead to.
+pub(super) type Found = (ImageFile, Keys, Told, Timings);
 /// The interfaces and the forwards of each machine.
 type OfEach = (Vec<Vec<InterfaceSpec>>, Vec<Vec<Forward>>);
 
-fn prepare<'a>(
+/// Checks all that can be checked before the first of the machines is made.
+///
+/// # Errors
+///
+/// What cannot be launched so, or not on this host.
+pub(super) fn prepare<'a>(
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
     (image, keys, (user_data, network_config), timings): Found,
+    part: Part,
 ) -> anyhow::Result<Common<'a>> {
     let asked = args.virt_type.map(|virt_type| match virt_type {
         AskedVirtType::Kvm => VirtType::Kvm,
@@ -208,6 +246,7 @@ fn prepare<'a>(
         forwards: Vec::new(),
         accelerator,
         cpu,
+        part,
         timings,
     };
     common.wanted().check()?;
@@ -238,7 +277,23 @@ impl Common<'_> {
             user_data: self.user_data.as_ref(),
             tags: &self.args.tag,
             network_config: &self.network_config,
+            owner: self.part.owner.as_ref(),
             now: unix_secs(),
+        }
+    }
+
+    /// Finds the keys of the login, if none are given.
+    pub(super) fn find_keys(&mut self) -> anyhow::Result<()> {
+        if self.keys.public.is_empty() {
+            self.keys = keys::find(self.ctx, self.args.dry_run)?;
+        }
+        Ok(())
+    }
+
+    /// Says so if guests are run slowly.
+    pub(super) fn warn(&self) {
+        if let Some(warning) = &self.accelerator.warning {
+            self.ctx.ui.warn(warning);
         }
     }
 
@@ -262,11 +317,11 @@ impl Common<'_> {
     /// Returns the interfaces and the forwards of each machine, checked: the networks are there,
     /// the addresses and ports free.
     fn interfaces(&self) -> anyhow::Result<OfEach> {
-        let count = self.args.count.unwrap_or(1);
+        let numbers = self.part.numbers.as_slice();
         let mut wanted = nics::wanted(&self.conn, &self.args.network, self.args.ip)?;
-        let place = (wanted.as_mut_slice(), count);
+        let place = (wanted.as_mut_slice(), numbers);
         let forwards = forward::at_launch(self.ctx, &self.conn, &self.args.forward, place)?;
-        let all = nics::of_each(&wanted, count)?;
+        let all = nics::of_each(&wanted, numbers)?;
         nics::found(&self.conn, &wanted, Uuid::nil(), self.may_start())?;
         nics::check(&self.conn, &all)?;
         Ok((all, forwards))
@@ -276,7 +331,7 @@ impl Common<'_> {
         self.args.start_network && !self.args.dry_run
     }
 
-    /// Plans the machine of this number, from 0.
+    /// Plans the machine of this place among those that are made, from 0.
     fn plan(&self, name: &MachineName, number: usize) -> anyhow::Result<Plan> {
         let uuid = Uuid::now_v7();
         let specs = &self.interfaces[number];
@@ -310,7 +365,12 @@ fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
     })
 }
 
-fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
+/// Makes sure that the image is a template in the pool.
+///
+/// # Errors
+///
+/// As [`template::ensure`].
+pub(super) fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
     let (ctx, mut timings) = (common.ctx, common.timings.clone());
     let image = &common.image;
     let uploaded = timings.phase("template", || {
@@ -326,13 +386,21 @@ fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
 }
 
 /// A machine that was made, and what it took.
-struct Made {
+pub(super) struct Made {
     machine: Machine,
     ready: Option<Ready>,
     timings: Timings,
 }
 
-fn make(common: &Common<'_>, (number, name): (usize, &MachineName)) -> anyhow::Result<Made> {
+/// Makes one machine: of a name, and of this place among those that are made, from 0.
+///
+/// # Errors
+///
+/// As [`make::make`] and [`ready::wait`].
+pub(super) fn make(
+    common: &Common<'_>,
+    (number, name): (usize, &MachineName),
+) -> anyhow::Result<Made> {
     let (ctx, args) = (common.ctx, common.args);
     let mut timings = common.timings.clone();
     let task = ctx.ui.task(name.as_str());
@@ -354,7 +422,7 @@ fn make(common: &Common<'_>, (number, name): (usize, &MachineName)) -> anyhow::R
 }
 
 /// Shows a machine: to people, or as the JSON that it returns.
-fn show(common: &Common<'_>, made: &Made) -> anyhow::Result<Option<Value>> {
+pub(super) fn show(common: &Common<'_>, made: &Made) -> anyhow::Result<Option<Value>> {
     if common.ctx.ui.json() { machine_json(common, made).map(Some) } else { tell(common, made) }
 }
 

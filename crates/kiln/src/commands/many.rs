@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Several machines of one command: made some at a time, and told one by one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use kiln_libvirt::xml::Element;
@@ -23,24 +24,40 @@ pub(super) fn make_all<T: Send>(
     at_once: usize,
     make: impl Fn(usize, &MachineName) -> anyhow::Result<T> + Sync,
 ) -> Vec<Made<T>> {
-    let make = &make;
-    let one = |(number, name): (usize, &MachineName)| Made {
-        name: name.clone(),
-        outcome: make(number, name),
-    };
-    let mut all = Vec::new();
     let numbered: Vec<(usize, &MachineName)> = names.iter().enumerate().collect();
-    for some in numbered.chunks(at_once) {
-        all.extend(thread::scope(|scope| {
-            let threads: Vec<_> =
-                some.iter().map(|numbered| scope.spawn(move || one(*numbered))).collect();
-            let ended = threads.into_iter().map(|thread| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
-            ended.collect::<Vec<_>>()
-        }));
-    }
-    all
+    each(&numbered, at_once, |(number, name)| Made {
+        name: (*name).clone(),
+        outcome: make(*number, name),
+    })
+}
+
+/// Does `work` for each of `all`, `at_once` at the same time. Returns what came of each, in their
+/// order.
+pub(super) fn each<I: Sync, T: Send>(
+    all: &[I],
+    at_once: usize,
+    work: impl Fn(&I) -> T + Sync,
+) -> Vec<T> {
+    // Who is done takes the next: a slow one holds nobody up.
+    let (next, work) = (AtomicUsize::new(0), &work);
+    let one_after_another = || {
+        let mut done = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = all.get(place) else { return done };
+            done.push((place, work(item)));
+        }
+    };
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
+        let workers = at_once.min(all.len());
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(one_after_another)).collect();
+        let ended = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended.flatten().collect()
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, made)| made).collect()
 }
 
 /// Says what a dry run would make: of each machine the steps and the definition that `plan` returns,

@@ -52,6 +52,19 @@ pub(crate) struct Origin {
     pub(crate) uuid: Uuid,
 }
 
+/// The set that a machine is of, and what it was made of that cannot be seen on it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Owner {
+    /// The set's name.
+    pub(crate) set: String,
+    /// The entry of its file: the machine's name, without its number.
+    pub(crate) entry: String,
+    /// What stands for the login that the file asked for.
+    pub(crate) login: String,
+    /// What stands for the user-data.
+    pub(crate) user_data: String,
+}
+
 /// A port of the host that leads to a port of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Forward {
@@ -102,6 +115,8 @@ pub(crate) struct Meta {
     pub(crate) template: Option<VolumeRef>,
     /// The machine that it is a clone of.
     pub(crate) origin: Option<Origin>,
+    /// The set that it is of.
+    pub(crate) owner: Option<Owner>,
     /// cloud-init's instance-id.
     pub(crate) instance_id: Uuid,
     /// Who logs in.
@@ -151,6 +166,13 @@ impl Meta {
                 .attr("name", &r.name)
         });
         let origin = |o: &Origin| q("clone").attr("of", &o.machine).attr("uuid", o.uuid);
+        let owner = |o: &Owner| {
+            q("set")
+                .attr("name", &o.set)
+                .attr("entry", &o.entry)
+                .attr("login", &o.login)
+                .attr("user-data", &o.user_data)
+        };
         // The one for SSH has no protocol.
         let forward = |f: &Forward| {
             let element = q("forward").attr("protocol", f.protocol).attr("port", f.port);
@@ -165,6 +187,7 @@ impl Meta {
             .child(q("image").attr("name", &self.image).attr("digest", &self.digest))
             .maybe(self.template.as_ref().map(|template| volume("template", template)))
             .maybe(self.origin.as_ref().map(origin))
+            .maybe(self.owner.as_ref().map(owner))
             .child(volume("disk", &self.disk))
             .children(self.data.iter().map(|data| volume("data", data)))
             .child(volume("seed", &self.seed))
@@ -213,6 +236,14 @@ impl Meta {
                     Some(Origin { machine: text(e, "of")?, uuid })
                 })
                 .unwrap_or_default(),
+            owner: child("set").and_then(|e| {
+                Some(Owner {
+                    set: text(e, "name")?,
+                    entry: text(e, "entry")?,
+                    login: text(e, "login")?,
+                    user_data: text(e, "user-data")?,
+                })
+            }),
             instance_id: child("instance")?.attribute("id")?.parse().ok()?,
             user: text(child("login")?, "user")?,
             made_at: child("made")?.attribute("at")?.parse().ok()?,
@@ -259,6 +290,12 @@ pub(crate) mod tests {
             digest: "sha256:ab".into(),
             template: Some(volume("kiln-ab.qcow2")),
             origin: Some(Origin { machine: "web0".into(), uuid: Uuid::from_u128(6) }),
+            owner: Some(Owner {
+                set: "shop".into(),
+                entry: "web".into(),
+                login: "0a".into(),
+                user_data: "0b".into(),
+            }),
             instance_id: Uuid::from_u128(7),
             user: "debian".into(),
             made_at: 1_700_000_000,

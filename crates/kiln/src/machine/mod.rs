@@ -12,6 +12,7 @@
 //! | `make` | the plan's steps, each with its undo in the journal first |
 //! | `step` | what the steps of several verbs have in common |
 //! | `clone` | machines made of others |
+//! | `set` | what one file wants, compared with what the host has |
 //! | `undo` | what can be undone, and what killed launches left |
 //! | `meta` | what is remembered of a machine, in the domain's metadata |
 //! | `existing`, `life` | a machine that is there |
@@ -41,6 +42,7 @@ pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod ready;
+pub(crate) mod set;
 pub(crate) mod ssh;
 pub(crate) mod step;
 pub(crate) mod template;

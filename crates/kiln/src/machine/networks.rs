@@ -2,15 +2,21 @@
 //! The host's networks: found by name, who is on them, and which addresses they take.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use anyhow::Context as _;
 use ipnet::{IpNet, Ipv4Net};
 use kiln_host::routes;
-use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DomainXml;
 use kiln_libvirt::network::{ForwardMode, Network, NetworkView};
+use kiln_libvirt::xml::Element;
+use kiln_libvirt::{Connection, Error};
+use kiln_spec::network::{NetworkMode, NetworkSpec};
+use uuid::Uuid;
 
 use super::existing::Machine;
+use super::undo::{self, Undo};
+use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
 
 /// Where a network's addresses are chosen from: 192.168.N.0/24.
@@ -132,6 +138,87 @@ pub(crate) fn choose(taken: &[Taken]) -> Result<Ipv4Net, Problem> {
     CHOICE.map(net).find(free).ok_or_else(|| {
         let what = "all of 192.168.100.0/24 to 192.168.254.0/24 are in use";
         Problem::new(Class::Object, what).hint("name others with `--subnet`")
+    })
+}
+
+/// Refuses a network that the host cannot have: of a session, or on a device that is not there,
+/// which libvirt would say only when a machine starts. Of another host only libvirt knows.
+///
+/// # Errors
+///
+/// Class host, class object.
+pub(crate) fn check_host(conn: &Connection, spec: &NetworkSpec) -> Result<(), Problem> {
+    if conn.is_session() && spec.mode.is_libvirts() {
+        let what = "a session may not make bridges, and so no networks of its own";
+        let hint = "as root, or in the group libvirt: `-c qemu:///system`";
+        return Err(Problem::new(Class::Host, what).hint(hint));
+    }
+    let (device, what, is_it) = match &spec.mode {
+        NetworkMode::Bridge(device) => (device, "bridge", "bridge"),
+        NetworkMode::Macvtap(device) => (device, "interface", ""),
+        _ => return Ok(()),
+    };
+    let there = Path::new("/sys/class/net").join(device.as_str()).join(is_it).exists();
+    if there || !conn.is_local() {
+        return Ok(());
+    }
+    let problem = Problem::new(Class::Object, format!("the host has no {what} `{device}`"));
+    Err(problem.hint("`ip link` shows what there is"))
+}
+
+/// Returns what Kiln is to know a network by; and the set that owns it, if one does.
+pub(crate) fn mark(set: Option<&str>) -> Element {
+    let made = Element::new("made").attr("at", unix_secs()).attr("by", env!("CARGO_PKG_VERSION"));
+    let owner = set.map(|name| Element::new("set").attr("name", name));
+    Element::new("network").child(made).maybe(owner)
+}
+
+/// Returns the set that owns a network, if one does.
+pub(crate) fn owner(view: &NetworkView) -> Option<String> {
+    let mark = view.metadata()?;
+    mark.find("set")?.attribute("name").map(str::to_owned)
+}
+
+/// Refuses a network whose name is taken.
+///
+/// # Errors
+///
+/// Class object; what libvirt says.
+pub(crate) fn refuse_taken(conn: &Connection, spec: &NetworkSpec) -> anyhow::Result<()> {
+    match conn.network(spec.name.as_str()) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(already(spec).into()),
+    }
+}
+
+fn already(spec: &NetworkSpec) -> Problem {
+    let what = format!("the host has a network `{}` already", spec.name);
+    Problem::new(Class::Object, what).hint("choose another name, or `kiln network rm` it")
+}
+
+/// Defines and starts a network; undone as a whole if one of the steps fails.
+///
+/// # Errors
+///
+/// The name is taken (class object); what libvirt says.
+pub(crate) fn make(
+    ctx: &Context,
+    conn: &Connection,
+    (uuid, spec, xml): (Uuid, &NetworkSpec, &Element),
+    autostart: bool,
+) -> anyhow::Result<()> {
+    refuse_taken(conn, spec)?;
+    let steps = || -> Result<(), Error> {
+        let network = conn.define_network_xml(xml)?;
+        network.start()?;
+        if autostart { network.set_autostart(true) } else { Ok(()) }
+    };
+    let name = spec.name.to_string();
+    let undo = Undo::Network { uri: conn.uri().to_string(), uuid, name };
+    undo::or_undone(ctx, conn, (&format!("network-{uuid}"), undo), || match steps() {
+        Err(error) if error.is_exists() => Err(already(spec).because(error).into()),
+        other => Ok(other?),
     })
 }
 

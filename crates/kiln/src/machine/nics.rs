@@ -56,17 +56,18 @@ pub(crate) fn wanted(
     Ok(all)
 }
 
-/// Returns the interfaces of each of `count` machines.
+/// Returns the interfaces of each machine of these numbers, from 1.
 ///
 /// # Errors
 ///
 /// Addresses that cannot be counted on so far (class usage).
 pub(crate) fn of_each(
     wanted: &[InterfaceSpec],
-    count: u32,
+    numbers: &[u32],
 ) -> Result<Vec<Vec<InterfaceSpec>>, Problem> {
-    let of = |number| wanted.iter().map(|spec| spec.counted(number)).collect();
-    (1..=count)
+    let of = |number: &u32| wanted.iter().map(|spec| spec.counted(*number)).collect();
+    numbers
+        .iter()
         .map(of)
         .collect::<Result<_, _>>()
         .map_err(|error| Problem::new(Class::Usage, error.to_string()))

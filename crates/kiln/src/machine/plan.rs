@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::forward::passt_ports;
 use super::image::ImageFile;
 use super::keys::Keys;
-use super::meta::{Forward, Meta, OwnAddress, VolumeRef};
+use super::meta::{Forward, Meta, OwnAddress, Owner, VolumeRef};
 use super::network::{Attachment, Nic};
 use super::template;
 use crate::error::{Class, Problem};
@@ -61,8 +61,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) tags: &'a [Tag],
     /// How the guest is told of its interfaces.
     pub(crate) network_config: &'a NetworkConfig,
+    /// The set that it is of.
+    pub(crate) owner: Option<&'a Owner>,
     /// Seconds since 1970.
     pub(crate) now: u64,
+}
+
+/// Returns the least memory of a machine of an image.
+pub(crate) fn least_memory(image: &ImageFile) -> Bytes {
+    image.manifest.as_ref().map_or(LEAST_MEMORY, |m| m.min_memory.max(LEAST_MEMORY))
 }
 
 /// How a guest is told of its interfaces.
@@ -120,7 +127,7 @@ impl Wanted<'_> {
     pub(crate) fn check(&self) -> Result<(), Problem> {
         let image = &self.image.name;
         let manifest = self.image.manifest.as_ref();
-        let least = manifest.map_or(LEAST_MEMORY, |m| m.min_memory.max(LEAST_MEMORY));
+        let least = least_memory(self.image);
         if self.memory < least {
             let what = format!(
                 "image `{image}` needs {least} of memory, and `--memory` is {}",
@@ -189,6 +196,7 @@ impl Wanted<'_> {
             digest: self.image.digest.clone(),
             template: Some(template.clone()),
             origin: None,
+            owner: self.owner.cloned(),
             instance_id: uuid,
             user: user.clone(),
             made_at: self.now,
@@ -378,6 +386,7 @@ mod tests {
             user_data: None,
             tags: &[],
             network_config: &NetworkConfig::Needed,
+            owner: None,
             now: 1_700_000_000,
         }
     }

@@ -4,13 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskView;
 use kiln_libvirt::storage::{Pool, PoolInfo, PoolView};
+use kiln_libvirt::xml::Element;
+use kiln_libvirt::{Connection, Error};
 use kiln_spec::Bytes;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::existing::Machine;
+use super::undo::{self, Undo};
+use crate::context::Context;
 use crate::error::{Class, Problem};
 
 /// Finds a pool.
@@ -46,6 +50,57 @@ pub(crate) fn at(conn: &Connection, folder: &str) -> Result<Option<Pool>, kiln_l
         }
     }
     Ok(None)
+}
+
+fn already(name: &str) -> Problem {
+    let what = format!("the host has a pool `{name}` already");
+    Problem::new(Class::Object, what).hint("choose another name, or `kiln pool rm` it")
+}
+
+/// Refuses a pool whose name is taken.
+///
+/// # Errors
+///
+/// Class object; what libvirt says.
+pub(crate) fn refuse_taken(conn: &Connection, name: &str) -> anyhow::Result<()> {
+    match conn.pool(name) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(already(name).into()),
+    }
+}
+
+/// Returns whether a pool's folder has still to be made. Of another host nobody knows: a folder
+/// stays there, empty.
+pub(crate) fn is_made(conn: &Connection, folder: &str) -> bool {
+    conn.is_local() && !Path::new(folder).exists()
+}
+
+/// Defines a pool, makes its folder and takes it into use; undone as a whole if a step fails.
+///
+/// # Errors
+///
+/// The name is taken (class object); what libvirt says.
+pub(crate) fn make(
+    ctx: &Context,
+    conn: &Connection,
+    (uuid, xml): (Uuid, &Element),
+    autostart: bool,
+) -> anyhow::Result<()> {
+    let view = PoolView(xml.clone());
+    let (name, folder) = (view.name().unwrap_or_default(), view.target_path().unwrap_or_default());
+    let made = is_made(conn, &folder);
+    let steps = || -> Result<(), Error> {
+        let pool = conn.define_pool_xml(xml)?;
+        pool.build()?;
+        pool.start()?;
+        if autostart { pool.set_autostart(true) } else { Ok(()) }
+    };
+    let undo = Undo::Pool { uri: conn.uri().to_string(), uuid, name: name.clone(), made };
+    undo::or_undone(ctx, conn, (&format!("pool-{uuid}"), undo), || match steps() {
+        Err(error) if error.is_exists() => Err(already(&name).because(error).into()),
+        other => Ok(other?),
+    })
 }
 
 /// Refuses a folder that is another pool's: the two would see each other's volumes.

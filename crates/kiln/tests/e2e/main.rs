@@ -15,6 +15,7 @@ mod lab;
 mod launch;
 mod networks;
 mod pools;
+mod sets;
 mod templates;
 mod terminal;
 mod verbs;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         networks::trials(),
         forwards::trials(),
         pools::trials(),
+        sets::trials(),
         clones::trials(),
         templates::trials(),
     ]

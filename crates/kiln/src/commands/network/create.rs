@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln network create`.
 
-use std::path::Path;
-
+use kiln_libvirt::Connection;
 use kiln_libvirt::network::element;
 use kiln_libvirt::xml::Element;
-use kiln_libvirt::{Connection, Error};
 use kiln_spec::network::{NetworkMode, NetworkSpec};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::args::network::create::{Create, Mode, Subnet};
-use crate::context::{Context, unix_secs};
+use crate::context::Context;
 use crate::error::{Class, Problem};
-use crate::machine::undo::{self, Undo};
 use crate::machine::{host, networks};
 
 /// How often other addresses are chosen when somebody else was faster.
@@ -27,14 +24,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         checked(&mut spec, args)?;
     }
     let conn = host::connect(ctx)?;
-    if conn.is_session() && spec.mode.is_libvirts() {
-        let what = "a session may not make bridges, and so no networks of its own";
-        let hint = "as root, or in the group libvirt: `-c qemu:///system`";
-        return Err(Problem::new(Class::Host, what).hint(hint).into());
-    }
-    if conn.is_local() {
-        device_is_there(&spec)?;
-    }
+    networks::check_host(&conn, &spec)?;
     let uuid = Uuid::now_v7();
     for attempt in 1.. {
         let taken = networks::taken(&conn)?;
@@ -44,13 +34,13 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }
         let nets = [spec.ipv4.map(Into::into), spec.ipv6.map(Into::into)];
         nets.into_iter().flatten().try_for_each(|net| networks::check_free(net, &taken))?;
-        let xml = element(&spec, uuid, &mark());
+        let xml = element(&spec, uuid, &networks::mark(None));
         if args.dry_run {
-            refuse_taken(&conn, &spec)?;
+            networks::refuse_taken(&conn, &spec)?;
             would(ctx, &spec, &xml);
             return Ok(0);
         }
-        match make(ctx, &conn, (uuid, &spec, &xml), !args.no_autostart) {
+        match networks::make(ctx, &conn, (uuid, &spec, &xml), !args.no_autostart) {
             // The addresses were taken between the look and the start.
             Err(_) if chosen && attempt < TRIES && is_taken(&conn, &spec) => {}
             other => {
@@ -60,21 +50,6 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }
     }
     show(ctx, &conn, &spec)
-}
-
-/// Refuses an interface that the host does not have: libvirt would say so only when a machine
-/// starts. Of another host only libvirt knows.
-fn device_is_there(spec: &NetworkSpec) -> Result<(), Problem> {
-    let (device, what, is_it) = match &spec.mode {
-        NetworkMode::Bridge(device) => (device, "bridge", "bridge"),
-        NetworkMode::Macvtap(device) => (device, "interface", ""),
-        _ => return Ok(()),
-    };
-    if Path::new("/sys/class/net").join(device.as_str()).join(is_it).exists() {
-        return Ok(());
-    }
-    let problem = Problem::new(Class::Object, format!("the host has no {what} `{device}`"));
-    Err(problem.hint("`ip link` shows what there is"))
 }
 
 fn wanted(args: &Create) -> NetworkSpec {
@@ -112,50 +87,10 @@ fn checked(spec: &mut NetworkSpec, args: &Create) -> Result<(), Problem> {
     spec.check().map_err(|error| Problem::new(Class::Usage, error.to_string()))
 }
 
-/// What Kiln is to know the network by.
-fn mark() -> Element {
-    let made = Element::new("made").attr("at", unix_secs()).attr("by", env!("CARGO_PKG_VERSION"));
-    Element::new("network").child(made)
-}
-
-fn already(spec: &NetworkSpec) -> Problem {
-    let what = format!("the host has a network `{}` already", spec.name);
-    Problem::new(Class::Object, what).hint("choose another name, or `kiln network rm` it")
-}
-
-fn refuse_taken(conn: &Connection, spec: &NetworkSpec) -> anyhow::Result<()> {
-    match conn.network(spec.name.as_str()) {
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => Err(already(spec).into()),
-    }
-}
-
 /// Whether somebody else has addresses of the network by now.
 fn is_taken(conn: &Connection, spec: &NetworkSpec) -> bool {
     let taken = networks::taken(conn).unwrap_or_default();
     spec.ipv4.is_some_and(|net| networks::check_free(net.into(), &taken).is_err())
-}
-
-/// Defines and starts it; undone as a whole if one of the steps fails.
-fn make(
-    ctx: &Context,
-    conn: &Connection,
-    (uuid, spec, xml): (Uuid, &NetworkSpec, &Element),
-    autostart: bool,
-) -> anyhow::Result<()> {
-    refuse_taken(conn, spec)?;
-    let steps = || -> Result<(), Error> {
-        let network = conn.define_network_xml(xml)?;
-        network.start()?;
-        if autostart { network.set_autostart(true) } else { Ok(()) }
-    };
-    let name = spec.name.to_string();
-    let undo = Undo::Network { uri: conn.uri().to_string(), uuid, name };
-    undo::or_undone(ctx, conn, (&format!("network-{uuid}"), undo), || match steps() {
-        Err(error) if error.is_exists() => Err(already(spec).because(error).into()),
-        other => Ok(other?),
-    })
 }
 
 fn would(ctx: &Context, spec: &NetworkSpec, xml: &Element) {

@@ -4,8 +4,6 @@
 use std::path::Path;
 
 use kiln_libvirt::storage::{PoolKind, pool_element};
-use kiln_libvirt::xml::Element;
-use kiln_libvirt::{Connection, Error};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,14 +11,13 @@ use crate::args::pool::create::Create;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::pools::Summary;
-use crate::machine::undo::{self, Undo};
 use crate::machine::{host, pools};
 
 /// Makes a pool.
 pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     let kind = kind(args)?;
     let conn = host::connect(ctx)?;
-    refuse_taken(&conn, args.name.as_str())?;
+    pools::refuse_taken(&conn, args.name.as_str())?;
     pools::folder_is_free(&conn, kind.folder())?;
     let uuid = Uuid::now_v7();
     let xml = pool_element(args.name.as_str(), Some(uuid), &kind);
@@ -35,7 +32,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }
         return Ok(0);
     }
-    make(ctx, &conn, (args, &kind), (uuid, &xml))?;
+    pools::make(ctx, &conn, (uuid, &xml), !args.no_autostart)?;
     let pool = pools::find(&conn, args.name.as_str())?;
     let summary = Summary::of(&pool)?;
     if ctx.ui.json() {
@@ -71,40 +68,4 @@ fn kind(args: &Create) -> Result<PoolKind, Problem> {
         }
         _ => Err(Problem::new(Class::Usage, "a pool is `--dir` or `--nfs`")),
     }
-}
-
-fn already(name: &str) -> Problem {
-    let what = format!("the host has a pool `{name}` already");
-    Problem::new(Class::Object, what).hint("choose another name, or `kiln pool rm` it")
-}
-
-fn refuse_taken(conn: &Connection, name: &str) -> anyhow::Result<()> {
-    match conn.pool(name) {
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => Err(already(name).into()),
-    }
-}
-
-/// Defines it, makes its folder and takes it into use; undone as a whole if a step fails.
-fn make(
-    ctx: &Context,
-    conn: &Connection,
-    (args, kind): (&Create, &PoolKind),
-    (uuid, xml): (Uuid, &Element),
-) -> anyhow::Result<()> {
-    let name = args.name.to_string();
-    // Of another host nobody knows: a folder stays there, empty.
-    let made = conn.is_local() && !Path::new(kind.folder()).exists();
-    let steps = || -> Result<(), Error> {
-        let pool = conn.define_pool_xml(xml)?;
-        pool.build()?;
-        pool.start()?;
-        if args.no_autostart { Ok(()) } else { pool.set_autostart(true) }
-    };
-    let undo = Undo::Pool { uri: conn.uri().to_string(), uuid, name, made };
-    undo::or_undone(ctx, conn, (&format!("pool-{uuid}"), undo), || match steps() {
-        Err(error) if error.is_exists() => Err(already(args.name.as_str()).because(error).into()),
-        other => Ok(other?),
-    })
 }

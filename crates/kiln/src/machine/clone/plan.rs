@@ -132,6 +132,8 @@ impl Wanted<'_> {
             digest: old.map_or_else(String::new, |old| old.digest.clone()),
             template: template.and_then(|disk| Some(disk.from.below.as_ref()?.template.clone())),
             origin: Some(Origin { machine, uuid: source.machine.uuid }),
+            // A set has what its file names, and no clones of that.
+            owner: None,
             instance_id: uuid,
             user: old.map_or_else(|| self.user.to_owned(), |old| old.user.clone()),
             made_at: self.now,

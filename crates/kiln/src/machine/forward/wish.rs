@@ -13,8 +13,8 @@ use crate::error::{Class, Problem};
 use crate::machine::meta::Forward;
 use crate::machine::network::USER;
 
-/// Returns the forwards of each of `count` machines: the host's ports are counted on, as addresses
-/// are. The first of the interfaces gets an address that stays, if it was to have one by chance.
+/// Returns the forwards of each machine of these numbers, from 1: the host's ports are counted on,
+/// as addresses are. The first of the interfaces gets an address that stays, if it was to have one by chance.
 ///
 /// # Errors
 ///
@@ -24,13 +24,13 @@ pub(crate) fn at_launch(
     ctx: &Context,
     conn: &Connection,
     specs: &[ForwardSpec],
-    (interfaces, count): (&mut [InterfaceSpec], u32),
+    (interfaces, numbers): (&mut [InterfaceSpec], &[u32]),
 ) -> anyhow::Result<Vec<Vec<Forward>>> {
-    let of = |number| {
-        let counted = specs.iter().map(|spec| Ok(Forward::new(spec.counted(number)?, None)));
+    let of = |number: &u32| {
+        let counted = specs.iter().map(|spec| Ok(Forward::new(spec.counted(*number)?, None)));
         counted.collect::<Result<Vec<_>, kiln_spec::forward::ForwardError>>()
     };
-    let all = (1..=count).map(of).collect::<Result<Vec<_>, _>>();
+    let all = numbers.iter().map(of).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|error| Problem::new(Class::Usage, error.to_string()))?;
     let Some(first) = interfaces.first_mut().filter(|_| !specs.is_empty()) else { return Ok(all) };
     let way = if first.network == USER { Way::Passt } else { Way::Host };

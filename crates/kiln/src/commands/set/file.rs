@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A set's file, and what its words lead to on this client: images, keys, user-data.
+//!
+//! A machine of the file is a launch: it is written down as one, and goes the launch's way from
+//! there on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kiln_build::digest;
+use kiln_guest::userdata::UserData;
+use kiln_host::read;
+use kiln_libvirt::Connection;
+use kiln_spec::set::{ImageSource, MachineSpec, Set};
+
+use crate::args::bundle::trust::Trust;
+use crate::args::launch::{Firmware, Launch};
+use crate::args::up::Up;
+use crate::commands::launch;
+use crate::context::Context;
+use crate::error::{Class, Problem, unreadable};
+use crate::machine::image::ImageFile;
+use crate::machine::keys::{self, Keys};
+use crate::machine::meta::Owner;
+use crate::machine::plan::least_memory;
+use crate::machine::set::{Entry, ImageFacts, Wanted};
+
+/// The most that is read of a set's file.
+const MOST: u64 = 4 << 20;
+/// How many digits of a digest tell two logins apart.
+const DIGITS: usize = 32;
+
+/// What an entry of the file leads to.
+pub(in crate::commands) struct Source {
+    /// The launch that its machines are.
+    pub(in crate::commands) launch: Launch,
+    /// The keys that the file names.
+    pub(in crate::commands) keys: Keys,
+    /// The user-data.
+    pub(in crate::commands) user_data: Option<UserData>,
+    /// What its machines are known by.
+    pub(in crate::commands) owner: Owner,
+}
+
+/// Reads a set's file.
+///
+/// # Errors
+///
+/// Not there (class object); no set (class file), with the place.
+pub(in crate::commands) fn read(path: &Path) -> anyhow::Result<Set> {
+    let shown = path.display().to_string();
+    let bytes = read::bounded(path, MOST)
+        .map_err(|source| unreadable(&format!("could not read the set `{shown}`"), source))?;
+    let wrong = |_| Problem::new(Class::File, format!("`{shown}` is not text in UTF-8"));
+    let text = String::from_utf8(bytes).map_err(wrong)?;
+    Set::parse(&text, &shown).map_err(|error| {
+        Problem::new(Class::File, format!("`{shown}` is no set")).because(error).into()
+    })
+}
+
+/// Reads the files that a set's file names: `up` says how its machines are waited for, and without
+/// it nothing is made.
+///
+/// # Errors
+///
+/// One that cannot be read, or is not what it should be.
+pub(in crate::commands) fn sources(
+    ctx: &Context,
+    set: &Set,
+    (file, up): (&Path, Option<&Up>),
+) -> anyhow::Result<Vec<Source>> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let one = |spec: &MachineSpec| source(ctx, (set.name.as_str(), spec), (folder, up));
+    set.machines.iter().map(one).collect()
+}
+
+fn source(
+    ctx: &Context,
+    (set, spec): (&str, &MachineSpec),
+    (folder, up): (&Path, Option<&Up>),
+) -> anyhow::Result<Source> {
+    let launch = launch_of(ctx, spec, (folder, up))?;
+    let keys = keys::given(&launch.ssh_key)?;
+    let user_data = launch::user_data(ctx, &launch)?;
+    let mut login = spec.user.as_ref().map(ToString::to_string).unwrap_or_default();
+    for key in &keys.public {
+        login = [login.as_str(), key].join("\n");
+    }
+    let told = match &launch.user_data {
+        Some(path) => read::bounded(path, MOST).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let owner = Owner {
+        set: set.to_owned(),
+        entry: spec.name.to_string(),
+        login: short(login.as_bytes()),
+        user_data: short(&told),
+    };
+    Ok(Source { launch, keys, user_data, owner })
+}
+
+/// Returns what stands for bytes; nothing for none.
+fn short(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
+    let digest = digest::of_bytes(bytes).to_string();
+    digest.trim_start_matches("sha256:").chars().take(DIGITS).collect()
+}
+
+/// Returns the launch that an entry is.
+fn launch_of(
+    ctx: &Context,
+    spec: &MachineSpec,
+    (folder, up): (&Path, Option<&Up>),
+) -> anyhow::Result<Launch> {
+    let image = match &spec.image {
+        ImageSource::Known(name) => name.clone(),
+        ImageSource::File(path) => folder.join(path).display().to_string(),
+    };
+    let key = |path: &String| match (path.strip_prefix("~/"), &ctx.env.home) {
+        (Some(inside), Some(home)) => Ok(home.join(inside)),
+        (Some(_), None) => {
+            let what = format!("`{path}` is in a home folder, and HOME is not set");
+            Err(Problem::new(Class::Host, what))
+        }
+        (None, _) => Ok(folder.join(path)),
+    };
+    Ok(Launch {
+        image,
+        name: Some(spec.name.clone()),
+        count: spec.count,
+        cpus: spec.cpus,
+        cpu: None,
+        memory: spec.memory,
+        disk: spec.disk,
+        network: spec.networks.clone(),
+        ip: None,
+        forward: spec.forwards.clone(),
+        tag: spec.tags.clone(),
+        pool: spec.pool.to_string(),
+        firmware: if spec.uefi { Firmware::Uefi } else { Firmware::Bios },
+        user: spec.user.as_ref().map(ToString::to_string),
+        ssh_key: spec.ssh_keys.iter().map(key).collect::<Result<_, _>>()?,
+        user_data: spec.user_data.as_ref().map(|path| folder.join(path)),
+        network_config: None,
+        virt_type: None,
+        start_network: true,
+        no_wait: up.is_some_and(|up| up.no_wait),
+        timeout: up.map(|up| up.timeout).unwrap_or_default(),
+        rm_on_failure: false,
+        timings: false,
+        // Looked at, and nothing kept: what is made is made later.
+        dry_run: up.is_none(),
+        trust: Trust::default(),
+    })
+}
+
+/// Finds the images, each once, and returns all that the file wants.
+///
+/// # Errors
+///
+/// An image that is not there (class object), or that cannot be used.
+pub(in crate::commands) fn resolve(
+    ctx: &Context,
+    conn: &Connection,
+    set: &Set,
+    sources: &[Source],
+) -> anyhow::Result<(Wanted, Vec<ImageFile>)> {
+    let mut known: BTreeMap<(String, String), ImageFile> = BTreeMap::new();
+    let (mut entries, mut images) = (Vec::new(), Vec::new());
+    for (spec, source) in set.machines.iter().zip(sources) {
+        let key = (source.launch.image.clone(), source.launch.pool.clone());
+        let image = match known.get(&key) {
+            Some(image) => image.clone(),
+            None => launch::find_image(ctx, conn, &source.launch)?,
+        };
+        let facts = ImageFacts {
+            name: image.name.clone(),
+            digest: image.digest.clone(),
+            template: image.template.clone(),
+            size: image.virtual_size,
+            least_memory: least_memory(&image),
+        };
+        entries.push(Entry { spec: spec.clone(), image: facts, owner: source.owner.clone() });
+        images.push(image.clone());
+        known.insert(key, image);
+    }
+    let wanted = Wanted {
+        name: set.name.to_string(),
+        networks: set.networks.clone(),
+        pools: set.pools.clone(),
+        entries,
+    };
+    Ok((wanted, images))
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `kiln up`.
+
+use serde_json::json;
+
+use super::plan::summary;
+use super::set::{Carry, Things, lock, read, resolve, show, sources};
+use crate::args::stop::How;
+use crate::args::up::Up;
+use crate::context::Context;
+use crate::machine::set::{self, Action, Allowed};
+use crate::machine::{host, undo};
+
+/// Makes what a file wants.
+pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
+    // All that can be wrong with the user's own things is found before the host is asked.
+    let wish = read(&args.set.file)?;
+    let sources = sources(ctx, &wish, (&args.set.file, Some(args)))?;
+    let conn = host::connect(ctx)?;
+    let _lock = lock(ctx, &conn, wish.name.as_str())?;
+    let (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;
+    let found = set::ask(&conn, &wanted.name)?;
+    let actions = set::compare(&wanted, &found)?;
+    let allowed = Allowed::from(args.allow);
+    actions.iter().for_each(|action| ctx.ui.say(action.line(allowed)));
+    let plan = set::json_of(&actions, allowed);
+    let all = actions.len();
+    let actions: Vec<Action> =
+        actions.into_iter().filter(|action| action.is_allowed(allowed)).collect();
+    ctx.ui.say(summary(&wanted.name, (actions.len(), all - actions.len())));
+    if !actions.is_empty() {
+        undo::can_begin(ctx)?;
+    }
+    let how = How { timeout: args.stop_timeout, hard: false };
+    let things = Things { conn: &conn, set: &wanted.name, sources: &sources, images, how };
+    let (outcomes, machines) = Carry::new(ctx, things).out(&actions);
+    let more = json!({ "plan": plan, "machines": machines, "held": all - actions.len() });
+    Ok(show(ctx, (&wanted.name, &outcomes), more))
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A set: what one file wants, compared with what the host has, and what makes the two alike.
+//!
+//! | module | what |
+//! |---|---|
+//! | `found` | what the host has, asked and not changed |
+//! | `action` | one thing to do, as a value, in words and as JSON |
+//! | `compare` | the difference, as actions: pure |
+//! | `alter` | changes of a machine that is there |
+//! | `remove` | what a set owns is taken away |
+//!
+//! Who owns what stands in libvirt's own definitions: of a machine and of a network in the
+//! metadata, of a pool, which has none, in its UUID.
+//!
+//! **Invariant:** what another set or nobody owns is used, and never changed or removed.
+
+mod action;
+mod alter;
+mod compare;
+mod found;
+mod remove;
+
+use kiln_spec::Bytes;
+use kiln_spec::network::NetworkSpec;
+use kiln_spec::set::{MachineSpec, PoolSpec};
+use uuid::Uuid;
+
+use super::meta::{Owner, VolumeRef};
+
+pub(crate) use action::{Action, Allowed, Object, What, json_of};
+pub(crate) use alter::alter;
+pub(crate) use compare::{all_of, compare};
+pub(crate) use found::ask;
+pub(crate) use remove::{remove_network, remove_pool};
+
+/// What the UUIDs of pools of sets are made in: of Kiln's own making, and never another.
+const POOLS: Uuid = Uuid::from_u128(0x6b69_6c6e_0000_5000_8000_706f_6f6c_7365);
+
+/// All that a file wants, with what its words lead to on this client.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// The set's name.
+    pub(crate) name: String,
+    /// Its networks.
+    pub(crate) networks: Vec<NetworkSpec>,
+    /// Its pools.
+    pub(crate) pools: Vec<PoolSpec>,
+    /// Its machines.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// A machine of the file, or several that are alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// What the file says.
+    pub(crate) spec: MachineSpec,
+    /// The image that it leads to.
+    pub(crate) image: ImageFacts,
+    /// What its machines are known by.
+    pub(crate) owner: Owner,
+}
+
+/// What is to be known of an image to tell whether a machine was made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ImageFacts {
+    /// Its name, for people.
+    pub(crate) name: String,
+    /// Its digest; empty of a template.
+    pub(crate) digest: String,
+    /// The template, if that was named.
+    pub(crate) template: Option<VolumeRef>,
+    /// The size that a guest sees.
+    pub(crate) size: Bytes,
+    /// The least memory of its machines.
+    pub(crate) least_memory: Bytes,
+}
+
+/// Returns the UUID of a set's pool: libvirt keeps nothing else of a pool that could tell. `made`
+/// says that its folder was not there before.
+pub(crate) fn pool_uuid(set: &str, pool: &str, made: bool) -> Uuid {
+    let folder = if made { "made" } else { "there" };
+    Uuid::new_v5(&POOLS, [set, pool, folder].join("/").as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

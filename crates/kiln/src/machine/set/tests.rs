@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The difference, of sets and hosts that are values.
+
+use kiln_libvirt::domain::DomainXml;
+use kiln_libvirt::network::{NetworkView, element};
+use kiln_libvirt::xml::Element;
+use kiln_spec::Bytes;
+use kiln_spec::set::{ImageSource, Set};
+use uuid::Uuid;
+
+use super::action::{Action, Allowed};
+use super::compare::{all_of, compare};
+use super::found::{Found, HostDisk, HostMachine, HostNetwork, HostPool};
+use super::{Entry, ImageFacts, Wanted, pool_uuid};
+use crate::machine::meta::{Meta, Owner, Reservation, VolumeRef};
+
+const FILE: &str = "\
+kiln: 1
+name: shop
+networks:
+  lan: {nat: 10.9.0.0/24, domain: shop.lan}
+pools:
+  fast: {dir: /srv/vms}
+machines:
+  web:
+    count: 2
+    image: debian
+    cpus: 2
+    disk: 20GiB
+    pool: fast
+    networks: [{name: lan, ip: 10.9.0.10}]
+    forwards: [\"2201:22\"]
+    tags: [front]
+";
+
+fn owner(set: &str) -> Owner {
+    let text = String::new;
+    Owner { set: set.into(), entry: "web".into(), login: text(), user_data: text() }
+}
+
+fn wanted(text: &str) -> Wanted {
+    let set = Set::parse(text, "kiln.yaml").unwrap();
+    let entries = set.machines.iter().map(|spec| {
+        assert_eq!(spec.image, ImageSource::Known("debian".into()));
+        let image = ImageFacts {
+            name: "debian".into(),
+            digest: "sha256:ab".into(),
+            template: None,
+            size: Bytes::from_gib(2),
+            least_memory: Bytes::from_mib(512),
+        };
+        Entry { spec: spec.clone(), image, owner: owner("shop") }
+    });
+    Wanted {
+        name: set.name.to_string(),
+        entries: entries.collect(),
+        networks: set.networks,
+        pools: set.pools,
+    }
+}
+
+/// Returns a machine that runs as [`FILE`] wants it.
+fn machine(number: u8) -> HostMachine {
+    let mac = format!("52:54:00:00:00:0{number}");
+    let volume = |suffix: &str| VolumeRef { pool: "fast".into(), name: format!("web{suffix}") };
+    let meta = Meta {
+        digest: "sha256:ab".into(),
+        origin: None,
+        owner: Some(owner("shop")),
+        disk: volume(".qcow2"),
+        reservations: vec![Reservation {
+            network: "lan".into(),
+            mac: mac.clone(),
+            ip: format!("10.9.0.{}", 9 + number),
+            name: format!("web-{number}"),
+        }],
+        addresses: Vec::new(),
+        tags: vec!["front".into()],
+        ssh_port: None,
+        forwards: vec![super::super::meta::Forward::new(
+            format!("{}:22", 2200 + u16::from(number)).parse().unwrap(),
+            None,
+        )],
+        ..crate::machine::meta::tests::sample()
+    };
+    let xml = format!(
+        "<domain><memory unit='KiB'>1048576</memory><vcpu>2</vcpu><os/><devices>\
+         <interface type='network'><mac address='{mac}'/><source network='lan'/></interface>\
+         </devices></domain>"
+    );
+    let xml = DomainXml(Element::parse(&xml).unwrap());
+    HostMachine {
+        meta: Some(meta),
+        live: Some(xml.clone()),
+        xml,
+        disk: HostDisk::Is(Bytes::from_gib(20)),
+    }
+}
+
+/// Returns a host that is as [`FILE`] wants it.
+fn whole() -> Found {
+    let set = wanted(FILE);
+    let view =
+        element(&set.networks[0], Uuid::nil(), &crate::machine::networks::mark(Some("shop")));
+    let view = NetworkView(Element::parse(&view.to_string()).unwrap());
+    let owner = crate::machine::networks::owner(&view);
+    let mut found = Found { usual: "default".into(), ..Found::default() };
+    found.networks.insert("lan".into(), HostNetwork { owner, active: true, view });
+    let pool = HostPool { owned: true, active: true, folder: Some("/srv/vms/".into()) };
+    found.pools.insert("fast".into(), pool);
+    found.machines.insert("web-1".into(), machine(1));
+    found.machines.insert("web-2".into(), machine(2));
+    found
+}
+
+fn lines(actions: &[Action]) -> Vec<String> {
+    actions.iter().map(|action| action.line(Allowed::default())).collect()
+}
+
+fn difference(text: &str, found: &Found) -> Vec<String> {
+    lines(&compare(&wanted(text), found).unwrap())
+}
+
+fn refused(text: &str, found: &Found) -> String {
+    compare(&wanted(text), found).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_as_it_is_wanted_needs_nothing() {
+    assert_eq!(difference(FILE, &whole()), Vec::<String>::new());
+}
+
+#[test]
+fn a_host_that_has_nothing_gets_all() {
+    assert_eq!(
+        difference(FILE, &Found::default()),
+        [
+            "+ network lan: nat 10.9.0.0/24, DHCP 10.9.0.2-10.9.0.254, domain shop.lan",
+            "+ pool fast: /srv/vms",
+            "+ machine web-1: image debian, 2 cpus, 1 GiB, disk 20 GiB, lan,ip=10.9.0.10, 2201/tcp to 22",
+            "+ machine web-2: image debian, 2 cpus, 1 GiB, disk 20 GiB, lan,ip=10.9.0.11, 2202/tcp to 22",
+        ]
+    );
+}
+
+#[test]
+fn changes_are_told_from_what_to_what() {
+    let text = FILE
+        .replace("count: 2", "count: 1")
+        .replace("cpus: 2", "cpus: 3\n    memory: 2GiB")
+        .replace("20GiB", "30GiB")
+        .replace("2201:22", "2301:22")
+        .replace("[front]", "[]");
+    assert_eq!(
+        difference(&text, &whole()),
+        [
+            "~ machine web-1: cpus 2 -> 3",
+            "~ machine web-1: memory 1 GiB -> 2 GiB",
+            "~ machine web-1: disk 20 GiB -> 30 GiB",
+            "~ machine web-1: no tags",
+            "~ machine web-1: take the forward of 2201/tcp to port 22",
+            "~ machine web-1: forward 2301/tcp to port 22",
+            "~ machine web-1: restart it, for its processors and its memory (with --restart)",
+            "- machine web-2: remove it (with --prune)",
+        ]
+    );
+}
+
+#[test]
+fn what_was_changed_but_not_restarted_is_still_seen() {
+    let mut found = whole();
+    let one = found.machines.get_mut("web-1").unwrap();
+    one.live.as_mut().unwrap().set_vcpus(&1);
+    let of = difference(FILE, &found);
+    assert_eq!(of, ["~ machine web-1: restart it, for its processors (with --restart)"]);
+    found.machines.get_mut("web-1").unwrap().live = None;
+    assert_eq!(difference(FILE, &found), ["~ machine web-1: start it"]);
+}
+
+#[test]
+fn what_cannot_be_changed_is_made_anew_only_if_allowed() {
+    let mut found = whole();
+    let one = found.machines.get_mut("web-1").unwrap();
+    one.meta.as_mut().unwrap().digest = "sha256:cd".into();
+    one.disk = HostDisk::Is(Bytes::from_gib(40));
+    one.meta.as_mut().unwrap().owner.as_mut().unwrap().login = "other".into();
+    let two = found.machines.get_mut("web-2").unwrap();
+    two.meta.as_mut().unwrap().reservations.clear();
+    two.disk = HostDisk::Gone;
+    let actions = compare(&wanted(FILE), &found).unwrap();
+    assert_eq!(
+        lines(&actions),
+        [
+            "~ machine web-1: make it anew: its image is another `debian`; its disk of 40 GiB cannot shrink; \
+             its login is another (with --rebuild, which removes its disk)",
+            "~ machine web-2: make it anew: its disk is gone; its interfaces are others (with --rebuild, which \
+             removes its disk)",
+        ]
+    );
+    let none = Allowed::default();
+    let rebuild = Allowed { rebuild: true, ..none };
+    assert!(actions.iter().all(|one| !one.is_allowed(none) && one.is_allowed(rebuild)));
+}
+
+#[test]
+fn networks_and_pools_that_differ_are_told_and_left() {
+    let text = FILE.replace("10.9.0.0/24, domain: shop.lan", "10.8.0.0/24, dhcp: []");
+    let text = text.replace("/srv/vms", "/srv/other").replace("10.9.0.10", "10.8.0.10");
+    let mut found = whole();
+    found.pools.get_mut("fast").unwrap().active = false;
+    let all = difference(&text, &found);
+    assert_eq!(
+        all[..3],
+        [
+            "! network lan: its subnet is 10.9.0.0/24 and not 10.8.0.0/24; its range of DHCP is \
+             10.9.0.2-10.9.0.254 and not none; its domain is shop.lan and not none \
+             (not changed: `kiln down` first, or change the file)",
+            "! pool fast: its folder is /srv/vms/ and not /srv/other (not changed: `kiln down` first, \
+             or change the file)",
+            "~ pool fast: start it",
+        ]
+    );
+}
+
+#[test]
+fn what_others_made_is_never_taken() {
+    let mut found = whole();
+    found.machines.get_mut("web-2").unwrap().meta = None;
+    assert_eq!(
+        refused(FILE, &found),
+        "the host has a machine `web-2` already, which `shop` did not make"
+    );
+    let mut found = whole();
+    found.machines.get_mut("web-1").unwrap().meta.as_mut().unwrap().owner = Some(owner("other"));
+    assert!(refused(FILE, &found).contains("of the set `other` already"));
+    let mut found = whole();
+    found.networks.get_mut("lan").unwrap().owner = None;
+    assert!(refused(FILE, &found).contains("a network `lan` already"));
+    let mut found = whole();
+    found.pools.get_mut("fast").unwrap().owned = false;
+    assert!(refused(FILE, &found).contains("a pool `fast` already"));
+    // And none of it is taken away.
+    found.machines.get_mut("web-1").unwrap().meta = None;
+    assert_eq!(
+        lines(&all_of("shop", &found)),
+        ["- machine web-2: remove it (with --prune)", "- network lan: remove it (with --prune)"]
+    );
+    assert_eq!(all_of("other", &found), []);
+}
+
+#[test]
+fn what_is_nowhere_is_refused_before_anything_is_made() {
+    let text = FILE.replace("pool: fast", "pool: slow");
+    assert!(refused(&text, &whole()).starts_with("`web` needs the pool `slow`"));
+    let text = FILE.replace("name: lan,", "name: wan,");
+    assert!(refused(&text, &whole()).starts_with("`web` needs the network `wan`"));
+    let text = FILE.replace("cpus: 2", "memory: 256MiB");
+    assert_eq!(
+        refused(&text, &whole()),
+        "`web` is to have 256 MiB of memory, and its image `debian` needs 512 MiB"
+    );
+    let text = FILE.replace("20GiB", "1GiB");
+    assert!(
+        refused(&text, &whole()).contains("is to have 1 GiB, and its image `debian` has 2 GiB")
+    );
+}
+
+#[test]
+fn the_uuid_of_a_pool_says_whose_it_is() {
+    let uuid = pool_uuid("shop", "fast", true);
+    let others = [
+        pool_uuid("shop", "fast", false),
+        pool_uuid("shop2", "fast", true),
+        pool_uuid("shop", "slow", true),
+    ];
+    assert!(!others.contains(&uuid));
+    assert_eq!(uuid, pool_uuid("shop", "fast", true));
+}
