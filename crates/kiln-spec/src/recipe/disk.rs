@@ -165,6 +165,9 @@ pub struct Partition {
     pub options: Option<MountOptions>,
 }
 
+/// What is written for a switch, by those who take `lvm` for one.
+const NO_GROUPS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiskFile {
@@ -174,7 +177,7 @@ pub(super) struct DiskFile {
     label: Option<Spanned<Label>>,
     #[serde(default)]
     filesystem: Option<Spanned<FileSystem>>,
-    lvm: Option<VolumeGroup>,
+    lvm: Option<Spanned<VolumeGroup>>,
     table: Option<Table>,
     firmware: Option<DiskFirmware>,
     #[serde(default)]
@@ -224,6 +227,13 @@ impl DiskFile {
                     format!("the EFI system partition takes more than half of the disk ({size})"),
                 ));
             }
+        }
+        if let Some(group) = &self.lvm
+            && NO_GROUPS.contains(&group.value.to_string().to_lowercase().as_str())
+        {
+            let message =
+                format!("`{}` is no volume group; give it a name: `lvm: vg0`", group.value);
+            return Err((group.referenced, message));
         }
         self.check_root()?;
         self.check_partitions()
@@ -321,7 +331,7 @@ impl DiskFile {
             swap: self.swap.map(|swap| swap.value.0),
             label: self.label.map(|label| label.value),
             filesystem,
-            lvm: self.lvm,
+            lvm: self.lvm.map(|group| group.value),
             table: self.table.unwrap_or_default(),
             firmware: self.firmware,
             partitions: self.partitions.into_iter().map(partition).collect(),
