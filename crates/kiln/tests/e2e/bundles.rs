@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From a recipe of elements to a machine, over SSH to a bundle, to a web server, and to machines
-//! of both firmwares again. One story of many things: a boot takes minutes.
+//! of both firmwares again, and a clone of one. One story of many things: a boot takes minutes.
 
 use std::fs;
 use std::io::Write;
@@ -66,6 +66,7 @@ fn story(lab: &Lab) {
     assert_ne!(exec(second, "cat /etc/machine-id"), id);
     assert_ne!(exec(second, "cat /etc/ssh/ssh_host_*_key.pub"), keys);
     show(&made, machine, &out.stderr);
+    cloned(lab, second, "kt-cloned", &exec);
     verbs::removed_without_a_trace(lab, second);
 
     // The same bundle again is there already: its server is not needed.
@@ -76,6 +77,27 @@ fn story(lab: &Lab) {
     changed(lab, "kt-s4", "kt-changed");
     drop(lab.kiln(&["bundle", "rm", "kt-s4"]).success());
     drop(lab.kiln(&["image", "rm", "kt-s4"]).success());
+}
+
+/// Clones a machine and boots the clone, by UEFI as its source does: it gets ready as another
+/// machine, with the source's files.
+fn cloned(lab: &Lab, source: &str, clone: &str, exec: &impl Fn(&str, &str) -> String) {
+    let ids = "for file in /etc/machine-id /var/lib/cloud/data/instance-id \
+        /sys/class/net/e*/address; do echo $(cat $file); done";
+    let keys = "cut -d ' ' -f 2 /etc/ssh/ssh_host_*_key.pub";
+    let theirs = (exec(source, ids), exec(source, keys));
+    drop(lab.kiln(&["stop", source]).success());
+    drop(lab.kiln(&["clone", source, clone, "--linked"]).success());
+    drop(lab.kiln(&["start", clone]).success());
+    drop(lab.kiln(&["wait", clone]).success());
+    assert_eq!(exec(clone, "test -d /sys/firmware/efi && hostname"), format!("{clone}\n"));
+    assert_eq!(exec(clone, "cat /srv/s4/other"), "first\n");
+    let ours = (exec(clone, ids), exec(clone, keys));
+    for (ours, theirs) in [(ours.0, theirs.0), (ours.1, theirs.1)] {
+        let mut pairs = ours.lines().zip(theirs.lines());
+        assert!(ours.lines().count() >= 2 && pairs.all(|(ours, theirs)| ours != theirs), "{ours}");
+    }
+    verbs::removed_without_a_trace(lab, clone);
 }
 
 /// Installs something into a copy of the image, as root, and boots it by BIOS, with a module of
