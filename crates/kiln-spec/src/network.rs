@@ -11,6 +11,8 @@ use crate::word::{WordError, is_file_word, is_word, word};
 
 /// The most characters of a name of an interface of Linux (IFNAMSIZ less its end).
 const MOST_DEVICE: usize = 15;
+/// The most addresses of a range that libvirt 9 takes: `virSocketAddrGetRange`.
+const MOST_LEASES: u32 = 65_535;
 /// The most characters of a domain's name: RFC 1035, 2.3.4.
 const MOST_DOMAIN: usize = 253;
 
@@ -166,11 +168,13 @@ impl NetworkSpec {
         self.ipv6.map(|net| Ipv6Addr::from(u128::from(net.network()) + 1))
     }
 
-    /// Returns the range that DHCP gives out if none is named: all but the host's own address.
+    /// Returns the range that DHCP gives out if none is named: all but the host's own address, or
+    /// the first of them.
     #[must_use]
     pub fn usual_range(net: Ipv4Net) -> DhcpRange {
-        let last = Ipv4Addr::from(u32::from(net.broadcast()) - 1);
-        DhcpRange { first: Ipv4Addr::from(u32::from(first(net)) + 1), last }
+        let first = u32::from(first(net)) + 1;
+        let last = u32::from(net.broadcast()) - 1;
+        DhcpRange { first: first.into(), last: last.min(first + MOST_LEASES - 1).into() }
     }
 
     /// Checks that its parts go together.
@@ -230,6 +234,9 @@ impl DhcpRange {
         }
         if self.first > self.last {
             return wrong("its end comes before its beginning");
+        }
+        if u32::from(self.last) - u32::from(self.first) >= MOST_LEASES {
+            return wrong("libvirt takes 65535 addresses at most");
         }
         if (self.first..=self.last).contains(&first(net)) {
             return wrong("it holds the host's own address, the first");
@@ -318,6 +325,13 @@ mod tests {
         let usual = NetworkSpec::usual_range(lan.ipv4.unwrap());
         assert_eq!(usual.to_string(), "192.168.101.2-192.168.101.254");
         assert_eq!(usual.check(lan.ipv4.unwrap()), Ok(()));
+        // libvirt takes no larger range.
+        let large = spec(NetworkMode::Nat, Some("10.0.0.0/8"), None);
+        let usual = NetworkSpec::usual_range(large.ipv4.unwrap());
+        assert_eq!(usual.to_string(), "10.0.0.2-10.1.0.0");
+        assert_eq!(usual.check(large.ipv4.unwrap()), Ok(()));
+        let larger = Some("10.0.0.2-10.1.0.1");
+        assert!(said(NetworkMode::Nat, Some("10.0.0.0/8"), larger).contains("65535 addresses"));
         let six = NetworkSpec { ipv6: Some("fd00:1::/64".parse().unwrap()), ..lan };
         assert_eq!(six.check(), Ok(()));
         assert_eq!(six.gateway6().unwrap().to_string(), "fd00:1::1");

@@ -77,7 +77,9 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
 /// Shows what Kiln remembers of a machine.
 fn remembered(meta: &Meta, line: &dyn Fn(&str, String)) {
     if !meta.image.is_empty() {
-        line("image", format!("{} ({})", meta.image, meta.digest));
+        let digest = Some(&meta.digest).filter(|digest| !digest.is_empty());
+        let digest = digest.map_or_else(String::new, |digest| format!(" ({digest})"));
+        line("image", format!("{}{digest}", meta.image));
     }
     if let Some(origin) = &meta.origin {
         line("clone of", format!("{} ({})", origin.machine, origin.uuid));

@@ -27,7 +27,7 @@ use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
-use crate::machine::{forward, host, make, nics, step, template, undo};
+use crate::machine::{forward, host, make, nics, pools, step, template, undo};
 use crate::ui::waterfall;
 
 /// The most user-data that is read: far more than any cloud takes (16 KiB on most).
@@ -143,13 +143,23 @@ fn of_template(
     args: &Launch,
     (name, error): (&TemplateName, anyhow::Error),
 ) -> anyhow::Result<ImageFile> {
+    if args.pool != pool::DEFAULT {
+        // It was named: that it is not there comes before what is not in it.
+        drop(pools::find(conn, &args.pool)?);
+    }
     if !pool::is_active(conn, &args.pool)? {
         return Err(error);
     }
     match templates::find(conn, &conn.pool(&args.pool)?, name) {
         Ok(template) => Ok(templates::as_image(&template)),
         Err(missing) if name.version.is_some() => Err(missing),
-        Err(_) => Err(error),
+        Err(_) => Err(match error.downcast::<Problem>() {
+            Ok(image) => {
+                let hint = format!("nor is there a template of that name in pool `{}`", args.pool);
+                image.hint(hint).into()
+            }
+            Err(error) => error,
+        }),
     }
 }
 

@@ -108,6 +108,7 @@ impl Machine {
         }
         self.move_forward(ctx)?;
         self.check_ports()?;
+        self.check_networks()?;
         match self.domain.start() {
             // Somebody else was faster.
             Err(error) if error.is_operation_invalid() && self.domain.state()?.is_active() => {
@@ -115,6 +116,32 @@ impl Machine {
             }
             other => Ok(other.map(|()| true)?),
         }
+    }
+
+    /// Refuses to start where a network is missing, which libvirt says in its own words only.
+    fn check_networks(&self) -> anyhow::Result<()> {
+        for name in self.xml.interfaces().iter().filter_map(|interface| interface.network()) {
+            let active = match self.conn.network(&name) {
+                Err(error) if error.is_not_found() => None,
+                other => Some(other?.is_active()?),
+            };
+            let problem = |what: &str| {
+                let what = format!("the network `{name}` of `{}` {what}", self.name);
+                Problem::new(Class::Object, what)
+            };
+            match active {
+                Some(true) => {}
+                Some(false) => {
+                    let hint = format!("`kiln network start {name}`");
+                    return Err(problem("is not active").hint(hint).into());
+                }
+                None => {
+                    let hint = format!("`kiln network create {name}` makes one");
+                    return Err(problem("is not there").hint(hint).into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// With user-mode networking: takes another port of the host for SSH if somebody has taken

@@ -2,10 +2,10 @@
 //! The host's pools: found by name, their volumes, and what hangs on each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kiln_libvirt::domain::DiskView;
-use kiln_libvirt::storage::{Pool, PoolInfo, PoolView};
+use kiln_libvirt::storage::{Pool, PoolInfo, PoolView, VolumeView};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, Error};
 use kiln_spec::Bytes;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::existing::Machine;
+use super::meta::VolumeRef;
 use super::undo::{self, Undo};
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -38,14 +39,19 @@ pub(crate) fn find(conn: &Connection, name: &str) -> anyhow::Result<Pool> {
 ///
 /// What libvirt says.
 pub(crate) fn at(conn: &Connection, folder: &str) -> Result<Option<Pool>, kiln_libvirt::Error> {
+    // By its parts: `/srv/vms/` is `/srv/vms`. On this host links to it are it, too.
+    let real = |folder: &str| {
+        let real = conn.is_local().then(|| std::fs::canonicalize(folder).ok()).flatten();
+        real.unwrap_or_else(|| PathBuf::from(folder))
+    };
+    let wanted = real(folder);
     for pool in conn.pools()? {
         let other = match pool.xml() {
             // Removed between the listing and now.
             Err(error) if error.is_not_found() => continue,
             other => other?.target_path(),
         };
-        // By its parts: `/srv/vms/` is `/srv/vms`.
-        if other.is_some_and(|other| Path::new(&other) == Path::new(folder)) {
+        if other.is_some_and(|other| real(&other) == wanted) {
             return Ok(Some(pool));
         }
     }
@@ -103,12 +109,17 @@ pub(crate) fn make(
     })
 }
 
-/// Refuses a folder that is another pool's: the two would see each other's volumes.
+/// Refuses what is no folder, and a folder that is another pool's: the two would see each other's
+/// volumes.
 ///
 /// # Errors
 ///
 /// Class object, with whose it is.
 pub(crate) fn folder_is_free(conn: &Connection, folder: &str) -> anyhow::Result<()> {
+    if conn.is_local() && std::fs::metadata(folder).is_ok_and(|there| !there.is_dir()) {
+        let what = format!("`{folder}` is there, and no folder");
+        return Err(Problem::new(Class::Object, what).into());
+    }
     let Some(pool) = at(conn, folder)? else { return Ok(()) };
     let what = format!("the folder `{folder}` is that of the pool `{}`", pool.name());
     Err(Problem::new(Class::Object, what).into())
@@ -187,7 +198,7 @@ pub(crate) struct Held {
     pub(crate) allocation: Bytes,
     /// The path of what lies below it.
     pub(crate) over: Option<String>,
-    /// The machines that have it as a disk.
+    /// The machines that have it as a disk, or were made on it and have theirs in another pool.
     pub(crate) machines: Vec<String>,
     /// The volumes of the pool that lie over it.
     pub(crate) clones: Vec<String>,
@@ -235,27 +246,36 @@ pub(crate) fn volumes(pool: &Pool, machines: &[Machine]) -> anyhow::Result<Vec<H
             over.entry(below).or_default().push(name.clone());
         }
     }
-    let held = |(name, view): (String, kiln_libvirt::storage::VolumeView)| {
-        let path = view.path().unwrap_or_default();
+    let owners = |(name, view): &(String, VolumeView)| {
         let by_name = Use::Volume(pool.name().to_owned(), name.clone());
-        let of = |key: &Use| used.get(key).cloned().unwrap_or_default();
-        let machines: BTreeSet<String> =
-            of(&Use::Path(path.clone())).union(&of(&by_name)).cloned().collect();
+        let by_path = Use::Path(view.path().unwrap_or_default());
+        let of = [by_name, by_path].into_iter().filter_map(|key| used.get(&key));
+        (name.clone(), of.flatten().cloned().collect())
+    };
+    let owners: BTreeMap<String, BTreeSet<String>> = found.iter().map(owners).collect();
+    let held = |(name, view): (String, VolumeView)| {
+        let clones = over.remove(&view.path().unwrap_or_default()).unwrap_or_default();
+        let of = |name: &String| owners.get(name).into_iter().flatten();
+        let by_clones: BTreeSet<&String> = clones.iter().flat_map(of).collect();
+        let template = VolumeRef { pool: pool.name().to_owned(), name: name.clone() };
+        let on_it = machines.iter().filter(|machine| machine.hangs_on(&template));
+        let on_it = on_it.map(|machine| &machine.name).filter(|name| !by_clones.contains(name));
+        let machines: BTreeSet<&String> = of(&name).chain(on_it).collect();
         Held {
             format: view.format().map_or_else(String::new, |format| format.to_string()),
             capacity: Bytes(view.capacity().unwrap_or(0)),
             allocation: Bytes(view.allocation().unwrap_or(0)),
             over: view.backing_path(),
-            machines: machines.into_iter().collect(),
-            clones: over.remove(&path).unwrap_or_default(),
+            machines: machines.into_iter().cloned().collect(),
+            clones,
             name,
         }
     };
     Ok(found.into_iter().map(held).collect())
 }
 
-/// Returns the machines that have a volume of a pool as a disk, by name; of a pool that is not in
-/// use, those whose disks lie in its folder.
+/// Returns the machines that have a volume of a pool as a disk or were made on one, by name; of a
+/// pool that is not in use, those whose disks lie in its folder.
 ///
 /// # Errors
 ///
@@ -273,8 +293,17 @@ pub(crate) fn machines_in(
             folder.as_ref().is_some_and(|folder| above == Some(Path::new(folder)))
         }
     };
-    let all = disks(&Machine::all(conn)?)?;
-    Ok(all.into_iter().filter(|(used, _)| is_in(used)).flat_map(|(_, names)| names).collect())
+    let machines = Machine::all(conn)?;
+    let all = disks(&machines)?.into_iter();
+    let mut names: BTreeSet<String> =
+        all.filter(|(used, _)| is_in(used)).flat_map(|(_, names)| names).collect();
+    // Their disks may be in another pool.
+    let made_on = |machine: &&Machine| {
+        let template = machine.meta.as_ref().and_then(|meta| meta.template.as_ref());
+        template.is_some_and(|template| template.pool == pool.name())
+    };
+    names.extend(machines.iter().filter(made_on).map(|machine| machine.name.clone()));
+    Ok(names)
 }
 
 /// What a disk of a machine is.

@@ -189,13 +189,8 @@ fn upload(
 
 /// Returns whether a volume of the pool lies over a template, or a machine of Kiln's was made on it.
 fn is_used(conn: &Connection, pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool> {
-    let machines = Machine::all(conn)?;
-    let held = pools::volumes(pool, &machines)?;
-    let over = held.iter().find(|held| held.name == template.name);
-    if over.is_some_and(|held| !held.users().is_empty()) {
-        return Ok(true);
-    }
-    Ok(over.is_some() && machines.iter().any(|machine| machine.hangs_on(template)))
+    let held = pools::volumes(pool, &Machine::all(conn)?)?;
+    Ok(held.iter().any(|held| held.name == template.name && !held.users().is_empty()))
 }
 
 fn send(volume: &Volume, file: &File, image: &ImageFile, task: &Task) -> anyhow::Result<()> {

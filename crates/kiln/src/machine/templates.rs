@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::existing::Machine;
 use super::image::ImageFile;
 use super::meta::VolumeRef;
-use super::{pool, pools};
+use super::{pool, pools, template};
 use crate::error::{Class, Problem};
 
 /// What the names of templates begin with.
@@ -174,7 +174,16 @@ fn parts(volume: &str) -> Option<(String, String, String)> {
     Some((name.to_owned(), version.to_owned(), format.to_owned()))
 }
 
+/// Returns whether a volume's name is that of a template.
+pub(crate) fn is_name(volume: &str) -> bool {
+    parts(volume).is_some()
+}
+
 /// Returns the templates of a pool in use, by name, the newest version of each first.
+///
+/// # Effects
+///
+/// One that lost its mark and has something hanging on it gets it again.
 ///
 /// # Errors
 ///
@@ -186,21 +195,23 @@ pub(crate) fn all(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Template
     let mut found = Vec::new();
     for one in &held {
         let Some((name, version, format)) = parts(&one.name) else { continue };
-        if !names.contains(super::template::mark_of(&one.name).as_str()) {
-            continue;
+        if !names.contains(template::mark_of(&one.name).as_str()) {
+            if one.users().is_empty() {
+                continue;
+            }
+            // Somebody took its mark away, and what hangs on it needs it.
+            template::mark(pool, &one.name)?;
         }
         let volume = VolumeRef { pool: pool.name().to_owned(), name: one.name.clone() };
         let facts = names.contains(facts_of(&one.name).as_str());
         let facts = if facts { facts_from(pool, &one.name)? } else { None };
-        let on_it = machines.iter().filter(|machine| machine.hangs_on(&volume));
         // A volume is called by the machine that it is a disk of.
         let owner = |clone: &String| {
             let of = |held: &&pools::Held| held.name == *clone;
             let machine = held.iter().find(of).and_then(|held| held.machines.first());
             machine.cloned().unwrap_or_else(|| format!("volume {clone}"))
         };
-        let clones = one.clones.iter().map(owner).chain(one.machines.iter().cloned());
-        let clones = clones.chain(on_it.map(|machine| machine.name.clone())).collect();
+        let clones = one.clones.iter().map(owner).chain(one.machines.iter().cloned()).collect();
         let (capacity, allocation) = (one.capacity, one.allocation);
         found.push(Template { volume, name, version, format, capacity, allocation, facts, clones });
     }

@@ -198,6 +198,8 @@ fn refused(lab: &Lab) {
         (vec![&image, "not_a_host"], 2, "`_` may not stand in one"),
         (vec![&image, &long], 2, "has 64 characters"),
         (vec!["no-such-image", name], 4, "there is no image `no-such-image`"),
+        (vec!["no-such-image", name], 4, "nor is there a template of that name"),
+        (vec!["no-such", name, "--pool", "nowhere"], 4, "the host has no pool `nowhere`"),
         (vec!["/no/such/file.qcow2", name], 4, "there is no image `/no/such/file.qcow2`"),
         (vec![&short, name], 3, "short.qcow2"),
         (vec![&html, name], 3, "page.qcow2"),
@@ -424,6 +426,12 @@ fn inactive_network(lab: &Lab) {
     let out = lab.launch(&image, "kt-netless2", &more);
     assert_eq!(out.code, 4, "{}", out.stderr);
     assert!(out.stderr.contains("10.98.76.15"), "{}", out.stderr);
+    // A machine of a network that is off says so.
+    drop(lab.kiln(&["stop", "--hard", "kt-netless"]).success());
+    done(&by_virsh(&["net-destroy", name]));
+    let out = lab.kiln(&["start", "kt-netless"]);
+    assert!(out.code == 4 && out.stderr.contains("`kiln network start kt-net`"), "{}", out.stderr);
+    drop(lab.kiln(&["network", "start", name]).success());
     drop(lab.kiln(&["rm", "kt-netless"]).success());
     let network = virsh(&["net-dumpxml", name]).success().stdout;
     assert!(!network.contains("10.98.76.15"), "{network}");

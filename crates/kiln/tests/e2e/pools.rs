@@ -58,7 +58,18 @@ fn whole_life(lab: &Lab) {
     assert!(shown.lines().any(|l| l.starts_with(&disk) && l.ends_with(machine)), "{shown}");
     let out = lab.kiln(&["pool", "rm", name]);
     assert!(out.code == 4 && out.stderr.contains(&format!("`{machine}`")), "{}", out.stderr);
+    // So is one whose disk is in another pool.
+    drop(lab.kiln(&["stop", "--hard", machine]).success());
+    let away = "kt-pool-away";
+    let clone = ["clone", machine, away, "--linked", "--as-is", "--pool", "kiln-e2e"];
+    drop(lab.kiln(&clone).success());
     drop(lab.kiln(&["rm", machine]).success());
+    let info = parsed(lab.kiln(&["pool", "info", name, "--json"]));
+    let volumes = info["volumes"].as_array().expect("volumes");
+    assert!(volumes.iter().any(|volume| volume["machines"] == json!([away])), "{info}");
+    let out = lab.kiln(&["pool", "rm", name]);
+    assert!(out.code == 4 && out.stderr.contains(&format!("`{away}`")), "{}", out.stderr);
+    drop(lab.kiln(&["rm", away]).success());
 
     let list = lab.kiln(&["pool", "list"]).success().stdout;
     assert!(list.lines().any(|l| l.starts_with(name) && l.ends_with(&folder)), "{list}");
@@ -74,6 +85,10 @@ fn refused(lab: &Lab) {
     let file = lab.folder.join("pool-file");
     fs::write(&file, "x").expect("written");
     let file = file.display().to_string();
+    let up = lab.folder.join("pool/../pool").display().to_string();
+    let link = lab.folder.join("pool-link");
+    std::os::unix::fs::symlink(&taken, &link).expect("a link");
+    let link = link.display().to_string();
     let table: &[(&[&str], i32, &str)] = &[
         (&["kt-bad"], 2, "--dir"),
         (&["kt-bad", "--dir", "relative"], 2, "`relative` is no absolute path"),
@@ -81,7 +96,9 @@ fn refused(lab: &Lab) {
         (&["kt-bad", "--nfs", "filer", "--mount", "/mnt/x"], 2, "`filer` is not HOST:FOLDER"),
         (&["kiln-e2e", "--dir", "/var/tmp/x"], 4, "the host has a pool `kiln-e2e` already"),
         (&["kt-bad", "--dir", &taken], 4, "is that of the pool `kiln-e2e`"),
-        (&["kt-bad", "--dir", &file], 6, "kt-bad"),
+        (&["kt-bad", "--dir", &up], 2, "has a `..` in it"),
+        (&["kt-bad", "--dir", &link], 4, "is that of the pool `kiln-e2e`"),
+        (&["kt-bad", "--dir", &file], 4, "no folder"),
     ];
     for (args, code, words) in table {
         let out = lab.kiln(&[&["pool", "create"], *args].concat());

@@ -59,6 +59,9 @@ fn whole_life(lab: &Lab) {
     launch("kt-shop", "kt-newest");
     launch("kt-shop:1", "kt-first");
     drop(lab.kiln(&["clone", "kt-first", "kt-second", "--linked"]).success());
+    // Whose mark somebody took away, what hangs on it brings back.
+    let mark = "kiln-kt-shop.1.qcow2.complete";
+    drop(virsh(&["vol-delete", "--pool", POOL, mark]).success());
     let template =
         |name: &str| parsed(lab.kiln(&["template", "info", name, "--pool", POOL, "--json"]));
     assert_eq!(template("kt-shop")["clones"], json!(["kt-newest"]));
@@ -66,6 +69,11 @@ fn whole_life(lab: &Lab) {
     assert_eq!(template("kt-shop:1")["made"]["name"], source);
     let list = lab.kiln(&["template", "list", "--pool", POOL]).success().stdout;
     assert!(list.lines().any(|line| line.starts_with("└─ kt-second")), "{list}");
+    assert_eq!(files(lab, mark), [mark]);
+    // Not even root changes it.
+    let write = ["image", "customize", &volume(lab, disk), "--write", "/etc/motd:hello"];
+    let out = lab.kiln(&write);
+    assert!(out.code == 4 && out.stderr.contains("is read-only"), "{}", out.stderr);
     let rm = |name: &str| lab.kiln(&["template", "rm", name, "--pool", POOL]);
     let out = rm("kt-shop:1");
     assert_eq!(out.code, 4, "{}", out.stderr);

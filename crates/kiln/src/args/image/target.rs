@@ -92,6 +92,9 @@ pub(crate) struct Opening {
     /// several times
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Vec<PathBuf>,
+    /// It is under way, made by Kiln, and may be read-only already: no option
+    #[arg(skip)]
+    pub(crate) under_way: bool,
 }
 
 fn wanted(text: &str) -> Result<Wanted, Infallible> {

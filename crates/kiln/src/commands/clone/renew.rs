@@ -10,7 +10,7 @@ use kiln_guest::ops::{Network, Plan};
 use kiln_guest::seal::Selection;
 use kiln_guest::tree::{Attrs, GuestPath, Tree, is_file, write_bytes};
 use kiln_host::scratch::Scratch;
-use kiln_host::{Cmd, Host as _, Tool};
+use kiln_host::{Cmd, Host as _, Tool, signal};
 use kiln_libvirt::domain::DiskFormat;
 use kiln_spec::MachineName;
 
@@ -18,6 +18,7 @@ use crate::args::image::target::{Format, Opening};
 use crate::commands::image::seal::seal_disk;
 use crate::commands::image::{self, customize};
 use crate::context::Context;
+use crate::error::Problem;
 use crate::machine::clone::guest::{IDENTITY, Renewed};
 use crate::remains;
 
@@ -27,7 +28,7 @@ const KEYS: [&str; 3] = ["ed25519", "ecdsa", "rsa"];
 /// Returns how a disk of a machine is opened: what it is was said by its definition.
 fn opening(format: &DiskFormat, linked: bool) -> Opening {
     let format = if *format == DiskFormat::Qcow2 { Format::Qcow2 } else { Format::Raw };
-    Opening { format: Some(format), follow_backing: linked, ..Opening::default() }
+    Opening { format: Some(format), follow_backing: linked, under_way: true, ..Opening::default() }
 }
 
 /// Seals the guest on a disk of a machine by these operations; `edits` are made last.
@@ -42,6 +43,7 @@ pub(crate) fn seal(
     edits: &mut dyn FnMut(&mut dyn Tree) -> anyhow::Result<Vec<String>>,
 ) -> anyhow::Result<Renewed> {
     let report = match seal_disk(ctx, (disk, opening(format, linked)), selection, edits) {
+        Err(_) if signal::interrupted() => return Err(Problem::stopped().into()),
         Err(error) => match error.downcast_ref::<GuestError>() {
             Some(GuestError::NoSystem { why, .. }) => {
                 return Ok(Renewed::NoSystem { why: why.clone() });

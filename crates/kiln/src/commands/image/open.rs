@@ -217,6 +217,9 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
             let hint = "make a changed copy: `--output NAME`";
             return Err(Problem::new(Class::Object, what).hint(hint).into());
         }
+        if !target.opening.under_way {
+            refuse_read_only(&place)?;
+        }
         let mode = if target.dry_run { Mode::Scratch } else { Mode::Write };
         return in_place(ctx, target, place, mode);
     };
@@ -248,6 +251,18 @@ pub(crate) fn editing(ctx: &Context, target: &Target) -> anyhow::Result<Editing>
         open_as(ctx, &place, OpenOptions { shown, ..options(ctx, &place, mode, &opening)? })?;
     let copy = Some(Copy::File { under_way, output: output.clone() });
     Ok(Editing { disk, copy, place, mode, opening })
+}
+
+/// Refuses a file to which nobody may write, such as a template, whose clones would break: root, too.
+fn refuse_read_only(place: &Location) -> anyhow::Result<()> {
+    let Location::File(path) = place else { return Ok(()) };
+    let meta = path.metadata().ok().filter(fs::Metadata::is_file);
+    if meta.is_none_or(|meta| meta.permissions().mode() & 0o222 != 0) {
+        return Ok(());
+    }
+    let what = format!("`{}` is read-only, as a template of machines is", path.display());
+    let hint = "change a copy: `--output FILE`, or `kiln image convert`; or `chmod u+w` it first";
+    Err(Problem::new(Class::Object, what).hint(hint).into())
 }
 
 /// Opens an image itself for changing, or for trying to.
@@ -331,6 +346,7 @@ pub(crate) fn own_location(ctx: &Context, image: &str) -> anyhow::Result<Locatio
         let hint = "copy it first: `kiln image convert`";
         return Err(Problem::new(Class::Object, what).hint(hint).into());
     }
+    refuse_read_only(&place)?;
     Ok(place)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln pool create`.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use kiln_libvirt::storage::{PoolKind, pool_element};
 use serde_json::json;
@@ -49,11 +49,16 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
 
 fn kind(args: &Create) -> Result<PoolKind, Problem> {
     let absolute = |folder: &str| {
-        if Path::new(folder).is_absolute() {
-            return Ok(folder.to_owned());
+        let path = Path::new(folder);
+        let problem = |why| Problem::new(Class::Usage, format!("`{folder}` {why}"));
+        if !path.is_absolute() {
+            let hint = "the host may be another one: it takes the whole path";
+            return Err(problem("is no absolute path").hint(hint));
         }
-        let problem = Problem::new(Class::Usage, format!("`{folder}` is no absolute path"));
-        Err(problem.hint("the host may be another one: it takes the whole path"))
+        if path.components().any(|part| part == Component::ParentDir) {
+            return Err(problem("has a `..` in it").hint("write the folder that it leads to"));
+        }
+        Ok(folder.to_owned())
     };
     match (&args.dir, &args.nfs, &args.mount) {
         (Some(folder), ..) => Ok(PoolKind::Dir { folder: absolute(folder)? }),

@@ -28,7 +28,7 @@ use crate::machine::existing::Machine;
 use crate::machine::image::{self, ImageFile};
 use crate::machine::meta::VolumeRef;
 use crate::machine::pool::{self, PoolInUse, check_space};
-use crate::machine::templates::{self, Facts, MadeOf};
+use crate::machine::templates::{self, Facts, MadeOf, Template};
 use crate::machine::undo::{self, Undo};
 use crate::machine::{host, template};
 use crate::remains;
@@ -63,6 +63,12 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         Of::Image(image) if image.format == "qcow2" => (image.file_size, DiskFormat::Qcow2),
         Of::Image(image) => (image.file_size, DiskFormat::Raw),
     };
+    let named = |one: &Template| one.name == args.name.as_str() && one.facts.is_none();
+    if templates::all(&conn, &pool.pool)?.iter().any(named) {
+        let what = format!("the pool `{}` has a template of an image `{}`", pool.name, args.name);
+        let hint = "`kiln launch` could not tell the two: choose another name";
+        return Err(Problem::new(Class::Object, what).hint(hint).into());
+    }
     check_space(&pool, &format!("a template of `{}`", args.source), size)?;
     let mut making = Making { ctx, conn: &conn, args, pool: &pool, of: &of, format };
     let (volume, sealed) = making.claim()?;
@@ -79,8 +85,10 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }));
         return Ok(0);
     }
+    let there =
+        if pool.name == pool::DEFAULT { String::new() } else { format!(" --pool {}", pool.name) };
     ctx.ui.say(format!(
-        "`{full}` is a template; `kiln launch {} NAME` makes a machine of it",
+        "`{full}` is a template; `kiln launch {} NAME{there}` makes a machine of it",
         args.name
     ));
     ctx.ui.out(full);

@@ -15,7 +15,7 @@ use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::meta::VolumeRef;
 use crate::machine::network::Details;
-use crate::machine::template;
+use crate::machine::{template, templates};
 
 /// The most volumes that may lie over one another.
 const DEEPEST: usize = 32;
@@ -270,6 +270,11 @@ fn template_at(conn: &Connection, path: &str) -> anyhow::Result<Option<Below>> {
     let pool = volume.pool()?;
     let template = VolumeRef { pool: pool.name().to_owned(), name: volume.name().to_owned() };
     let whole = template::is_there(&pool, &template)?;
+    if !whole && templates::is_name(&template.name) {
+        // Somebody took its mark away, and the machine's disk needs it.
+        template::mark(&pool, &template.name)?;
+        return Ok(Some(Below { template, path: path.to_owned() }));
+    }
     Ok(whole.then(|| Below { template, path: path.to_owned() }))
 }
 
