@@ -3,9 +3,8 @@
 //!
 //! **Invariant:** memory is bounded: [`WAITING`] buffers of [`BUFFER`] bytes for each thread.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
 use kiln_disk::tar::TarError;
-use kiln_host::beside::{folder_of, replace};
+use kiln_host::beside::{beside, folder_of, replace};
 use kiln_spec::bundle::{BundleManifest, FORMAT, Origin};
 use kiln_spec::{Bytes, Digest};
 use ring::digest::{Context, SHA256};
@@ -78,12 +77,8 @@ impl Packer {
         if path.symlink_metadata().is_ok() {
             return Err(BundleError::Exists { path: path.to_owned() });
         }
-        let file = tempfile::Builder::new()
-            .prefix(".kiln-")
-            // A machine's tree holds secrets (password hashes): it is its owner's.
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(folder_of(path))
-            .map_err(failed)?;
+        // A machine's tree holds secrets (password hashes): it is its owner's.
+        let file = beside(folder_of(path)).map_err(failed)?;
         let (to_look, seen) = sync_channel(WAITING);
         let (to_pack, packed) = sync_channel(WAITING);
         let looking = thread::Builder::new().name("look".into()).spawn(move || look(seen));

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kiln_host::Host;
-use kiln_host::beside::folder_of;
+use kiln_host::beside::{Folder, folder_of};
 use kiln_host::tools::mke2fs::{self, Ext4};
 use kiln_spec::Bytes;
 
@@ -27,7 +27,7 @@ pub(super) struct Output {
     target: Target,
     qcow2: Option<NewQcow2>,
     disk: SharedDevice,
-    work: tempfile::TempDir,
+    work: Folder,
 }
 
 impl Output {
@@ -53,8 +53,7 @@ impl Output {
                 (Some(made.clone()), SharedDevice::new(made))
             }
         };
-        let beside = folder_of(&layout.output);
-        let work = tempfile::Builder::new().prefix(".kiln-boot-").tempdir_in(beside)?;
+        let work = Folder::beside(folder_of(&layout.output))?;
         Ok(Self { target, qcow2, disk, work })
     }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use kiln_host::beside::folder_of;
+use kiln_host::beside::{Folder, folder_of};
 use kiln_host::tools::qemu_img::{self, NewImage};
 use kiln_host::tools::qemu_storage_daemon::{Access, Backing, Node, Source};
 use kiln_host::{Host, RealHost};
@@ -37,8 +37,7 @@ pub(super) fn write(
     let Some(name) = target.file_name() else {
         return Err(failed(ErrorKind::InvalidInput.into()));
     };
-    let own = tempfile::Builder::new().prefix(".kiln-").tempdir_in(folder_of(target));
-    let own = own.map_err(&failed)?;
+    let own = Folder::beside(folder_of(target)).map_err(&failed)?;
     // `qemu-img` takes what is before a colon for a protocol, unless a slash comes first.
     let made = std::path::absolute(own.path().join(name)).map_err(&failed)?;
     let stream = options.format == TargetFormat::VmdkStream;

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use kiln_host::beside::folder_of;
+use kiln_host::beside::{folder_of, remove_remains};
 use kiln_spec::Bytes;
 use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
@@ -34,6 +34,7 @@ fn beside(path: &Path) -> PathBuf {
 
 impl Target {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        remove_remains(folder_of(path));
         let flags = i32::try_from(OFlags::TMPFILE.bits()).expect("a flag of open(2) is an int");
         let unnamed = OpenOptions::new()
             .read(true)

@@ -8,12 +8,12 @@ use kiln_disk::device::{Device, RawFile};
 use kiln_disk::fs::ext::check::{Checked, check, repair};
 use kiln_disk::fs::ext::resize::{minimum_size, resize};
 use kiln_disk::fs::ext::{Access, Attrs, ExtFs, New, Node, Progress, TendError};
-use kiln_host::RealHost;
 use kiln_host::tools::e2fsck::Outcome;
+use kiln_host::{Host, RealHost};
 use kiln_spec::Bytes;
-use kiln_testkit::{Rng, need_program};
+use kiln_testkit::{Rng, need_program, run};
 
-use crate::image::{Image, tools, tree};
+use crate::image::{Image, text, tools, tree};
 
 fn device(image: &Image) -> Box<dyn Device> {
     let file = File::options().read(true).write(true).open(image.path()).expect("the image");
@@ -71,6 +71,57 @@ fn damage_is_found_and_mended() {
     assert_eq!(mended.outcome, Outcome::Mended);
     image.check();
     assert_eq!(tree(&mut image.open(Access::Read)), expected);
+}
+
+/// Leaves a block in the journal and a file without a name, as one that was not unmounted has them.
+fn leave_unfinished(image: &Image) {
+    let mut fs = image.edit();
+    let gone = fs.lookup(b"dir-1/file").expect("it works").expect("it works").number();
+    fs.close().expect("it works");
+    let (block, script) = (image.folder().join("block"), image.folder().join("script"));
+    std::fs::write(&block, [0; 1024]).expect("it works");
+    let commands = [
+        "unlink /dir-1/file".to_owned(),
+        format!("set_inode_field <{gone}> links_count 0"),
+        format!("set_super_value last_orphan {gone}"),
+        "journal_open".to_owned(),
+        // The last block holds nothing.
+        format!("journal_write -b {} {}", (48 << 10) - 2, text(&block)),
+        "journal_close".to_owned(),
+    ];
+    std::fs::write(&script, commands.join("\n") + "\n").expect("it works");
+    drop(run(&["debugfs", "-w", "-f", text(&script), text(&image.path())]).success());
+    let features = image.debugfs("show_super_stats -h");
+    assert!(features.contains("needs_recovery"), "{features}");
+}
+
+/// e2fsck mends group descriptors by the way when it replays a journal: that is no sound one.
+#[test]
+fn damaged_descriptors_are_found_whatever_the_journal_says() {
+    if !tools() {
+        return;
+    }
+    for unfinished in [false, true] {
+        let image = filled(&["-t", "ext4", "-b", "1024"]);
+        if unfinished {
+            leave_unfinished(&image);
+        }
+        assert_eq!(checked(&image).outcome, Outcome::Clean, "{unfinished}");
+        let sound = Image::copy_of(&image.path());
+        let file = File::options().write(true).open(image.path()).unwrap();
+        file.write_all_at(&Rng::new(7).bytes(1024), 2048).unwrap();
+        let damaged = checked(&image);
+        assert_eq!(damaged.outcome, Outcome::Damaged, "{unfinished}: {}", damaged.report);
+        assert!(!damaged.report.is_empty());
+        let means = (&RealHost as &dyn Host, image.folder());
+        let error = resize(device(&image), 40 << 20, means, &mut |_| ()).unwrap_err();
+        let refused = matches!(error, TendError::Damaged { .. } | TendError::Read { .. });
+        assert!(refused, "{error:?}");
+        let mended = repair(device(&image), &RealHost, image.folder(), &mut |_| ()).unwrap();
+        assert_eq!(mended.outcome, Outcome::Mended);
+        image.check();
+        assert_eq!(tree(&mut image.open(Access::Read)), tree(&mut sound.open(Access::Read)));
+    }
 }
 
 #[test]

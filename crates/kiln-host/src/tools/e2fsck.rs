@@ -46,7 +46,8 @@ pub fn mend(file: &Path) -> Cmd {
     any_verdict(Cmd::new(Tool::E2fsck).arg("-fy").arg(file))
 }
 
-/// Returns the command that replays the journal of `file`, if it needs that.
+/// Returns the command that replays the journal of `file`, if it needs that. A status other than 0
+/// says that it had to mend something, or could not.
 #[must_use]
 pub fn replay(file: &Path) -> Cmd {
     any_verdict(Cmd::new(Tool::E2fsck).args(["-y", "-E", "journal_only"]).arg(file))

@@ -4,6 +4,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use kiln_testkit::{Files, need_program, run, run_with};
 
@@ -55,6 +58,43 @@ fn files_are_edited_in_an_editor() {
     assert_eq!(edit("false").code, 6);
     drop(edit("true").success());
     assert!(lab.bytes() == before, "an editor that failed, and one that changed nothing");
+}
+
+/// What only the guest's root may read is read by nobody else of the host either.
+#[test]
+fn what_is_in_the_editor_is_ones_own_and_goes_with_a_kill() {
+    if !need_program("sensible-editor") {
+        return;
+    }
+    let Some(lab) = Lab::debian() else { return };
+    let editor = lab.path("editor");
+    let look = "#!/bin/sh\nstat -c %a \"$1\" \"$(dirname \"$1\")\" > \"$0.new\"\n\
+                echo \"$1\" >> \"$0.new\"\nmv \"$0.new\" \"$0.seen\"\nexec sleep 600\n";
+    fs::write(&editor, look).expect("written");
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).expect("set");
+    #[expect(clippy::disallowed_methods, reason = "the program under test is killed")]
+    let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    kiln.args(["image", "edit", &lab.disk(), "/etc/hostname"])
+        .env("KILN_HOME", lab.path("home"))
+        .env("VISUAL", &editor)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut kiln = kiln.spawn().expect("it starts");
+    let (since, seen) = (Instant::now(), lab.path("editor.seen"));
+    while !Path::new(&seen).exists() {
+        assert!(since.elapsed() < Duration::from_secs(60), "the editor never began");
+        std::thread::yield_now();
+    }
+    kiln.kill().expect("killed");
+    kiln.wait().expect("gone");
+    let seen = fs::read_to_string(seen).expect("what the editor saw");
+    let seen: Vec<&str> = seen.lines().collect();
+    assert_eq!(seen[..2], ["600", "700"]);
+    let copy = Path::new(seen[2]);
+    assert!(copy.exists() && copy.starts_with(lab.path("home")), "{seen:?}");
+    drop(lab.image("ls", &["/"]).success());
+    assert!(!copy.exists() && !copy.parent().expect("its folder").exists());
 }
 
 #[test]

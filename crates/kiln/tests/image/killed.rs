@@ -192,3 +192,46 @@ fn a_copy_that_a_kill_cut_off_is_removed_by_the_next() {
     drop(lab.kiln(&[&["image"], &edit[..]].concat()).success());
     assert_eq!(names(), ["copy.qcow2"]);
 }
+
+/// So does what a kill leaves of a copy that QEMU writes, whatever copy is the next.
+#[test]
+fn a_conversion_that_a_kill_cut_off_is_removed_by_the_next() {
+    let Some(lab) = Lab::debian() else { return };
+    let folder = lab.path("out");
+    fs::create_dir(&folder).unwrap();
+    let names = || -> Vec<String> {
+        let names = fs::read_dir(&folder).unwrap();
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let big = lab.path("big.raw");
+    fs::write(&big, (0..16_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>()).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the program under test is killed")]
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    command
+        .args(["image", "convert", "--format", "raw", &big, &format!("{folder}/big.vmdk")])
+        .env("KILN_HOME", lab.path("home"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut kiln = command.spawn().unwrap();
+    let (since, begun) = (Instant::now(), || {
+        names().iter().any(|name| {
+            name.starts_with(".kiln-copy-")
+                && Path::new(&format!("{folder}/{name}/big.vmdk")).exists()
+        })
+    });
+    while !begun() {
+        assert!(since.elapsed() < Duration::from_secs(60), "it never began");
+        std::thread::yield_now();
+    }
+    kiln.kill().unwrap();
+    assert!(!kiln.wait().unwrap().success() && begun(), "{:?}", names());
+    drop(lab.kiln(&["image", "convert", &lab.disk(), &format!("{folder}/copy.qcow2")]).success());
+    assert_eq!(names(), ["copy.qcow2"]);
+    // And what a kill left of a changed copy goes with a conversion of any kind.
+    for name in ["again.vmdk", "again.raw"] {
+        fs::write(format!("{folder}/.kiln-copy-dead"), "").unwrap();
+        drop(lab.kiln(&["image", "convert", &lab.disk(), &format!("{folder}/{name}")]).success());
+        assert!(!names().contains(&".kiln-copy-dead".to_owned()), "{name}: {:?}", names());
+    }
+}

@@ -7,7 +7,8 @@ use kiln_host::tools::e2fsck::{self, Outcome};
 use kiln_host::{Cmd, Host};
 
 use super::scratch::{OnProgress, Progress, Scratch, TendError, used, whole};
-use crate::device::Device;
+use crate::device::{Device, len64};
+use crate::le::u32_at;
 
 /// Bytes that are kept of what e2fsck says.
 pub(in crate::fs) const MOST_REPORT: usize = 64 << 10;
@@ -40,11 +41,36 @@ pub fn check(
     let (mut device, used) = used(device)?;
     let copy = Scratch::copy(&mut *device, used.as_ref(), scratch, on)?;
     on(Progress::Tool);
-    let replayed = run(host, &e2fsck::replay(copy.path()))?;
-    if replayed.outcome == Outcome::Damaged {
-        return Ok(replayed);
+    verdict(host, &copy)
+}
+
+/// Returns the verdict on a copy, whose journal is replayed if that has not been done.
+pub(super) fn verdict(host: &dyn Host, copy: &Scratch) -> Result<Checked, TendError> {
+    // Replaying mends what is in its way, group descriptors say, without asking: it is done where
+    // it is needed alone, and only one that had to mend nothing leaves something to be judged.
+    if is_unfinished(&mut *copy.device()?)? {
+        let replayed = run(host, &e2fsck::replay(copy.path()))?;
+        if replayed.outcome != Outcome::Clean {
+            return Ok(Checked { outcome: Outcome::Damaged, ..replayed });
+        }
     }
     run(host, &e2fsck::check(copy.path()))
+}
+
+/// Returns whether the superblock says that the file system was in use when it was left: its
+/// journal is to be replayed, or files without a name are to be removed.
+///
+/// Source: `struct ext2_super_block` in `ext2fs/ext2_fs.h`.
+fn is_unfinished(device: &mut dyn Device) -> Result<bool, TendError> {
+    const NEEDS_RECOVERY: u32 = 0x4;
+    const ORPHANS_PRESENT: u32 = 0x1_0000;
+    let mut bytes = [0; 1024];
+    if device.size() < 1024 + len64(&bytes) {
+        return Ok(false);
+    }
+    device.read_at(1024, &mut bytes).map_err(|source| TendError::Device { source })?;
+    let [last_orphan, incompat, ro_compat] = [0xe8, 0x60, 0x64].map(|at| u32_at(&bytes, at));
+    Ok(last_orphan != 0 || incompat & NEEDS_RECOVERY != 0 || ro_compat & ORPHANS_PRESENT != 0)
 }
 
 /// Mends the file system that fills `device`: [`Outcome::Mended`] if something was wrong.

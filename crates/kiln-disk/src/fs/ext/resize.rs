@@ -8,7 +8,7 @@ use kiln_host::tools::e2fsck::{self, Outcome};
 use kiln_host::tools::resize2fs;
 use kiln_spec::Bytes;
 
-use super::check::run;
+use super::check::{run, verdict};
 use super::scratch::{OnProgress, Progress, Scratch, TendError, Used, used, whole};
 use super::{Access, ExtFs};
 use crate::device::Device;
@@ -97,8 +97,7 @@ fn sound_copy(
     // Says what is no ext file system at all.
     sizes(&copy)?;
     on(Progress::Tool);
-    run(host, &e2fsck::replay(copy.path()))?;
-    let checked = run(host, &e2fsck::check(copy.path()))?;
+    let checked = verdict(host, &copy)?;
     if checked.outcome != Outcome::Clean {
         return Err(TendError::Damaged { report: checked.report });
     }

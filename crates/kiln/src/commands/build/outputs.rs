@@ -15,6 +15,7 @@ use kiln_disk::device::Device;
 use kiln_disk::format::qcow2::Compression;
 use kiln_guest::transfer::tar_out;
 use kiln_guest::tree::GuestPath;
+use kiln_host::beside::Folder;
 use kiln_host::tools::sqfstar;
 use kiln_host::{CmdError, Host, Tool};
 use kiln_spec::bundle::{MANIFEST_ENDING, Origin};
@@ -45,8 +46,7 @@ pub(super) fn make(
         move |source: std::io::Error| Problem::new(Class::Host, what).because(source)
     };
     fs::create_dir_all(folder).map_err(failed(folder))?;
-    let work = tempfile::Builder::new().prefix(".kiln-").tempdir_in(folder);
-    let work = work.map_err(failed(folder))?;
+    let work = Folder::beside(folder).map_err(failed(folder))?;
     let source = Source { image: image.path.display().to_string(), opening: Opening::default() };
     let task = ctx.ui.task(recipe.name.as_str());
     let mut made = Vec::new();

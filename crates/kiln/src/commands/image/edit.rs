@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image edit`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use kiln_guest::ops::Plan;
 use kiln_guest::tree::{Attrs, MOST_TEXT, Recorder, Tree};
+use kiln_host::scratch::Scratch;
 use kiln_host::{Cmd, Host, Tool, read};
 
 use super::{apply, open};
 use crate::args::image::edit::Edit;
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::remains;
 
 /// Edits a file of the guest.
 pub(crate) fn run(ctx: &Context, args: &Edit) -> anyhow::Result<u8> {
@@ -58,9 +61,14 @@ fn edited(ctx: &Context, name: &str, old: &[u8]) -> anyhow::Result<Vec<u8>> {
     // The end of the name tells an editor what is in the file.
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     let suffix: String = name.chars().filter(|c| plain(*c)).collect();
-    let folder = tempfile::tempdir().map_err(failed)?;
+    // The guest may keep it from everybody, as its /etc/shadow: so does the host, and a kill leaves
+    // it for no longer than until the next command.
+    let folder = Scratch::begin(&remains::folder(ctx), "edit")?;
+    let own = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(folder.path(), own).map_err(failed)?;
     let file = folder.path().join(format!("kiln-{suffix}"));
-    let mut new = fs::File::create_new(&file).map_err(failed)?;
+    let mut new = File::options();
+    let mut new = new.write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
     new.write_all(old).map_err(failed)?;
     drop(new);
     let mut cmd = Cmd::new(Tool::SensibleEditor).arg(&file).deadline(None);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln image tar-out`.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use kiln_guest::guest::Guest;
 use kiln_guest::transfer::{Archived, TransferError, tar_out};
 use kiln_guest::tree::GuestPath;
-use kiln_host::beside::folder_of;
+use kiln_host::beside::{beside, folder_of};
 use serde_json::json;
 
 use super::open;
@@ -55,13 +56,10 @@ pub(crate) fn run(ctx: &Context, args: &TarOut) -> anyhow::Result<u8> {
 /// Writes the archive to a file that has its name only when it is whole.
 fn to_file(guest: &mut Guest, path: &GuestPath, file: &Path) -> anyhow::Result<Archived> {
     let failed = |source| unwritable(&format!("could not write `{}`", file.display()), source);
-    let new = tempfile::Builder::new()
-        .prefix(".kiln-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder_of(file))
-        .map_err(failed)?;
+    let new = beside(folder_of(file)).map_err(failed)?;
     let out: &File = new.as_file();
     let done = to(guest, path, BufWriter::with_capacity(BUFFER, out))?;
+    out.set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
     new.persist(file).map_err(|error| failed(error.error))?;
     Ok(done)
 }
