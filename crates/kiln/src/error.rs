@@ -323,7 +323,7 @@ fn of_library(cause: &(dyn std::error::Error + 'static)) -> (Option<Class>, Opti
         return (Some(of_tree(error)), hint_of_tree(error));
     }
     if let Some(error) = cause.downcast_ref::<SealError>() {
-        return (of_seal(error), None);
+        return (of_seal(error), error.hint());
     }
     if cause.is::<kiln_build::store::StoreError>() || cause.is::<ScratchError>() {
         return (Some(Class::Host), None);

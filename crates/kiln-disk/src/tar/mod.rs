@@ -89,8 +89,8 @@ pub enum TarError {
         /// The last member that was begun; empty if there was none.
         path: Vec<u8>,
     },
-    /// A header's checksum is wrong: this is no tar archive, or it is damaged.
-    #[error("there is no tar header at byte {at} of the stream")]
+    /// What is to be a header is none: this is no tar archive, or it is damaged.
+    #[error("{}", no_header(*at))]
     NotAHeader {
         /// Where the header begins.
         at: u64,
@@ -134,6 +134,14 @@ fn after(path: &[u8]) -> String {
         "at its beginning".into()
     } else {
         format!("in or after `{}`", shown(path))
+    }
+}
+
+fn no_header(at: u64) -> String {
+    if at == 0 {
+        "the stream is no tar archive: it does not begin with a tar header".into()
+    } else {
+        format!("there is no tar header at byte {at} of the stream")
     }
 }
 
@@ -303,7 +311,15 @@ impl<R: Read> Reader<R> {
     }
 
     fn exact(&mut self, buf: &mut [u8]) -> Result<(), TarError> {
-        self.from.read_exact(buf).map_err(|source| self.failed(source))?;
+        if let Some((first, rest)) = buf.split_first_mut() {
+            let read = self.from.read_exact(std::slice::from_mut(first));
+            read.map_err(|source| self.failed(source))?;
+            self.from.read_exact(rest).map_err(|source| match source.kind() {
+                // Shorter than one header: no archive, rather than one that is cut off.
+                io::ErrorKind::UnexpectedEof if self.at == 0 => TarError::NotAHeader { at: 0 },
+                _ => self.failed(source),
+            })?;
+        }
         self.count(buf.len());
         Ok(())
     }

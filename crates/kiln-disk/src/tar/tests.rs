@@ -135,10 +135,15 @@ fn what_is_cut_off_or_no_archive_is_told_apart() {
         assert_eq!(error, "the tar stream is cut off in or after `a`", "{cut}");
     }
     assert_eq!(error(&[]), "the tar stream is cut off at its beginning");
-    assert_eq!(error(&[vec![b'x'; 512]]), "there is no tar header at byte 0 of the stream");
+    let none = "the stream is no tar archive: it does not begin with a tar header";
+    for len in [1, 511, 512, 1000] {
+        assert_eq!(error(&[vec![b'x'; len]]), none, "{len}");
+    }
     let mut damaged = whole;
     damaged[5] = b'!';
-    assert_eq!(error(&[damaged]), "there is no tar header at byte 0 of the stream");
+    assert_eq!(error(&[damaged]), none);
+    let damaged = [member("a", b'0', b"hello"), vec![b'x'; 512]].concat();
+    assert_eq!(error(&[damaged]), "there is no tar header at byte 1024 of the stream");
 }
 
 #[test]

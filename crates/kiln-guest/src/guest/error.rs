@@ -38,6 +38,8 @@ pub enum GuestError {
         why: String,
         /// File systems that can be chosen.
         places: Vec<String>,
+        /// Whether there are others that cannot be read, and may hold one.
+        unreadable: bool,
     },
     /// The file system that was chosen is not there, or none.
     #[error("there is no file system `{name}` to be chosen: {why}")]
@@ -99,6 +101,9 @@ impl GuestError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::SeveralRoots { .. } => Some("choose one with `--root NUMBER`".to_owned()),
+            Self::NoSystem { unreadable: true, .. } => {
+                Some("`kiln image check` tells whether the file systems are in order".to_owned())
+            }
             Self::NoSystem { places, .. } | Self::NoSuchPlace { places, .. } => choice(places),
             Self::Commit { source } => source.hint(),
             _ => None,

@@ -422,5 +422,6 @@ fn only<'a>(disk: &'a Disk, opener: &Opener<'_>, notes: &[Note]) -> Result<&'a P
         why = format!("{why}; {note}");
     }
     let places = direct.iter().map(|place| place.name.clone()).collect();
-    Err(GuestError::NoSystem { why, places })
+    let unreadable = notes.iter().any(|note| matches!(note, Note::Unreadable { .. }));
+    Err(GuestError::NoSystem { why, places, unreadable })
 }

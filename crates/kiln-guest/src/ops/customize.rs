@@ -5,7 +5,7 @@ use super::password::set_passwords;
 use super::{Done, EditContext, EditError, Plan, Problem, Report, Scene};
 use crate::selinux::{self, Labels};
 use crate::system::Known;
-use crate::tree::{GuestPath, How, Recorder, TreeError};
+use crate::tree::{GuestPath, How, Recorder, Tree, TreeError};
 
 /// Does what a plan says, in order; passwords are set last of all, so that accounts which other
 /// operations make can get one.
@@ -47,7 +47,9 @@ pub fn customize(plan: &Plan, ctx: EditContext<'_>) -> Result<Report, EditError>
         let operation = step.operation.name;
         progress(step);
         let applied = step.action.apply(&mut scene);
-        applied.map_err(|problem| failed(operation, &step.argument, problem))?;
+        applied.map_err(|problem| {
+            failed(operation, &step.argument, first_missing(problem, &mut scene.tree))
+        })?;
         let edits = scene.tree.take();
         done.push(Done { operation, argument: step.argument.clone(), edits });
     }
@@ -64,6 +66,17 @@ pub fn customize(plan: &Plan, ctx: EditContext<'_>) -> Result<Report, EditError>
         .map_err(|error| failed("selinux-relabel", "", Problem::Tree(error)))?;
     let Scene { passwords, notes, programs_ran, .. } = scene;
     Ok(Report { done, passwords, programs_ran, labels, notes })
+}
+
+/// Names the first folder that is missing on the way to what is not there.
+fn first_missing(problem: Problem, tree: &mut dyn Tree) -> Problem {
+    let Problem::Tree(TreeError::NotFound { mut path }) = problem else { return problem };
+    while let Some(folder) = path.parent()
+        && matches!(tree.stat(&folder), Ok(None))
+    {
+        path = folder;
+    }
+    TreeError::NotFound { path }.into()
 }
 
 /// Gives files that are new, or have new names, the labels of their places.

@@ -183,6 +183,7 @@ fn a_file_is_edited_and_else_left_alone() {
     assert_eq!(report.done[0].edits.list.len(), 1);
     assert!(report.done[1].edits.list.is_empty());
     assert_eq!(problem(&mut tree, ("edit", "/no:s/a/b/")), "`/no` is not in the guest");
+    assert_eq!(problem(&mut tree, ("write", "/etc/no/dir/x:y")), "`/etc/no` is not in the guest");
     assert_eq!(problem(&mut tree, ("edit", "/etc:s/a/b/")), "`/etc` is no file of the guest");
 }
 

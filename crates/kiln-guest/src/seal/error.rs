@@ -48,3 +48,12 @@ pub enum SealError {
     #[error("cannot give new files their SELinux labels")]
     Labels(#[source] TreeError),
 }
+
+impl SealError {
+    /// Returns what to do about it, if there is one thing.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let unknown = matches!(self, Self::Unknown { .. });
+        unknown.then(|| "`kiln image seal --list-operations` shows all".to_owned())
+    }
+}

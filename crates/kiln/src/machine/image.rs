@@ -123,6 +123,9 @@ pub(crate) fn find_in_store(ctx: &Context, wanted: &str) -> anyhow::Result<Image
 fn not_found(wanted: &str, near: &[String]) -> Problem {
     let problem = Problem::new(Class::Object, format!("there is no image `{wanted}` in the store"));
     if Path::new(wanted).is_file() {
+        if wanted.contains('/') {
+            return problem.hint(format!("`kiln image inspect {wanted}` looks into that file"));
+        }
         return problem.hint(format!("for the file of that name write `./{wanted}`"));
     }
     match near.first() {

@@ -59,13 +59,24 @@ fn what_is_there_is_replaced_only_when_asked() {
     for more in [&[][..], &["--dry-run"]] {
         let out = lab.image("convert", &[&[target.as_str()], more].concat());
         assert_eq!(out.code, 4, "{out:?}");
-        assert!(out.stderr.contains("exists already"), "{}", out.stderr);
+        let said = format!("error: `{target}` exists already\nhint: `--force` replaces it\n");
+        assert_eq!(out.stderr, said);
     }
     assert_eq!(fs::read(&target).unwrap(), b"precious");
     drop(lab.image("convert", &[&target, "--force"]).success());
     same(&lab, "qcow2", &target);
     let out = lab.image("convert", &[&lab.path("x.raw"), "--compress", "zlib"]);
     assert_eq!(out.code, 2, "{out:?}");
+    let out = lab.image("convert", &["-"]);
+    assert_eq!((out.code, out.stderr.contains("one that is called `-` is `./-`")), (2, true));
+    let odd = lab.path("disk.foo");
+    let out = lab.image("convert", &[&odd]).success();
+    assert!(out.stderr.contains("no format is known by `.foo`: the copy is qcow2"), "{out:?}");
+    same(&lab, "qcow2", &odd);
+    for more in [&["-O", "qcow2", "--force"][..], &["--force", "--dry-run"]] {
+        let out = lab.image("convert", &[&[odd.as_str()], more].concat()).success();
+        assert_eq!(out.stderr.contains("no format is known"), more[0] != "-O", "{out:?}");
+    }
 }
 
 #[test]

@@ -188,6 +188,11 @@ fn archives_are_unpacked_whatever_packed_them() {
             (&5.into(), &7.into())
         );
     }
+    let note = lab.path("note");
+    fs::write(&note, "no archive\n").expect("written");
+    let out = lab.image("tar-in", &[&note, "-C", "/home"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    assert!(out.stderr.contains("the stream is no tar archive"), "{}", out.stderr);
     let kiln = env!("CARGO_BIN_EXE_kiln");
     let (home, disk, plain) = (lab.path("home"), lab.disk(), lab.path("plain"));
     let piped = format!("KILN_HOME={home} {kiln} image tar-in {disk} - < {plain}");

@@ -29,11 +29,15 @@ fn files_are_printed_byte_for_byte() {
 #[test]
 fn folders_are_listed() {
     let files = Files::debian().file("srv/a\u{1b}b", "1").link("srv/host", "/etc/hostname");
+    let files = files.link("srv/nowhere", "/no");
     let Some(lab) = Lab::with(files.dir("srv/sub").file("srv/sub/x", "22").mode(0o4755)) else {
         return;
     };
     let out = lab.image("ls", &["/srv"]).success();
-    assert_eq!(out.stdout, "a\\u{1b}b\nhost\nsub\n", "nothing in a name reaches the terminal");
+    assert_eq!(
+        out.stdout, "a\\u{1b}b\nhost\nnowhere\nsub\n",
+        "nothing in a name reaches the terminal"
+    );
     let out = lab.image("ls", &["-lR", "/srv"]).success();
     let lines: Vec<&str> = out.stdout.lines().collect();
     assert!(lines[0].starts_with("MODE"), "{}", out.stdout);
@@ -43,6 +47,14 @@ fn folders_are_listed() {
     let entry = &json["entries"][0];
     assert_eq!((&entry["path"], &entry["mode"]), (&json!("/srv/sub/x"), &json!("4755")));
     assert_eq!((&entry["size"], &entry["kind"]), (&json!(2), &json!("file")));
+    // A link to a file is the file, and with `-l` the link; one that leads nowhere is seen, too.
+    assert_eq!(lab.json("ls", &["/srv/host"])["entries"][0]["kind"], "file");
+    let out = lab.image("ls", &["-l", "/srv/host"]).success();
+    assert!(out.stdout.lines().any(|l| l.starts_with("lrwxrwxrwx")), "{}", out.stdout);
+    assert!(out.stdout.ends_with(" /srv/host -> /etc/hostname\n"), "{}", out.stdout);
+    assert_eq!(lab.image("ls", &["/srv/nowhere"]).code, 4);
+    let out = lab.image("ls", &["-l", "/srv/nowhere"]).success();
+    assert!(out.stdout.ends_with(" /srv/nowhere -> /no\n"), "{}", out.stdout);
     // A link to a folder is that folder.
     let out = lab.image("ls", &["/bin"]).success();
     assert!(out.stdout.lines().any(|l| l == "sh"), "{}", out.stdout);

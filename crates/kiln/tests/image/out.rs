@@ -84,6 +84,13 @@ fn folders_become_archives() {
     drop(run(&["sh", "-c", &piped]).success());
     let out = lab.image("tar-out", &["/srv", "--json"]);
     assert_eq!(out.code, 2, "{}", out.stderr);
+    // On a terminal of its own.
+    if need_program("script") {
+        let command = format!("KILN_HOME={home} {kiln} image tar-out {disk} /srv");
+        let out = run(&["script", "-qec", &command, "/dev/null"]);
+        assert_eq!(out.code, 2, "{out:?}");
+        assert!(out.stdout.contains("an archive is not for a terminal"), "{out:?}");
+    }
     let out = lab.image("tar-out", &["/etc/hostname", "-o", &lab.path("no.tar")]);
     assert_eq!((out.code, fs::exists(lab.path("no.tar")).expect("looked")), (4, false));
 }
@@ -102,4 +109,8 @@ fn two_images_are_compared() {
     assert_eq!(lines, expected);
     let same = old.image("diff", &[&old.disk()]).success();
     assert_eq!(same.stdout, "");
+    // Where a new link leads is said.
+    let Some(linked) = Lab::with(Files::debian().link("etc/to", "/srv/x")) else { return };
+    let out = old.image("diff", &[&linked.disk(), "/etc"]);
+    assert_eq!((out.code, out.stdout.as_str()), (1, "+ /etc/to (symlink, 0777, 0:0, -> /srv/x)\n"));
 }

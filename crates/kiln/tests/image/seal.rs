@@ -109,7 +109,8 @@ fn wrong_words_are_refused_before_anything_is_opened() {
         (
             &["--operations", "defaults,ssh-hostkey"][..],
             2,
-            "error: `ssh-hostkey` is no seal operation; did you mean `ssh-hostkeys`?\n",
+            "error: `ssh-hostkey` is no seal operation; did you mean `ssh-hostkeys`?\n\
+             hint: `kiln image seal --list-operations` shows all\n",
         ),
         (&["--enable", "utmp,"], 2, "error: `--enable` has an empty name of an operation\n"),
         (

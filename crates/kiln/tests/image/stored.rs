@@ -45,6 +45,12 @@ fn a_changed_copy_becomes_an_image_of_the_store() {
     assert_eq!(web["os"]["id"], "debian");
     let digest = web["digest"].as_str().unwrap().trim_start_matches("sha256:");
     let disk = lab.path(&format!("home/store/images/sha256/{digest}/disk.qcow2"));
+    assert_eq!(web["path"], json!(disk));
+    let file = lab.disk();
+    let out = lab.kiln(&["image", "info", &file]);
+    assert_eq!(out.code, 4, "{out:?}");
+    let hint = format!("hint: `kiln image inspect {file}` looks into that file\n");
+    assert!(out.stderr.ends_with(&hint), "{}", out.stderr);
     let sum = run(&["sha256sum", &disk]).success().stdout;
     assert_eq!(sum.split(' ').next().unwrap(), digest);
     assert_eq!(fs::metadata(&disk).unwrap().len(), web["file_size"]);

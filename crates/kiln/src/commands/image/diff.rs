@@ -64,13 +64,17 @@ fn line(one: &Difference) -> String {
 
 fn shown(item: &Item) -> String {
     let size = item.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
-    format!("{}, {}, {}:{}{size}", item.kind, item.mode, item.uid, item.gid)
+    let target = item.target.as_ref().map(|to| format!(", -> {}", text(to))).unwrap_or_default();
+    format!("{}, {}, {}:{}{size}{target}", item.kind, item.mode, item.uid, item.gid)
+}
+
+/// Returns a link's target, so that nothing in it reaches the terminal.
+fn text(target: &[u8]) -> String {
+    String::from_utf8_lossy(target).escape_debug().to_string()
 }
 
 fn changed(aspect: Aspect, old: &Item, new: &Item) -> String {
-    let text = |text: &Option<Vec<u8>>| {
-        String::from_utf8_lossy(text.as_deref().unwrap_or_default()).escape_debug().to_string()
-    };
+    let link = |item: &Item| text(item.target.as_deref().unwrap_or_default());
     match aspect {
         Aspect::Kind => format!("{} -> {}", old.kind, new.kind),
         Aspect::Mode => format!("mode {} -> {}", old.mode, new.mode),
@@ -79,7 +83,7 @@ fn changed(aspect: Aspect, old: &Item, new: &Item) -> String {
             format!("{} -> {} bytes", old.size.unwrap_or(0), new.size.unwrap_or(0))
         }
         Aspect::Contents => "contents".to_owned(),
-        Aspect::Target => format!("link {} -> {}", text(&old.target), text(&new.target)),
+        Aspect::Target => format!("link {} -> {}", link(old), link(new)),
         Aspect::Device => "device".to_owned(),
         Aspect::Xattrs => "extended attributes".to_owned(),
         Aspect::Time => "time".to_owned(),

@@ -185,8 +185,11 @@ fn summary(system: &System) -> Vec<(&'static str, String)> {
             Password::Locked => "password locked",
             Password::Empty => "NO password: logs in without",
         };
-        let keys =
-            if user.ssh_keys > 0 { format!(", {} keys", user.ssh_keys) } else { String::new() };
+        let keys = match user.ssh_keys {
+            0 => String::new(),
+            1 => ", 1 key".to_owned(),
+            several => format!(", {several} keys"),
+        };
         format!("{} ({password}{keys})", user.name)
     });
     let cloud = &system.cloud_init;

@@ -25,7 +25,7 @@ struct Line {
 pub(crate) fn run(ctx: &Context, args: &Ls) -> anyhow::Result<u8> {
     let top = open::path(&args.path)?;
     let mut guest = open::guest_reading(ctx, &args.source)?;
-    let lines = lines(guest.tree(), &top, args.recursive)?;
+    let lines = lines(guest.tree(), &top, args)?;
     if ctx.ui.json() {
         let all: Vec<Value> = lines.iter().map(as_json).collect();
         let mut result = names::path(top.as_bytes());
@@ -41,15 +41,20 @@ pub(crate) fn run(ctx: &Context, args: &Ls) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn lines(tree: &mut dyn Tree, top: &GuestPath, recursive: bool) -> Result<Vec<Line>, TreeError> {
-    let Some(stat) = tree.stat(top)? else {
+fn lines(tree: &mut dyn Tree, top: &GuestPath, args: &Ls) -> Result<Vec<Line>, TreeError> {
+    let mut stat = tree.stat(top)?;
+    if args.long && stat.as_ref().is_none_or(|stat| stat.kind != Kind::Directory) {
+        // The link itself, and where it leads, as ls(1) has it.
+        stat = tree.lstat(top)?;
+    }
+    let Some(stat) = stat else {
         return Err(TreeError::NotFound { path: top.clone() });
     };
     if stat.kind != Kind::Directory {
         return Ok(vec![line(tree, top.clone(), top.to_string(), stat)?]);
     }
     let top = tree::walk::real_path(tree, top, true)?;
-    if recursive {
+    if args.recursive {
         let below = tree::find_all(tree, &top)?;
         return below
             .into_iter()

@@ -2,7 +2,7 @@
 //! `kiln image tar-out`.
 
 use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -26,6 +26,10 @@ pub(crate) fn run(ctx: &Context, args: &TarOut) -> anyhow::Result<u8> {
     if args.output.is_none() && ctx.ui.json() {
         let problem = Problem::new(Class::Usage, "`--json` and the archive both go to stdout");
         return Err(problem.hint("name a file for the archive: `-o FILE`").into());
+    }
+    if args.output.is_none() && io::stdout().is_terminal() {
+        let problem = Problem::new(Class::Usage, "an archive is not for a terminal");
+        return Err(problem.hint("name a file for it: `-o FILE`, or a program: `| tar -t`").into());
     }
     let mut guest = open::guest_reading(ctx, &args.source)?;
     let done = match &args.output {
