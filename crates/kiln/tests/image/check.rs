@@ -155,6 +155,25 @@ fn a_damaged_ext4_is_found_and_mended() {
 }
 
 #[test]
+fn damaged_group_descriptors_are_found_and_mended() {
+    let Some(disk) = Disk::new() else { return };
+    let before = content(&disk.lab, &disk.raw()).success().stdout;
+    let noise: Vec<u8> = (0..1024_u32).map(|n| (n * 167 % 251).to_le_bytes()[0]).collect();
+    disk.write(ROOT.0 * 512 + 2048, &noise);
+    assert_ne!(disk.e2fsck(), 0);
+    let (code, value) = disk.check(&[]);
+    assert_eq!((code, states(&value)[2].as_str()), (1, "ext4 damaged"), "{value}");
+    let out = disk.lab.kiln(&["image", "ls", &disk.raw(), "/"]);
+    assert_eq!(out.code, 3, "{out:?}");
+    let hint = "hint: `kiln image check` tells whether the file systems are in order\n";
+    assert!(out.stderr.ends_with(hint), "{}", out.stderr);
+    let (code, value) = disk.check(&["--repair"]);
+    assert_eq!((code, states(&value)[2].as_str()), (0, "ext4 mended"), "{value}");
+    assert_eq!((disk.e2fsck(), disk.fsck_fat(), disk.sgdisk()), (0, 0, true));
+    assert_eq!(content(&disk.lab, &disk.raw()).success().stdout, before);
+}
+
+#[test]
 fn a_damaged_fat_is_found_and_mended() {
     let Some(disk) = Disk::new() else { return };
     // The first table forgets some clusters: the second one knows them.

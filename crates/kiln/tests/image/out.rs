@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use kiln_testkit::{Files, run};
+use kiln_testkit::{Files, need_program, run};
 use serde_json::json;
 
 use crate::support::Lab;
