@@ -69,7 +69,7 @@ fn what_is_in_the_editor_is_ones_own_and_goes_with_a_kill() {
     let Some(lab) = Lab::debian() else { return };
     let editor = lab.path("editor");
     let look = "#!/bin/sh\nstat -c %a \"$1\" \"$(dirname \"$1\")\" > \"$0.new\"\n\
-                echo \"$1\" >> \"$0.new\"\nmv \"$0.new\" \"$0.seen\"\nexec sleep 600\n";
+                echo \"$1\" >> \"$0.new\"\necho $$ >> \"$0.new\"\nmv \"$0.new\" \"$0.seen\"\nexec sleep 600\n";
     fs::write(&editor, look).expect("written");
     fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).expect("set");
     #[expect(clippy::disallowed_methods, reason = "the program under test is killed")]
@@ -90,6 +90,8 @@ fn what_is_in_the_editor_is_ones_own_and_goes_with_a_kill() {
     kiln.wait().expect("gone");
     let seen = fs::read_to_string(seen).expect("what the editor saw");
     let seen: Vec<&str> = seen.lines().collect();
+    // It is a child of `sensible-editor`, and outlives that.
+    drop(run(&["kill", seen[3]]));
     assert_eq!(seen[..2], ["600", "700"]);
     let copy = Path::new(seen[2]);
     assert!(copy.exists() && copy.starts_with(lab.path("home")), "{seen:?}");
