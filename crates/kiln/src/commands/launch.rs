@@ -231,6 +231,29 @@ pub(super) fn prepare<'a>(
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
+    found: Found,
+    part: Part,
+) -> anyhow::Result<Common<'a>> {
+    let mut common = begin(ctx, args, conn, found, part)?;
+    (common.interfaces, common.forwards) = common.interfaces()?;
+    common.check_seed()?;
+    // Only now is something changed: the pool may have to be made or started.
+    if !args.dry_run || pool::is_active(&common.conn, &args.pool)? {
+        common.pool = Some(pool::find(ctx, &common.conn, &args.pool)?);
+    }
+    Ok(common)
+}
+
+/// Puts together what a launch needs, and checks all that does not depend on what else the host
+/// has: its ports and addresses.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(super) fn begin<'a>(
+    ctx: &'a Context,
+    args: &'a Launch,
+    conn: Connection,
     (image, keys, (user_data, network_config), timings): Found,
     part: Part,
 ) -> anyhow::Result<Common<'a>> {
@@ -242,7 +265,7 @@ pub(super) fn prepare<'a>(
     let cpu = args.cpu.as_deref().map(|name| host::cpu(&conn, accelerator.virt_type, name));
     let cpu = cpu.transpose()?;
     let folder = pool::folder_to_be(ctx, &conn, &args.pool)?;
-    let mut common = Common {
+    let common = Common {
         ctx,
         args,
         conn,
@@ -261,12 +284,6 @@ pub(super) fn prepare<'a>(
     };
     common.wanted().check()?;
     common.check_firmware()?;
-    (common.interfaces, common.forwards) = common.interfaces()?;
-    common.check_seed()?;
-    // Only now is something changed: the pool may have to be made or started.
-    if !args.dry_run || pool::is_active(&common.conn, &args.pool)? {
-        common.pool = Some(pool::find(ctx, &common.conn, &args.pool)?);
-    }
     Ok(common)
 }
 

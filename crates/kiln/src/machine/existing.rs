@@ -114,11 +114,14 @@ impl Machine {
     /// What libvirt says.
     pub(crate) fn of(conn: &Connection, domain: Domain) -> anyhow::Result<Self> {
         let xml = domain.xml(XmlKind::Inactive)?;
+        // A domain that others made of one of Kiln's has its metadata: the volumes that these name
+        // are the original's.
+        let own = |meta: &Meta| meta.instance_id == domain.uuid();
         Ok(Self {
             conn: conn.clone(),
             name: domain.name().to_owned(),
             uuid: domain.uuid(),
-            meta: Meta::of_domain(&xml.0),
+            meta: Meta::of_domain(&xml.0).filter(own),
             domain,
             xml,
         })

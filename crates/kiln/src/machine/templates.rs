@@ -179,6 +179,14 @@ pub(crate) fn is_name(volume: &str) -> bool {
     parts(volume).is_some()
 }
 
+/// Returns whether a volume's name is that of a template that a launch made of an image, which it
+/// makes again.
+pub(crate) fn is_of_launch(volume: &str) -> bool {
+    parts(volume).is_some_and(|(_, version, _)| {
+        version.len() == 12 && !volume.contains(&format!(".{version}."))
+    })
+}
+
 /// Returns the templates of a pool in use, by name, the newest version of each first.
 ///
 /// # Effects
@@ -313,6 +321,10 @@ mod tests {
             of("kiln-debian-12-0123456789ab.raw").as_deref(),
             Some("debian-12:0123456789ab")
         );
+        assert!(is_of_launch("kiln-debian-12-0123456789ab.raw"));
+        for own in ["kiln-web.2.qcow2", "kiln-web.012345678901.qcow2", "web", "kiln-web.qcow2"] {
+            assert!(!is_of_launch(own), "{own}");
+        }
         let made = volume_name("a.b-c", 7, &DiskFormat::Raw);
         assert_eq!(of(&made).as_deref(), Some("a.b-c:7"));
         for other in

@@ -95,7 +95,7 @@ pub(crate) enum Undo {
         /// Its name.
         name: String,
     },
-    /// Take the pool with this UUID out of use: nobody else's has it. Its volumes stay.
+    /// Take the pool with this UUID out of use: no other making has it. Its volumes stay.
     Pool {
         /// The host.
         uri: String,

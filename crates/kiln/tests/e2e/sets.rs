@@ -226,8 +226,19 @@ fn down(
 ) {
     let theirs = pool.join("theirs.raw");
     fs::write(&theirs, "theirs").expect("written");
+    // What others made of one has its metadata, and is not the set's, nor Kiln's: its volumes are
+    // the original's.
+    let (xml, copy) =
+        (virsh(&["dumpxml", "kt-shop-web-1", "--inactive"]).success().stdout, "kt-shop-copy");
+    let keep = |line: &&str| !line.trim_start().starts_with("<uuid>");
+    let xml = xml.replace("<name>kt-shop-web-1<", &format!("<name>{copy}<"));
+    let xml: Vec<&str> = xml.lines().filter(keep).collect();
+    drop(virsh(&["define", &write(lab, "copy.xml", &xml.join("\n"))]).success());
     let would = kiln(&["down", file, "--dry-run"]).success().stdout;
     assert_eq!(lines(&would).len(), 4, "{would}");
+    let out = kiln(&["rm", copy]);
+    assert!(out.code == 4 && out.stderr.contains("kiln did not make"), "{}", out.stderr);
+    drop(virsh(&["undefine", copy, "--nvram"]).success());
     let out = kiln(&["down", file]);
     assert_eq!(out.code, 4, "{}", out.stderr);
     assert!(

@@ -25,14 +25,14 @@ use uuid::Uuid;
 use super::Source;
 use super::outcome::{Done, Outcome};
 use crate::args::stop::How;
-use crate::commands::launch::{self, AT_ONCE, Common, Part};
+use crate::commands::launch::{self, AT_ONCE, Common, Found, Part};
 use crate::commands::many::each;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::image::ImageFile;
 use crate::machine::plan::NetworkConfig;
-use crate::machine::set::{self, Action, Object, What, pool_uuid};
+use crate::machine::set::{self, Action, Object, What, new_pool_uuid};
 use crate::machine::timings::Timings;
 use crate::machine::{networks, pools, undo};
 
@@ -80,6 +80,7 @@ impl<'a> Carry<'a> {
             !anew.contains(&action.object) || matches!(action.what, What::Anew { .. })
         };
         let actions: Vec<&Action> = actions.iter().filter(rest).collect();
+        self.look_ahead(&actions);
         self.clear(&actions);
         self.take(&actions);
         self.foundations(&actions);
@@ -97,13 +98,34 @@ impl<'a> Carry<'a> {
         }
     }
 
+    /// Machines that are to be made anew: what cannot be made is not taken away first.
+    fn look_ahead(&mut self, actions: &[&Action]) {
+        let mut anew: BTreeMap<usize, Vec<Object>> = BTreeMap::new();
+        for action in actions {
+            if let What::Anew { entry, .. } = action.what {
+                anew.entry(entry).or_default().push(action.object.clone());
+            }
+        }
+        for (entry, objects) in anew {
+            let source = &self.things.sources[entry];
+            let part = Part { numbers: Vec::new(), owner: Some(source.owner.clone()) };
+            let conn = self.things.conn.clone();
+            let begun = launch::begin(self.ctx, &source.launch, conn, self.found(entry), part);
+            if let Err(error) = begun.map(drop) {
+                self.failed.extend(objects.iter().cloned());
+                self.outcomes.push(not_begun(&objects, error));
+            }
+        }
+    }
+
     /// Machines that go, and forwards that are taken.
     fn clear(&mut self, actions: &[&Action]) {
         let (ctx, things) = (self.ctx, &self.things);
         let is_first = |action: &&&Action| {
             let goes =
                 matches!(action.what, What::Remove | What::Anew { .. } | What::TakeForwards(_));
-            goes && matches!(action.object, Object::Machine(_))
+            let able = !self.failed.contains(&action.object);
+            goes && able && matches!(action.object, Object::Machine(_))
         };
         let first: Vec<&&Action> = actions.iter().filter(is_first).collect();
         let done = each(&first, AT_ONCE, |action| {
@@ -205,14 +227,19 @@ impl<'a> Carry<'a> {
             let what = format!("`{}` needs the {lacking}, which failed", source.owner.entry);
             return Err(Problem::new(Class::Object, what).into());
         }
-        let told = (source.user_data.clone(), NetworkConfig::Needed);
-        let image = self.things.images[entry].clone();
-        let found = (image, source.keys.clone(), told, Timings::begin());
+        let found = self.found(entry);
         let part = Part { numbers, owner: Some(source.owner.clone()) };
         let mut launch = launch::prepare(ctx, args, self.things.conn.clone(), found, part)?;
         launch.find_keys()?;
         launch::upload_template(&mut launch)?;
         Ok(launch)
+    }
+
+    /// What a launch of an entry is made of.
+    fn found(&self, entry: usize) -> Found {
+        let source = &self.things.sources[entry];
+        let told = (source.user_data.clone(), NetworkConfig::Needed);
+        (self.things.images[entry].clone(), source.keys.clone(), told, Timings::begin())
     }
 
     /// Machines that are changed: one change after the other, many machines side by side.
@@ -329,7 +356,7 @@ fn make_pool(ctx: &Context, things: &Things<'_>, spec: &PoolSpec) -> anyhow::Res
     let (conn, name) = (things.conn, spec.name.as_str());
     pools::refuse_taken(conn, name)?;
     pools::folder_is_free(conn, &spec.folder)?;
-    let uuid = pool_uuid(things.set, name, pools::is_made(conn, &spec.folder));
+    let uuid = new_pool_uuid(things.set, name, pools::is_made(conn, &spec.folder));
     let kind = PoolKind::Dir { folder: spec.folder.clone() };
     pools::make(ctx, conn, (uuid, &pool_element(name, Some(uuid), &kind)), true)
 }

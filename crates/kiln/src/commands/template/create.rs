@@ -63,7 +63,9 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         Of::Image(image) if image.format == "qcow2" => (image.file_size, DiskFormat::Qcow2),
         Of::Image(image) => (image.file_size, DiskFormat::Raw),
     };
-    let named = |one: &Template| one.name == args.name.as_str() && one.facts.is_none();
+    let named = |one: &Template| {
+        one.name == args.name.as_str() && templates::is_of_launch(&one.volume.name)
+    };
     if templates::all(&conn, &pool.pool)?.iter().any(named) {
         let what = format!("the pool `{}` has a template of an image `{}`", pool.name, args.name);
         let hint = "`kiln launch` could not tell the two: choose another name";

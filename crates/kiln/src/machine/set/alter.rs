@@ -5,6 +5,7 @@
 //! them leaves a machine that the next comparison sees as it is.
 
 use kiln_libvirt::Connection;
+use kiln_libvirt::domain::XmlKind;
 use kiln_libvirt::xml::Element;
 use kiln_spec::Bytes;
 
@@ -56,8 +57,11 @@ pub(crate) fn alter(
 
 /// Sets the processors of its next start, and at once if it has room for them.
 fn cpus(machine: &Machine, to: u32) -> anyhow::Result<()> {
-    let mut xml = machine.xml.0.clone();
-    replace(&mut xml, "vcpu", Element::new("vcpu").text(to));
+    let mut xml = machine.domain.xml(XmlKind::InactiveSecure)?.0;
+    set_text(&mut xml, "vcpu", to.to_string());
+    if let Some(vcpu) = xml.find_mut("vcpu") {
+        vcpu.attributes.retain(|(name, _)| name != "current");
+    }
     machine.conn.define_domain_xml(&xml)?;
     let now = machine.now()?.and_then(|now| now.vcpus());
     if now.is_some_and(|most| to <= most) {
@@ -69,10 +73,13 @@ fn cpus(machine: &Machine, to: u32) -> anyhow::Result<()> {
 
 /// Sets the memory of its next start, and at once if it has as much.
 fn memory(machine: &Machine, to: Bytes) -> anyhow::Result<()> {
-    let mut xml = machine.xml.0.clone();
-    let element = |name: &str| Element::new(name).attr("unit", "KiB").text(to.0 / 1024);
-    replace(&mut xml, "memory", element("memory"));
-    replace(&mut xml, "currentMemory", element("currentMemory"));
+    let mut xml = machine.domain.xml(XmlKind::InactiveSecure)?.0;
+    for name in ["memory", "currentMemory"] {
+        set_text(&mut xml, name, (to.0 / 1024).to_string());
+        if let Some(there) = xml.find_mut(name) {
+            there.set_attribute("unit", "KiB".to_owned());
+        }
+    }
     machine.conn.define_domain_xml(&xml)?;
     let now = machine.now()?.and_then(|now| now.memory());
     if now.is_some_and(|most| to <= most) {
@@ -82,10 +89,11 @@ fn memory(machine: &Machine, to: Bytes) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn replace(xml: &mut Element, name: &str, with: Element) {
+/// Sets what an element says, with all of its attributes: those that Kiln does not know, too.
+fn set_text(xml: &mut Element, name: &str, text: String) {
     match xml.find_mut(name) {
-        Some(there) => *there = with,
-        None => xml.push(with),
+        Some(there) => there.set_text(text),
+        None => xml.push(Element::new(name).text(text)),
     }
 }
 

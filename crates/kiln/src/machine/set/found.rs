@@ -9,7 +9,7 @@ use kiln_libvirt::network::NetworkView;
 use kiln_libvirt::storage::Pool;
 use kiln_spec::Bytes;
 
-use super::pool_uuid;
+use super::owned_pool;
 use crate::machine::existing::Machine;
 use crate::machine::meta::{Meta, VolumeRef};
 use crate::machine::{network, networks};
@@ -118,8 +118,7 @@ fn all_pools(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, Ho
             other => other?,
         };
         let name = found.name().to_owned();
-        let uuid = view.uuid();
-        let owned = [true, false].iter().any(|made| uuid == Some(pool_uuid(set, &name, *made)));
+        let owned = view.uuid().and_then(|uuid| owned_pool(uuid, set, &name)).is_some();
         all.insert(name, HostPool { owned, active, folder: view.target_path() });
     }
     Ok(all)
@@ -163,6 +162,11 @@ fn disk(
     let found = match pools.get(pool) {
         Some(found) => Ok(found.clone()),
         None => conn.pool(pool),
+    };
+    let found = match found {
+        // With its pool: what is in that folder nobody knows.
+        Err(error) if error.is_not_found() => return Ok(HostDisk::Unknown),
+        other => other,
     };
     let found = found.and_then(|found| {
         pools.insert(pool.clone(), found.clone());

@@ -75,11 +75,30 @@ pub(crate) struct ImageFacts {
     pub(crate) least_memory: Bytes,
 }
 
-/// Returns the UUID of a set's pool: libvirt keeps nothing else of a pool that could tell. `made`
-/// says that its folder was not there before.
-pub(crate) fn pool_uuid(set: &str, pool: &str, made: bool) -> Uuid {
+/// How many bytes of a UUID of a set's pool tell whose it is; the others are of the one making.
+const TELLING: usize = 6;
+
+/// Returns a new UUID (version 8) for a set's pool: libvirt keeps nothing else of a pool that could
+/// tell whose it is. `made` says that its folder was not there before.
+pub(crate) fn new_pool_uuid(set: &str, pool: &str, made: bool) -> Uuid {
+    let mut bytes = *Uuid::new_v4().as_bytes();
+    bytes[..TELLING].copy_from_slice(&telling(set, pool, made));
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// Returns whether a pool's UUID is one that this set gave it, and if so, whether its folder was
+/// made with it.
+pub(crate) fn owned_pool(uuid: Uuid, set: &str, pool: &str) -> Option<bool> {
+    let is = |made: &bool| uuid.as_bytes()[..TELLING] == telling(set, pool, *made);
+    [true, false].into_iter().find(|made| uuid.get_version_num() == 8 && is(made))
+}
+
+fn telling(set: &str, pool: &str, made: bool) -> [u8; TELLING] {
     let folder = if made { "made" } else { "there" };
-    Uuid::new_v5(&POOLS, [set, pool, folder].join("/").as_bytes())
+    let hash = Uuid::new_v5(&POOLS, [set, pool, folder].join("/").as_bytes());
+    let mut bytes = [0; TELLING];
+    bytes.copy_from_slice(&hash.as_bytes()[..TELLING]);
+    bytes
 }
 
 #[cfg(test)]

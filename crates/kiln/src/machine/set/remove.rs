@@ -4,12 +4,12 @@
 use kiln_libvirt::Connection;
 use kiln_libvirt::storage::Pool;
 
-use super::pool_uuid;
+use super::owned_pool;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::templates::{self, Template};
 use crate::machine::undo::{self, Undo};
-use crate::machine::{networks, template};
+use crate::machine::{networks, pools, template};
 
 /// Removes a network, unless it is another's by now.
 ///
@@ -54,11 +54,21 @@ pub(crate) fn remove_pool(
         Err(error) if error.is_not_found() => return Ok(()),
         other => other?,
     };
-    let uuid = pool.xml()?.uuid();
-    let owned = [true, false].into_iter().find(|made| uuid == Some(pool_uuid(set, name, *made)));
-    let (Some(uuid), Some(made)) = (uuid, owned) else { return Ok(()) };
-    // One that cannot be started, since its folder is gone, has nothing to lose.
-    if pool.is_active()? || pool.start().is_ok() {
+    let view = pool.xml()?;
+    let owned = view.uuid().and_then(|uuid| Some((uuid, owned_pool(uuid, set, name)?)));
+    let Some((uuid, made)) = owned else { return Ok(()) };
+    let users = pools::machines_in(conn, &pool, &view)?;
+    if !users.is_empty() {
+        let names: Vec<String> = users.iter().map(|name| format!("`{name}`")).collect();
+        let what = format!("the pool `{name}` stays: it has volumes of {}", names.join(", "));
+        return Err(Problem::new(Class::Object, what).hint("remove the machines first").into());
+    }
+    // One whose folder is gone cannot be started, and has nothing to lose.
+    let gone = view.target_path().is_some_and(|folder| pools::is_made(conn, &folder));
+    if !pool.is_active()? && !gone {
+        pool.start()?;
+    }
+    if pool.is_active()? {
         clear(ctx, conn, &pool)?;
     }
     let uri = conn.uri().to_string();
@@ -73,8 +83,9 @@ pub(crate) fn remove_pool(
 fn clear(ctx: &Context, conn: &Connection, pool: &Pool) -> anyhow::Result<()> {
     // What others put there since is seen only then.
     pool.refresh()?;
-    // One with facts was made to be a template; the others are copies that a launch has made.
-    let unused = |one: &&Template| one.clones.is_empty() && one.facts.is_none();
+    // The others were made to be templates.
+    let unused =
+        |one: &&Template| one.clones.is_empty() && templates::is_of_launch(&one.volume.name);
     for copy in templates::all(conn, pool)?.iter().filter(unused) {
         template::remove(ctx, conn, pool, &copy.volume)?;
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::action::{Action, Allowed};
 use super::compare::{all_of, compare};
 use super::found::{Found, HostDisk, HostMachine, HostNetwork, HostPool};
-use super::{Entry, ImageFacts, Wanted, pool_uuid};
+use super::{Entry, ImageFacts, Wanted, new_pool_uuid, owned_pool};
 use crate::machine::meta::{Meta, Owner, Reservation, VolumeRef};
 
 const FILE: &str = "\
@@ -267,12 +267,13 @@ fn what_is_nowhere_is_refused_before_anything_is_made() {
 
 #[test]
 fn the_uuid_of_a_pool_says_whose_it_is() {
-    let uuid = pool_uuid("shop", "fast", true);
-    let others = [
-        pool_uuid("shop", "fast", false),
-        pool_uuid("shop2", "fast", true),
-        pool_uuid("shop", "slow", true),
-    ];
-    assert!(!others.contains(&uuid));
-    assert_eq!(uuid, pool_uuid("shop", "fast", true));
+    for made in [true, false] {
+        let uuid = new_pool_uuid("shop", "fast", made);
+        assert_eq!(owned_pool(uuid, "shop", "fast"), Some(made));
+        assert_eq!(owned_pool(uuid, "shop2", "fast"), None);
+        assert_eq!(owned_pool(uuid, "shop", "slow"), None);
+        // Each making has its own: what is undone of one is nobody else's.
+        assert_ne!(uuid, new_pool_uuid("shop", "fast", made));
+    }
+    assert_eq!(owned_pool(Uuid::new_v4(), "shop", "fast"), None);
 }
