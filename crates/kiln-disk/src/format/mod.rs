@@ -78,7 +78,7 @@ impl Format {
 /// - [`FormatError::Header`] or [`FormatError::Feature`] if a qcow2 header is wrong or asks for
 ///   what is not known.
 /// - [`FormatError::Truncated`] if not even the qcow2 tables are in the file.
-/// - [`FormatError::Length`] if a raw image is no multiple of 512 bytes.
+/// - [`FormatError::Length`] if a raw image is no multiple of 512 bytes, and not known to be cut off.
 pub fn probe<F: Read + Seek>(file: &mut F, name: &str) -> Result<ImageInfo, FormatError> {
     let mut source = Source::new(file, name)?;
     let head = source.head()?;
@@ -90,10 +90,12 @@ pub fn probe<F: Read + Seek>(file: &mut F, name: &str) -> Result<ImageInfo, Form
     raw::refuse_other_formats(&mut source, &head)?;
     let (content, needed) = raw::content(&mut source, &head)?;
     let size = Bytes(source.size);
-    if !size.0.is_multiple_of(512) {
+    // A download that broke off ends anywhere.
+    if !size.0.is_multiple_of(512) && needed <= size {
         return Err(FormatError::Length { name: name.to_owned(), size });
     }
-    Ok(ImageInfo { format: Format::Raw(content), virtual_size: size, file_size: size, needed })
+    let virtual_size = Bytes(size.0 / 512 * 512);
+    Ok(ImageInfo { format: Format::Raw(content), virtual_size, file_size: size, needed })
 }
 
 /// Finds out what a file is and checks that it is whole and needs no other file: [`probe`],

@@ -74,6 +74,10 @@ pub fn check(device: &mut dyn Device) -> Result<Checked, TableError> {
 
 /// Finds partitions that lie where the table itself, or its copy, is to be.
 fn beyond(disk: &GptDisk, table: &PartitionTable, findings: &mut Vec<Finding>) {
+    if disk.short {
+        // Where the disk ends says nothing of the table.
+        return;
+    }
     let space = disk.begin()..disk.end();
     for partition in &table.partitions {
         if partition.start < space.start || partition.end() > space.end {

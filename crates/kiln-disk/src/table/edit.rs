@@ -33,6 +33,7 @@ pub fn resize_partition(device: &mut dyn Device, number: u32, len: u64) -> Resul
     let size = device.size();
     match loaded {
         Loaded::None(_) => Err(TableError::NoTable),
+        Loaded::Gpt(disk, _) if disk.short => Err(TableError::NoTableRoom { size: Bytes(size) }),
         Loaded::Gpt(mut disk, table) => {
             let end = disk.end_on(size).ok_or(TableError::NoTableRoom { size: Bytes(size) })?;
             let new_end = check(&table, number, len, end)?;
@@ -91,6 +92,7 @@ fn fits(table: &PartitionTable, except: u32, size: u64, end: u64) -> Result<(), 
 pub fn set_disk_size(device: &mut dyn Device, size: u64) -> Result<(), TableError> {
     match load(device)? {
         Loaded::None(_) => Ok(()),
+        Loaded::Gpt(disk, _) if disk.short => Err(TableError::NoTableRoom { size: Bytes(size) }),
         Loaded::Gpt(mut disk, table) => {
             let end = disk.end_on(size).ok_or(TableError::NoTableRoom { size: Bytes(size) })?;
             fits(&table, 0, size, end)?;

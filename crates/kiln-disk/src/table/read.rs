@@ -98,7 +98,8 @@ impl Partition {
 ///
 /// What is taken is what Linux takes: a GPT only with a protective MBR before it (a hybrid one
 /// counts), an MBR only if its four entries can be ones. A GPT whose first copy is damaged is
-/// read from the one at the end.
+/// read from the one at the end. What Linux does not take: the GPT of a disk that has been cut off;
+/// it is read as far as the disk goes ([`Note::CutOff`]), so that what is there can be saved.
 ///
 /// # Effects
 ///

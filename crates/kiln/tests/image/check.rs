@@ -461,3 +461,40 @@ fn what_is_left_of_a_cut_image_is_shown_and_nothing_is_made_of_it() {
         assert!(fs::read(path).unwrap() == before && fs::metadata(&copy).is_err());
     }
 }
+
+/// A download that broke off behind the last partition, in the middle of a sector: with it the table's
+/// copy is missing. Then in the middle of the last partition.
+#[test]
+fn what_is_left_of_a_cut_gpt_disk_is_shown() {
+    let Some(disk) = Disk::new() else { return };
+    let raw = disk.raw();
+    let whole = disk.lab.kiln(&["image", "ls", &raw, "/etc"]).success();
+    File::options().write(true).open(&raw).unwrap().set_len((60 << 20) + 100).unwrap();
+    let before = fs::read(&raw).unwrap();
+    for args in [
+        &["ls", &raw, "/etc"][..],
+        &["cat", &raw, "/etc/hostname"],
+        &["df", &raw],
+        &["inspect", &raw],
+    ] {
+        let out = disk.lab.kiln(&[&["image"], args].concat()).success();
+        assert!(out.stderr.contains("is cut off: at least "), "{args:?}: {}", out.stderr);
+        assert!(args[0] != "ls" || out.stdout == whole.stdout, "{}", out.stdout);
+    }
+    let check = disk.lab.kiln(&["image", "check", &raw]);
+    assert_eq!(check.code, 1, "{}{}", check.stdout, check.stderr);
+    assert!(check.stdout.contains("the disk ends before it"), "{}", check.stdout);
+    for verb in [["customize", "--hostname=new"], ["resize", "128M"]] {
+        let out = disk.lab.kiln(&["image", verb[0], &raw, verb[1]]);
+        assert_eq!(out.code, 3, "{verb:?}: {}", out.stderr);
+        assert!(out.stderr.contains("is cut off: at least "), "{verb:?}: {}", out.stderr);
+    }
+    assert!(fs::read(&raw).unwrap() == before);
+
+    File::options().write(true).open(&raw).unwrap().set_len((40 << 20) + 100).unwrap();
+    let esp = disk.lab.kiln(&["image", "ls", &raw, "/", "--root", "sda1"]).success();
+    assert!(esp.stdout.contains("GRUB.CFG"), "{}", esp.stdout);
+    let root = disk.lab.kiln(&["image", "ls", &raw, "/etc"]);
+    assert_eq!(root.code, 3, "{}", root.stderr);
+    assert!(root.stderr.contains("it is longer than what holds it"), "{}", root.stderr);
+}

@@ -57,6 +57,8 @@ pub(in super::super) struct GptDisk {
     primary_array: u64,
     /// Where the copy's header is, or is said to be.
     backup: u64,
+    /// Whether the disk ends before the table says so: it has been cut off.
+    pub(in super::super) short: bool,
 }
 
 fn id_at(bytes: &[u8], at: usize) -> Uuid {
@@ -77,8 +79,32 @@ struct Copy {
     array: Vec<u8>,
 }
 
-/// Reads the copy whose header is in sector `lba`. The inner error says what is wrong with it.
+/// Reads the copy whose header is in sector `lba`. The inner error says what is wrong with it, also
+/// that it is for a longer disk.
 fn copy(
+    device: &mut dyn Device,
+    sector: u64,
+    lba: u64,
+) -> Result<Result<Copy, String>, TableError> {
+    let sectors = device.size() / sector;
+    let copy = match copy_of_longer(device, sector, lba)? {
+        Ok(copy) => copy,
+        Err(what) => return Ok(Err(what)),
+    };
+    let (first, last) = usable(&copy.header);
+    if last >= sectors {
+        return Ok(Err(format!("it is for sectors {first} to {last} of {sectors}")));
+    }
+    Ok(Ok(copy))
+}
+
+/// Returns the first and the last sector that partitions may have.
+fn usable(header: &[u8]) -> (u64, u64) {
+    (u64_or_zero(header, FIRST_USABLE), u64_or_zero(header, LAST_USABLE))
+}
+
+/// As [`copy`], of this disk or of a longer one.
+fn copy_of_longer(
     device: &mut dyn Device,
     sector: u64,
     lba: u64,
@@ -105,8 +131,8 @@ fn copy(
     if u64_or_zero(&header, MY_LBA) != lba {
         return wrong(format!("its header is for sector {}", u64_or_zero(&header, MY_LBA)));
     }
-    let (first, last) = (u64_or_zero(&header, FIRST_USABLE), u64_or_zero(&header, LAST_USABLE));
-    if first > last.saturating_add(1) || last >= sectors {
+    let (first, last) = usable(&header);
+    if first > last.saturating_add(1) {
         return wrong(format!("it is for sectors {first} to {last} of {sectors}"));
     }
     let (count, each) =
@@ -163,6 +189,11 @@ impl GptDisk {
                 }
             }
         }
+        for sector in SECTORS {
+            if let Ok(copy) = copy_of_longer(device, sector, 1)? {
+                return Ok(Some(Self::of_longer(device, sector, copy)));
+            }
+        }
         let backup = backup.unwrap_or_else(|| "it is not there".to_owned());
         if damaged.is_none() { Ok(None) } else { Err(TableError::Gpt { primary, backup }) }
     }
@@ -185,7 +216,23 @@ impl GptDisk {
         }
         let primary_array = u64_or_zero(&primary.header, ARRAY_LBA);
         let Copy { header, array } = primary;
-        Ok(Self { sector, notes, sectors, header, array, primary_array, backup })
+        Ok(Self { sector, notes, sectors, header, array, primary_array, backup, short: false })
+    }
+
+    /// The first copy of a disk that has been cut off.
+    fn of_longer(device: &mut dyn Device, sector: u64, primary: Copy) -> Self {
+        let what = "the disk ends before it".to_owned();
+        let Copy { header, array } = primary;
+        Self {
+            sector,
+            notes: vec![Note::BackupDamaged { what }],
+            sectors: device.size() / sector,
+            primary_array: u64_or_zero(&header, ARRAY_LBA),
+            backup: u64_or_zero(&header, OTHER_LBA),
+            header,
+            array,
+            short: true,
+        }
     }
 
     /// `place` is the size of a sector and the copy's sector.
@@ -194,7 +241,8 @@ impl GptDisk {
         let Copy { header, array } = backup;
         let notes = vec![Note::PrimaryDamaged { what }];
         let sectors = device.size() / sector;
-        Self { sector, notes, sectors, header, array, primary_array: 2, backup: lba }
+        let (primary_array, short) = (2, false);
+        Self { sector, notes, sectors, header, array, primary_array, backup: lba, short }
     }
 
     /// Returns the disk's number.
@@ -204,7 +252,7 @@ impl GptDisk {
 
     /// Returns where the space for partitions ends, in bytes.
     pub(in super::super) fn end(&self) -> u64 {
-        (u64_or_zero(&self.header, LAST_USABLE) + 1) * self.sector
+        self.sectors.min(u64_or_zero(&self.header, LAST_USABLE).saturating_add(1)) * self.sector
     }
 
     fn entry_len(&self) -> usize {
@@ -222,10 +270,15 @@ impl GptDisk {
                 continue;
             }
             let (first, last) = (u64_or_zero(entry, 32), u64_or_zero(entry, 40));
-            if first > last || last >= self.sectors {
+            let beyond = last >= self.sectors;
+            if first > last || (beyond && (!self.short || first >= self.sectors)) {
                 notes.push(Note::Ignored { number });
                 continue;
             }
+            if beyond {
+                notes.push(Note::CutOff { number });
+            }
+            let last = last.min(self.sectors - 1);
             let flags = u64_or_zero(entry, 48);
             let (name, _) = entry[56..56 + 2 * MOST_NAME].as_chunks::<2>();
             let units = name.iter().map(|unit| u16::from_le_bytes(*unit));
