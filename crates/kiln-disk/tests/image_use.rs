@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kiln_disk::device::{Device, RawFile};
 use kiln_disk::image::{Backing, DiskImage, FormatName, ImageError, Mode, OpenOptions, Warning};
-use kiln_testkit::{Folder, need, need_program, run};
+use kiln_testkit::{Folder, need, need_program, need_root, run};
 
 /// Runs a command of qemu-io on `@it`.
 fn qemu_io(folder: &Folder, command: &str) {
@@ -453,8 +453,7 @@ fn raw_images_are_changed_like_a_vector_and_keep_their_holes() {
 
 #[test]
 fn a_disk_of_the_host_is_changed_with_its_journal_elsewhere() {
-    let root = rustix::process::geteuid().is_root();
-    if !need_program("losetup") || !need(root, "root") {
+    if !need_program("losetup") || !need_root("loop devices") {
         return;
     }
     let folder = Folder::new();

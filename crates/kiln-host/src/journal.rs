@@ -11,10 +11,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// How long a process that a killed job was starting may take to become another program.
+const MOMENT: Duration = Duration::from_secs(5);
 
 /// Why the journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +143,8 @@ fn remains_of<T: DeserializeOwned>(path: PathBuf) -> Result<Option<Remains<T>>, 
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(error)?,
     };
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        other => other.map_err(|e| error(e.into()))?,
+    if !take(&file).map_err(error)? {
+        return Ok(None);
     }
     // The job may have ended, or another `kiln` may have undone it, before we got the lock.
     if !path.exists() {
@@ -156,9 +160,63 @@ fn remains_of<T: DeserializeOwned>(path: PathBuf) -> Result<Option<Remains<T>>, 
     Ok(Some(Remains { path, _lock: file, undo, kind: PhantomData }))
 }
 
+/// Locks a journal; `false` if its job lives.
+fn take(file: &File) -> io::Result<bool> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < MOMENT && !owner_lives(file)? => {
+                // There is no event for that.
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            other => return other.map(|()| true).map_err(io::Error::from),
+        }
+    }
+}
+
+/// Returns whether the process that took the lock of a file is there; also if that is not known.
+///
+/// A process that was just starting another when it was killed leaves the lock to that for a moment:
+/// until it has become the other program. /proc/locks (proc(5)) names the one that took it.
+fn owner_lives(file: &File) -> io::Result<bool> {
+    let inode = format!(":{}", file.metadata()?.ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let owner = locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`
+        let mut words = line.split_whitespace().skip(1);
+        let kind = words.next()?;
+        let (owner, place) = (words.nth(2)?, words.next()?);
+        (kind == "FLOCK" && place.ends_with(&inode)).then(|| owner.to_owned())
+    });
+    // In a namespace of its own /proc/locks knows an owner outside as 0.
+    let known = owner.and_then(|owner| owner.parse::<u32>().ok()).filter(|owner| *owner > 0);
+    Ok(known.is_none_or(|owner| Path::new(&format!("/proc/{owner}")).exists()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_a_dead_job_left_to_a_process_it_began_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("j.journal");
+        fs::write(&path, "\"whole\"\n").unwrap();
+        // It takes the lock and ends; what it began has it for a moment more, as between fork and exec.
+        let script = "exec 9<\"$0\"; flock 9; (echo; exec sleep 0.3) & exit";
+        #[expect(clippy::disallowed_methods, reason = "a process that leaves another is needed")]
+        let mut owner = std::process::Command::new("sh")
+            .args(["-c", script, &path.display().to_string()])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The line comes from what it began: it has the lock by now.
+        io::Read::read_exact(&mut owner.stdout.take().unwrap(), &mut [0]).unwrap();
+        owner.wait().unwrap();
+        assert!(File::open(&path).unwrap().try_lock().is_err(), "it is locked");
+        assert_eq!(remains::<String>(dir.path()).unwrap().len(), 1);
+    }
 
     #[test]
     fn a_living_job_has_no_remains_and_a_dead_one_has_them_in_reverse() {

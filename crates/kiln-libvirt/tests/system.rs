@@ -12,7 +12,7 @@ use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, DomainSpec};
 use kiln_spec::Bytes;
 use kiln_spec::mac::Mac;
-use kiln_testkit::need;
+use kiln_testkit::{need, need_root};
 
 /// Removes what a test made, also when it fails.
 struct Leftovers<'a> {
@@ -44,6 +44,9 @@ fn network(name: &str) -> Element {
 
 #[test]
 fn a_machine_gets_the_address_that_is_reserved_for_it() {
+    if !need_root("the system's libvirtd") {
+        return;
+    }
     let host = Connection::open("qemu:///system").ok();
     if !need(host.is_some(), "the system's libvirtd") {
         return;

@@ -109,6 +109,35 @@ pub fn need(met: bool, what: &str) -> bool {
     false
 }
 
+/// Returns whether the tests run as root, which `what` is done with. Where `KILN_ROOT_LATER` names a
+/// list (`tools/test`, of a user who may use sudo), the calling test is put on it and is no failure:
+/// it is run again as root.
+///
+/// # Panics
+///
+/// As [`need`]. If the list cannot be written.
+#[must_use]
+#[track_caller]
+pub fn need_root(what: &str) -> bool {
+    let root = run(&["id", "-u"]).success().stdout.trim() == "0";
+    let list = variable("KILN_ROOT_LATER").filter(|list| !root && !list.is_empty());
+    let Some(list) = list else {
+        return need(root, &format!("root, for {what}"));
+    };
+    let program = std::env::current_exe().expect("this program");
+    let folder = std::env::current_dir().expect("this folder");
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| *name != "main").expect("a thread for each test");
+    let mut list = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(list)
+        .expect("the list of tests for root can be written");
+    writeln!(list, "{} {} {test}", folder.display(), program.display())
+        .expect("the list of tests for root can be written");
+    false
+}
+
 /// Returns whether a program is installed; see [`need`] for what happens if it is not.
 ///
 /// # Panics

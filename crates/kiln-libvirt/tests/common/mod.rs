@@ -43,6 +43,9 @@ pub(crate) fn in_session(body: &str, files: &[(&str, Vec<u8>)]) {
         fs::create_dir(folder.path().join(dir)).unwrap();
         fs::set_permissions(folder.path().join(dir), Permissions::from_mode(0o700)).unwrap();
     }
+    // Where a login's limit of core files is low, libvirt could not raise it (sudo(8) takes it away).
+    fs::create_dir(folder.path().join("c/libvirt")).unwrap();
+    fs::write(folder.path().join("c/libvirt/qemu.conf"), "max_core = 0\n").unwrap();
     let this = std::env::current_exe().unwrap();
     let copy = folder.path().join("test");
     let mut argv = vec![];

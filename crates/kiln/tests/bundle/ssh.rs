@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use kiln_testkit::{need, need_program, run};
+use kiln_testkit::{need_program, need_root, run};
 
 use crate::support::Lab;
 
@@ -53,7 +53,7 @@ impl Drop for Server {
 
 #[test]
 fn a_running_machine_is_read_by_its_own_tar() {
-    let root = need(rustix::process::geteuid().is_root(), "root, to read a whole machine");
+    let root = need_root("reading a whole machine");
     let Some(lab) = Lab::new() else { return };
     if !root || !["sshd", "ssh-keygen", "ssh", "ssh-keyscan"].into_iter().all(need_program) {
         return;

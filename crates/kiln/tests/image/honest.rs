@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
-use kiln_testkit::{need, need_program, run};
+use kiln_testkit::{need, need_program, need_root, run};
 
 use crate::support::Lab;
 
@@ -148,7 +148,7 @@ fn what_another_program_uses_is_not_replaced() {
 
 #[test]
 fn what_a_loop_device_uses_is_not_changed() {
-    let root = need(rustix::process::geteuid().is_root(), "root, for a loop device");
+    let root = need_root("a loop device");
     if !root || !need_program("losetup") {
         return;
     }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kiln_testkit::{Output, need, need_program, run};
+use kiln_testkit::{Output, need, need_program, need_root, run};
 
 use crate::support::Lab;
 
@@ -21,10 +21,10 @@ struct Xfs {
 
 /// Returns whether this host's kernel can hold images here.
 fn can_trust(fs: &str) -> bool {
-    let root = run(&["id", "-u"]).success().stdout.trim() == "0";
     let known = fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains(fs));
     let devices = ["/dev/loop-control", "/dev/fuse"];
-    need(root && known, &format!("root, and a kernel with {fs}"))
+    need_root("mounts")
+        && need(known, &format!("a kernel with {fs}"))
         && devices.into_iter().all(|path| need(fs::metadata(path).is_ok(), path))
 }
 
