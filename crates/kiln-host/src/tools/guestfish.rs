@@ -30,6 +30,9 @@ const ANSWER: usize = 64 << 20;
 const TEXT: usize = 4096;
 /// How long one command may take; starting the appliance without KVM on a busy machine does.
 const DEADLINE: Duration = Duration::from_secs(900);
+/// The processor of an appliance that is emulated: all that QEMU can do but page tables of five
+/// levels, which its kernel would use. Measured with QEMU 7.2: started in 47 s instead of 57 s.
+const EMULATED: &str = "max,la57=off";
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Why the appliance did not do what it was told.
@@ -99,6 +102,7 @@ pub struct Session {
     output: OwnedFd,
     errors: OwnedFd,
     word: String,
+    emulated: bool,
 }
 
 impl fmt::Debug for Session {
@@ -140,7 +144,7 @@ impl Session {
         let (output, errors) = (OwnedFd::from(output), OwnedFd::from(errors));
         rustix::io::ioctl_fionbio(&errors, true)
             .map_err(|e| FishError::Gone { text: e.to_string() })?;
-        Ok(Self { child, output, errors, word })
+        Ok(Self { child, output, errors, word, emulated: !fish.kvm })
     }
 
     /// Does one command and returns what it wrote.
@@ -195,6 +199,14 @@ impl Session {
     ///
     /// [`FishError::Refused`] if it does not start; all others end the session.
     pub fn launch(&mut self) -> Result<(), FishError> {
+        if self.emulated && std::env::consts::ARCH == "x86_64" {
+            let words = [Word::Plain("-cpu"), Word::Plain(EMULATED)];
+            match self.call("config", &words) {
+                // It starts without, too.
+                Ok(_) | Err(FishError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let text = match self.call("run", &[]) {
             Ok(_) => String::new(),
             // A warning is also written to standard error.

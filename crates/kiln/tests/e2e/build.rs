@@ -54,10 +54,28 @@ pub(crate) fn layered(lab: &Lab, name: &str) {
     };
     let built = build(&[]);
     assert_eq!(built["cached"], false);
-    assert_eq!(built["image"]["digest"], build(&["--rebuild"])["image"]["digest"]);
-    let out = lab.launch("dev", name, &["--json"]).success();
-    let json: Value = serde_json::from_str(&out.stdout).expect("JSON");
-    let address = json["machines"][0]["ssh"]["address"].as_str().expect("an address");
+    // Its own steps again, on those of the recipes below: the same bytes.
+    let plan = lab.kiln(&["build", &dev, "--dry-run", "--json"]).success().stdout;
+    let plan: Value = serde_json::from_str(&plan).expect("JSON");
+    let steps = plan["steps"].as_array().expect("steps");
+    let first = steps.iter().filter_map(|step| step["step"].as_str()).find(|s| s.contains("acpid"));
+    let again = build(&["--from", first.expect("a step of the element")]);
+    assert_eq!(
+        (&again["cached"], &again["image"]["digest"]),
+        (&false.into(), &built["image"]["digest"])
+    );
+    // It gets ready but for a command of its user's, which fails.
+    let data = lab.folder.join("failing.yaml");
+    fs::write(&data, "#cloud-config\nruncmd:\n  - exit 3\n").expect("written");
+    let out = lab.launch("dev", name, &["--user-data", &data.display().to_string()]);
+    assert_eq!(out.code, 7, "{}", out.stderr);
+    let failed = format!("error: cloud-init failed in `{name}`");
+    assert!(out.stderr.contains(&failed), "{}", out.stderr);
+    assert!(out.stderr.contains("  | module `scripts-user` (modules-final)"), "{}", out.stderr);
+    // It was kept to be looked at.
+    let info = lab.kiln(&["info", name, "--json"]).success().stdout;
+    let info: Value = serde_json::from_str(&info).expect("JSON");
+    let address = info["ssh"]["address"].as_str().expect("an address");
     let page = run(&["curl", "-sS", "--max-time", "30", &format!("http://{address}/")]).success();
     assert!(page.stdout.contains("<title>It works</title>"), "{}", page.stdout);
     let said = |script: &str| lab.kiln(&["exec", name, "--", "sh", "-c", script]).success().stdout;
