@@ -34,8 +34,9 @@ check:            ## what a reviewer would say first: format, lints, documentati
 gen: build        ## write anew what is generated: manual pages, completions
 	@tools/gen $(KILN)
 
-bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 30 minutes; docs/bench.md)
+bench: setup build  ## Kiln beside its peers, in one run; prints ratios (about 35 minutes; docs/bench.md)
 	@tools/bench $(KILN)
+	@tools/bench-many $(KILN)
 	@tools/bench-image $(KILN)
 	@tools/bench-bundle $(KILN)
 	@tools/bench-build $(KILN)

@@ -25,6 +25,7 @@ use crate::machine::meta::{Forward, Owner};
 use crate::machine::plan::{NetworkConfig, Plan, Wanted};
 use crate::machine::pool::{self, PoolInUse};
 use crate::machine::ready::{self, Ready};
+use crate::machine::ssh::Route;
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
 use crate::machine::{forward, host, make, nics, pools, step, template, undo};
@@ -102,7 +103,8 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         return dry_run(&common, &names);
     }
     upload_template(&mut common)?;
-    let made = many::make_all(&names, AT_ONCE, |number, name| make(&common, (number, name)));
+    let made =
+        many::make_all(&ctx.ui, &names, AT_ONCE, |number, name| make(&common, (number, name)));
     many::show(&ctx.ui, made, |made| show(&common, &made))
 }
 
@@ -496,6 +498,15 @@ fn tell(
         show_timings(common.ctx, timings, alone);
     }
     let name = &machine.name;
+    let route = machine.route(common.ctx)?;
+    if common.args.count.is_some_and(|count| count > 1) {
+        ui.say(line_of_many(name, ready.as_ref().map(|_| timings.whole()), route.as_ref()));
+        if let Some(ready) = ready {
+            tell_ready(common.ctx, name, ready);
+        }
+        ui.out(name);
+        return Ok(None);
+    }
     match ready {
         None => ui.say(format!("`{name}` runs; `kiln wait {name}` waits until one can log in")),
         Some(ready) => {
@@ -504,7 +515,7 @@ fn tell(
             ui.say(format!("`{name}` is ready after {secs:.1} s"));
         }
     }
-    if let Some(route) = machine.route(common.ctx)? {
+    if let Some(route) = route {
         ui.say(format!("address: {}", shown_address(&route)));
     }
     if ready.is_some() {
@@ -514,7 +525,15 @@ fn tell(
     Ok(None)
 }
 
-fn shown_address(route: &crate::machine::ssh::Route) -> String {
+/// Says of one of several machines what became of it.
+fn line_of_many(name: &str, ready: Option<Duration>, route: Option<&Route>) -> String {
+    let state = ready
+        .map_or("runs".to_owned(), |took| format!("is ready after {:.1} s", took.as_secs_f64()));
+    let address = route.map(|route| format!(", {}", shown_address(route)));
+    format!("`{name}` {state}{}", address.unwrap_or_default())
+}
+
+fn shown_address(route: &Route) -> String {
     if route.port == 22 {
         route.address.clone()
     } else {

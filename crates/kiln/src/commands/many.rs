@@ -1,34 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Several machines of one command: made some at a time, and told one by one.
+//! Several machines of one command: some at a time, and told one by one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use kiln_host::signal;
 
 use kiln_libvirt::xml::Element;
 use kiln_spec::MachineName;
 use serde_json::{Value, json};
 
-use crate::error::report;
+use crate::error::{Problem, report};
+use crate::machine::existing::Machine;
 use crate::ui::Ui;
+
+/// How many machines that are there are worked on at the same time: what libvirt takes of one
+/// connection (`max_client_requests`, 5), and some that wait for their guests.
+pub(super) const AT_ONCE: usize = 16;
 
 /// What one machine came to.
 pub(super) struct Made<T> {
-    name: MachineName,
+    name: String,
     outcome: anyhow::Result<T>,
 }
 
 /// Makes all the machines, `at_once` at the same time; one that fails does not stop the others.
-/// `make` gets the number of each, from 0.
+/// `make` gets the number of each, from 0. Of more than fit side by side it is told how many are made.
 pub(super) fn make_all<T: Send>(
+    ui: &Ui,
     names: &[MachineName],
     at_once: usize,
     make: impl Fn(usize, &MachineName) -> anyhow::Result<T> + Sync,
 ) -> Vec<Made<T>> {
     let numbered: Vec<(usize, &MachineName)> = names.iter().enumerate().collect();
-    each(&numbered, at_once, |(number, name)| Made {
-        name: (*name).clone(),
-        outcome: make(*number, name),
+    let all = names.len();
+    let (whole, ended) = ((all > at_once).then(|| ui.task("machines")), AtomicUsize::new(0));
+    each(&numbered, at_once, |(number, name)| {
+        let outcome = begin().and_then(|()| make(*number, name));
+        let ended = ended.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(whole) = &whole {
+            whole.phase("made", &format!("{ended} of {all}"));
+        }
+        Made { name: name.to_string(), outcome }
     })
+}
+
+/// Does `work` with each of the machines, some at a time; one that fails does not stop the others.
+/// After a signal no other is begun. Returns what came of those that did not fail, the failures as
+/// JSON, and the worst exit code.
+///
+/// # Errors
+///
+/// The failure of a single machine.
+pub(super) fn of_each<T: Send>(
+    ui: &Ui,
+    machines: &[Machine],
+    work: impl Fn(&Machine) -> anyhow::Result<T> + Sync,
+) -> anyhow::Result<(Vec<T>, Vec<Value>, u8)> {
+    let worked = each(machines, AT_ONCE, |machine| Made {
+        name: machine.name.clone(),
+        outcome: begin().and_then(|()| work(machine)),
+    });
+    let mut done = Vec::new();
+    let told = tell(ui, worked, |one| {
+        done.push(one);
+        Ok(None)
+    })?;
+    Ok((done, told.failed, told.code))
+}
+
+/// Refuses to begin after a signal.
+fn begin() -> anyhow::Result<()> {
+    if signal::interrupted() { Err(Problem::stopped().into()) } else { Ok(()) }
 }
 
 /// Does `work` for each of `all`, `at_once` at the same time. Returns what came of each, in their
@@ -96,31 +139,59 @@ pub(super) fn would(
 pub(super) fn show<T>(
     ui: &Ui,
     made: Vec<Made<T>>,
-    mut one: impl FnMut(T) -> anyhow::Result<Option<Value>>,
+    one: impl FnMut(T) -> anyhow::Result<Option<Value>>,
 ) -> anyhow::Result<u8> {
+    let all = made.len();
+    let told = tell(ui, made, one)?;
+    if ui.json() {
+        let machines: Vec<Value> = told.made.into_iter().chain(told.failed).collect();
+        ui.result(&json!({ "machines": machines }));
+    } else if all > 1 {
+        let failed = told.failed.len();
+        ui.say(match failed {
+            0 => format!("made {all} machines"),
+            _ => format!("made {} of {all} machines; {failed} failed", all - failed),
+        });
+    }
+    Ok(told.code)
+}
+
+/// What became of several machines.
+#[derive(Default)]
+struct Told {
+    made: Vec<Value>,
+    failed: Vec<Value>,
+    code: u8,
+}
+
+fn tell<T>(
+    ui: &Ui,
+    made: Vec<Made<T>>,
+    mut one: impl FnMut(T) -> anyhow::Result<Option<Value>>,
+) -> anyhow::Result<Told> {
     let many = made.len() > 1;
-    let mut worst = None;
-    let mut code = 0;
-    let mut machines = Vec::new();
+    let (mut told, mut stopped) = (Told::default(), Vec::new());
     for Made { name, outcome } in made {
-        match outcome {
-            Ok(made) => machines.extend(one(made)?),
-            Err(error) if many => {
-                let report = report(&error);
-                code = code.max(report.code);
-                machines.push(json!({ "name": name, "error": report.json() }));
-                if !ui.json() {
-                    ui.failure(&report);
-                }
+        let error = match outcome {
+            Ok(made) => {
+                told.made.extend(one(made)?);
+                continue;
             }
-            Err(error) => worst = Some(error),
+            Err(error) if many => error,
+            Err(error) => return Err(error),
+        };
+        let report = report(&error);
+        told.code = told.code.max(report.code);
+        told.failed.push(json!({ "name": name, "error": report.json() }));
+        if report.code > 128 {
+            stopped.push(name);
+        } else if !ui.json() {
+            ui.failure(&report);
         }
     }
-    if let Some(error) = worst {
-        return Err(error);
+    if !stopped.is_empty() {
+        // One line: a signal stops all of them for the same reason.
+        ui.warn(format!("stopped by a signal before the end: {}", stopped.join(", ")));
     }
-    if ui.json() {
-        ui.result(&json!({ "machines": machines }));
-    }
-    Ok(code)
+    Ok(told)
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::args::restart::Restart;
-use crate::commands::stop;
+use crate::commands::{many, stop};
 use crate::context::Context;
 use crate::machine::existing::Machine;
 use crate::machine::host;
@@ -13,14 +13,15 @@ use crate::machine::host;
 pub(crate) fn run(ctx: &Context, args: &Restart) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machines = Machine::find_all(&conn, &args.names)?;
-    for machine in &machines {
+    let (done, failed, code) = many::of_each(&ctx.ui, &machines, |machine| {
         let how = machine.stop(ctx, args.how)?;
         stop::say(ctx, &machine.name, how);
         machine.start(ctx)?;
         ctx.ui.say(format!("`{}` runs", machine.name));
-    }
+        Ok(machine.name.clone())
+    })?;
     if ctx.ui.json() {
-        ctx.ui.result(&json!({ "restarted": args.names }));
+        ctx.ui.result(&json!({ "restarted": done, "failed": failed }));
     }
-    Ok(0)
+    Ok(code)
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln rm`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::many;
 use crate::args::rm::Rm;
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -21,24 +22,33 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
             return Err(Problem::new(Class::Object, what).hint(hint).into());
         }
     }
-    let mut removed = Vec::new();
-    for machine in &machines {
-        if args.dry_run && ctx.ui.json() {
-            // The JSON below says it.
-        } else if args.dry_run {
-            machine.to_be_removed().iter().for_each(|line| ctx.ui.out(line));
-        } else if machine.meta.is_some() {
+    if args.dry_run {
+        if ctx.ui.json() {
+            let removed: Vec<Value> = machines.iter().map(as_json).collect();
+            ctx.ui.result(&json!({ "would_remove": removed }));
+        } else {
+            let lines = machines.iter().flat_map(Machine::to_be_removed);
+            lines.for_each(|line| ctx.ui.out(line));
+        }
+        return Ok(0);
+    }
+    let (removed, failed, code) = many::of_each(&ctx.ui, &machines, |machine| {
+        let was = as_json(machine);
+        if machine.meta.is_some() {
             undo::remove_machine(ctx, machine)?;
             ctx.ui.say(format!("removed `{}`", machine.name));
         } else {
             undo::remove_domain(&conn, machine.uuid)?;
             ctx.ui.say(format!("removed the definition of `{}`; its disks stay", machine.name));
         }
-        removed.push(json!({ "name": machine.name, "what": machine.to_be_removed() }));
-    }
+        Ok(was)
+    })?;
     if ctx.ui.json() {
-        let word = if args.dry_run { "would_remove" } else { "removed" };
-        ctx.ui.result(&json!({ word: removed }));
+        ctx.ui.result(&json!({ "removed": removed, "failed": failed }));
     }
-    Ok(0)
+    Ok(code)
+}
+
+fn as_json(machine: &Machine) -> Value {
+    json!({ "name": machine.name, "what": machine.to_be_removed() })
 }

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::many;
 use crate::args::start::Start;
 use crate::context::Context;
 use crate::machine::existing::Machine;
@@ -12,17 +13,15 @@ use crate::machine::host;
 pub(crate) fn run(ctx: &Context, args: &Start) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machines = Machine::find_all(&conn, &args.names)?;
-    let mut changed = Vec::new();
-    for machine in &machines {
-        if machine.start(ctx)? {
-            ctx.ui.say(format!("`{}` runs", machine.name));
-            changed.push(&machine.name);
-        } else {
-            ctx.ui.say(format!("`{}` runs already", machine.name));
-        }
-    }
+    let (changed, failed, code) = many::of_each(&ctx.ui, &machines, |machine| {
+        let changed = machine.start(ctx)?;
+        let already = if changed { "" } else { " already" };
+        ctx.ui.say(format!("`{}` runs{already}", machine.name));
+        Ok(changed.then(|| machine.name.clone()))
+    })?;
     if ctx.ui.json() {
-        ctx.ui.result(&json!({ "started": changed }));
+        let changed: Vec<String> = changed.into_iter().flatten().collect();
+        ctx.ui.result(&json!({ "started": changed, "failed": failed }));
     }
-    Ok(0)
+    Ok(code)
 }

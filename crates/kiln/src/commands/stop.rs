@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::many;
 use crate::args::stop::Stop;
 use crate::context::Context;
 use crate::machine::existing::Machine;
@@ -13,16 +14,15 @@ use crate::machine::life::Stopped;
 pub(crate) fn run(ctx: &Context, args: &Stop) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let machines = Machine::find_all(&conn, &args.names)?;
-    let mut done = Vec::new();
-    for machine in &machines {
+    let (done, failed, code) = many::of_each(&ctx.ui, &machines, |machine| {
         let how = machine.stop(ctx, args.how)?;
         say(ctx, &machine.name, how);
-        done.push(json!({ "name": machine.name, "how": how.word() }));
-    }
+        Ok(json!({ "name": machine.name, "how": how.word() }))
+    })?;
     if ctx.ui.json() {
-        ctx.ui.result(&json!({ "stopped": done }));
+        ctx.ui.result(&json!({ "stopped": done, "failed": failed }));
     }
-    Ok(0)
+    Ok(code)
 }
 
 /// Says how a machine was stopped.

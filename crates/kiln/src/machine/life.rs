@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Starting, stopping and waiting for a machine that is there.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use kiln_host::signal;
@@ -49,13 +50,21 @@ impl Stopped {
 }
 
 impl Machine {
-    /// Finds several machines; all of them, or it is an error.
+    /// Finds several machines, each once; all of them, or it is an error.
     ///
     /// # Errors
     ///
     /// The first that is not there.
     pub(crate) fn find_all(conn: &Connection, names: &[String]) -> anyhow::Result<Vec<Self>> {
-        names.iter().map(|name| Self::find(conn, name)).collect()
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for name in names {
+            let machine = Self::find(conn, name)?;
+            if seen.insert(machine.uuid) {
+                found.push(machine);
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the processors.

@@ -67,7 +67,7 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     if common.source.seed.is_none() && common.keys.public.is_empty() {
         common.keys = keys::find(ctx, false)?;
     }
-    let made = many::make_all(&names, AT_ONCE, |_, name| make(&common, name));
+    let made = many::make_all(&ctx.ui, &names, AT_ONCE, |_, name| make(&common, name));
     many::show(&ctx.ui, made, |made| Ok(show(&common, &made)))
 }
 
