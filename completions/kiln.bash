@@ -4916,7 +4916,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4988,6 +4988,10 @@ _kiln() {
                     ;;
                 --virt-type)
                     COMPREPLY=($(compgen -W "kvm qemu" -- "${cur}"))
+                    return 0
+                    ;;
+                --ready)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -6006,7 +6010,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__wait)
-            opts="-c -q -v -h -V --for --timeout --timings --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --for --ready --timeout --timings --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6014,6 +6018,10 @@ _kiln() {
             case "${prev}" in
                 --for)
                     COMPREPLY=($(compgen -W "ready agent stopped" -- "${cur}"))
+                    return 0
+                    ;;
+                --ready)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --timeout)

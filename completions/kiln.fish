@@ -83,6 +83,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -l user-data -d 'Cloud
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l network-config -d 'How the guest is told of its interfaces: a file for cloud-init, or the format, `v1` or `v2`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l virt-type -d 'How the processor is run; without it `kvm` if it works' -r -f -a "kvm\t'The processor itself'
 qemu\t'QEMU\'s translation (TCG): slow, works everywhere'"
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l ready -d 'What is to be proven besides, before it is ready: `agent`, `cloud-init`, `ssh`, `tcp:PORT`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How long to wait until the machine is ready: `90s`, `10m`, `1h`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l key -d 'A file with the public keys that may have signed the bundle' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
@@ -207,6 +208,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand rm" -s V -l version -d 'Print 
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -l for -d 'What to wait for' -r -f -a "ready\t'The agent answers, cloud-init is done, one can log in'
 agent\t'The guest agent answers'
 stopped\t'The machine is off'"
+complete -c kiln -n "__fish_kiln_using_subcommand wait" -l ready -d 'What is to be proven besides: `agent`, `cloud-init`, `ssh`, `tcp:PORT`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timeout -d 'How long to wait: `90s`, `10m`, `1h`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand wait" -l timings -d 'Show how long each phase took'

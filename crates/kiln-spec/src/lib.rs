@@ -13,6 +13,7 @@ pub mod lock;
 pub mod mac;
 pub mod name;
 pub mod network;
+pub mod ready;
 pub mod recipe;
 pub mod set;
 pub mod size;

@@ -36,10 +36,26 @@ xml_view! {
 }
 
 impl DomainXml {
+    /// Returns how many of its processors are there: `vcpu/@current`, else all.
+    #[must_use]
+    pub fn online_vcpus(&self) -> Option<u32> {
+        self.0.get("vcpu/@current").and_then(|text| text.parse().ok()).or_else(|| self.vcpus())
+    }
+
     /// Returns its memory (the most that it can have).
     #[must_use]
     pub fn memory(&self) -> Option<Bytes> {
-        let element = self.0.find("memory")?;
+        self.size("memory")
+    }
+
+    /// Returns the memory that it has without what its balloon takes: `currentMemory`, else all.
+    #[must_use]
+    pub fn current_memory(&self) -> Option<Bytes> {
+        self.size("currentMemory").or_else(|| self.memory())
+    }
+
+    fn size(&self, name: &str) -> Option<Bytes> {
+        let element = self.0.find(name)?;
         let number: u64 = element.content().trim().parse().ok()?;
         let unit: u64 = match element.attribute("unit").unwrap_or("KiB") {
             "b" | "bytes" => 1,

@@ -67,7 +67,7 @@ struct PoolFile {
 struct ImageFile {
     file: Option<Spanned<String>>,
     store: Option<Spanned<String>>,
-    build: NotYet,
+    build: Option<Spanned<String>>,
     catalog: NotYet,
     install: NotYet,
     url: NotYet,
@@ -148,34 +148,34 @@ impl PoolFile {
 impl ImageFile {
     fn check(&self, name: &str, at: Location) -> Result<(), Finding> {
         let later = [
-            ("build", &self.build),
             ("catalog", &self.catalog),
             ("install", &self.install),
             ("url", &self.url),
             ("sha256", &self.sha256),
             ("bundle", &self.bundle),
         ];
-        let instead = "make the image first (`kiln build`, `kiln image pull`), and name it by `store` or `file`";
+        let instead = "get the image first (`kiln image pull`, `kiln bundle pull`), and name it by `store` or `file`";
         not_yet(&later, instead)?;
-        match (&self.file, &self.store) {
-            (Some(file), None) if file.value.is_empty() => {
-                Err((file.referenced, "an image's file needs a path".into()))
+        match (&self.build, &self.file, &self.store) {
+            (Some(path), None, None) | (None, Some(path), None) if path.value.is_empty() => {
+                Err((path.referenced, "it needs a path".into()))
             }
-            (Some(_), None) => Ok(()),
-            (None, Some(store)) => check::image_name(store),
-            (Some(_), Some(_)) => {
-                Err((at, format!("the image `{name}` has both `file` and `store`")))
+            (Some(_), None, None) | (None, Some(_), None) => Ok(()),
+            (None, None, Some(store)) => check::image_name(store),
+            (None, None, None) => {
+                Err((at, format!("the image `{name}` needs the key `build`, `file` or `store`")))
             }
-            (None, None) => {
-                Err((at, format!("the image `{name}` needs the key `file` or `store`")))
-            }
+            _ => Err((at, format!("the image `{name}` has two of `build`, `file` and `store`"))),
         }
     }
 
     fn source(self) -> ImageSource {
-        match (self.file, self.store) {
-            (Some(file), _) => ImageSource::File(file.value),
-            (None, store) => ImageSource::Known(store.map(|name| name.value).unwrap_or_default()),
+        match (self.build, self.file, self.store) {
+            (Some(recipe), ..) => ImageSource::Build(recipe.value),
+            (None, Some(file), _) => ImageSource::File(file.value),
+            (None, None, store) => {
+                ImageSource::Known(store.map(|name| name.value).unwrap_or_default())
+            }
         }
     }
 }

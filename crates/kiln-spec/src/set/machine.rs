@@ -8,6 +8,7 @@ use super::file::{Finding, NotYet, not_yet};
 use super::{ImageSource, Images, MOST, MachineSpec, POOL, check};
 use crate::forward::ForwardSpec;
 use crate::interface::InterfaceSpec;
+use crate::ready::ReadyError;
 use crate::recipe::UserName;
 use crate::{Bytes, MachineName, PoolName, Tag};
 
@@ -37,7 +38,8 @@ pub(super) struct MachineFile {
     tags: Vec<Tag>,
     #[serde(default)]
     firmware: Firmware,
-    ready: NotYet,
+    #[serde(default)]
+    ready: Vec<Spanned<String>>,
     disks: NotYet,
     autostart: NotYet,
 }
@@ -114,7 +116,6 @@ impl InterfaceFile {
 impl MachineFile {
     /// Checks what one value alone cannot tell.
     pub(super) fn check(&self) -> Result<(), Finding> {
-        not_yet(&[("ready", &self.ready)], "`kiln up` waits until one can log in, or not at all")?;
         not_yet(&[("disks", &self.disks)], "a machine has the disk of its image")?;
         not_yet(&[("autostart", &self.autostart)], "a machine is started by `kiln start`")?;
         if let Some(kind) = self.clone.as_ref().filter(|kind| kind.value != CloneKind::Linked) {
@@ -158,6 +159,9 @@ impl MachineFile {
             let read = text.value.parse::<ForwardSpec>();
             read.map_err(|error| (text.referenced, error.to_string()))
         };
+        let ready = |text: Spanned<String>| {
+            text.value.parse().map_err(|error: ReadyError| (text.referenced, error.to_string()))
+        };
         let user = self.users.into_iter().next().map(|user| user.value);
         let keys = user.as_ref().map(|user| user.ssh_keys.as_slice()).unwrap_or_default();
         Ok(MachineSpec {
@@ -175,6 +179,7 @@ impl MachineFile {
             user_data: self.user_data,
             tags: self.tags,
             uefi: self.firmware == Firmware::Uefi,
+            ready: self.ready.into_iter().map(ready).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use crate::forward::ForwardSpec;
 use crate::interface::InterfaceSpec;
 use crate::network::NetworkSpec;
+use crate::ready::ReadyCheck;
 use crate::recipe::UserName;
 use crate::word::{is_word, word};
 use crate::yaml::{self, YamlError};
@@ -70,6 +71,8 @@ pub enum ImageSource {
     /// In the store, by its name or the beginning of its digest; or a template of the machine's
     /// pool.
     Known(String),
+    /// What a recipe makes, by the recipe's path from the set's file.
+    Build(String),
 }
 
 /// A machine, or several that are alike.
@@ -103,6 +106,8 @@ pub struct MachineSpec {
     pub tags: Vec<Tag>,
     /// Whether it starts by UEFI.
     pub uefi: bool,
+    /// What is to be proven of it before it is ready, besides the usual.
+    pub ready: Vec<ReadyCheck>,
 }
 
 impl MachineSpec {

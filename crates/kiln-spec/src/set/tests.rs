@@ -137,6 +137,10 @@ fn words_of_machines_are_checked() {
     assert!(
         said("machines:\n  web: {image: ./x.qcow2}\n").contains("named in `images`, by `file`")
     );
+    assert_eq!(
+        of_machine("ready: [agent, \"tcp:0\"]"),
+        "kiln.yaml:4:36: `tcp:0` is nothing to wait for: there are `agent`, `cloud-init`, `ssh` and `tcp:PORT`"
+    );
 }
 
 #[test]
@@ -146,10 +150,8 @@ fn what_cannot_be_done_yet_is_named_and_not_left_out() {
         ("secrets: {a: {}}\n", "secrets"),
         ("pools:\n  ceph: {rbd: {pool: vms, monitors: [a]}}\n", "rbd"),
         ("pools:\n  far: {nfs: h:/x}\n", "nfs"),
-        ("images:\n  web: {build: recipes/web.yaml}\n", "build"),
         ("images:\n  web: {catalog: debian-12}\n", "catalog"),
         ("images:\n  web: {url: https://x/y, sha256: ab}\n", "url"),
-        ("machines:\n  web: {image: web, ready: [agent]}\n", "ready"),
         ("machines:\n  web: {image: web, clone: full}\n", "clone: full"),
         ("machines:\n  web: {image: web, disks: [{size: 1GiB}]}\n", "disks"),
     ] {
@@ -200,9 +202,12 @@ fn images_are_found_in_the_file_first() {
     );
     assert_eq!(
         said("images:\n  web: {}\n"),
-        "kiln.yaml:4:8: the image `web` needs the key `file` or `store`"
+        "kiln.yaml:4:8: the image `web` needs the key `build`, `file` or `store`"
     );
-    assert!(said("images:\n  web: {file: a, store: b}\n").contains("both"));
+    assert!(
+        said("images:\n  web: {file: a, store: b}\n")
+            .contains("has two of `build`, `file` and `store`")
+    );
     assert!(said("images:\n  web: {store: a/b}\n").contains("no name of an image"));
 }
 

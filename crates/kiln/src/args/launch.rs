@@ -10,6 +10,7 @@ use clap::Args;
 use kiln_guest::seed::NetworkVersion;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::InterfaceSpec;
+use kiln_spec::ready::ReadyCheck;
 use kiln_spec::{Bytes, MachineName, Tag};
 
 use super::bundle::trust::Trust;
@@ -112,6 +113,12 @@ pub(crate) struct Launch {
     /// Return as soon as the machine runs
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// What is to be proven besides, before it is ready: `agent`, `cloud-init`, `ssh`, `tcp:PORT`
+    ///
+    /// By itself Kiln waits for a login, for cloud-init if there is one, and for the agent if it
+    /// comes soon. With this what is named must be there; something must answer on a `tcp:` port.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', conflicts_with = "no_wait")]
+    pub(crate) ready: Vec<ReadyCheck>,
     /// How long to wait until the machine is ready: `90s`, `10m`, `1h`
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) timeout: Duration,

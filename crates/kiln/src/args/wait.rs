@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use kiln_spec::ready::ReadyCheck;
 
 use super::duration;
 
@@ -15,6 +16,9 @@ pub(crate) struct Wait {
     /// What to wait for
     #[arg(long = "for", value_enum, value_name = "STATE", default_value_t = Until::Ready)]
     pub(crate) until: Until,
+    /// What is to be proven besides: `agent`, `cloud-init`, `ssh`, `tcp:PORT`
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) ready: Vec<ReadyCheck>,
     /// How long to wait: `90s`, `10m`, `1h`
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) timeout: Duration,

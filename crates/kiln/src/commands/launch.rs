@@ -439,7 +439,7 @@ pub(super) fn make(
     if args.no_wait {
         return Ok(Made { machine, ready: None, timings });
     }
-    match ready::wait(ctx, &machine, &task, &mut timings, args.timeout) {
+    match ready::wait(ctx, &machine, &task, &mut timings, (args.timeout, &args.ready)) {
         Ok(ready) => Ok(Made { machine, ready: Some(ready), timings }),
         Err(error) if args.rm_on_failure => {
             undo::remove_machine(ctx, &machine)?;

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::plan::summary;
-use super::set::{Carry, Things, lock, read, resolve, show, sources};
+use super::set::{Carry, Outcome, Things, build_images, lock, read, resolve, show, sources};
 use crate::args::stop::How;
 use crate::args::up::Up;
 use crate::context::Context;
@@ -25,15 +25,24 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     actions.iter().for_each(|action| ctx.ui.say(action.line(allowed)));
     let plan = set::json_of(&actions, allowed);
     let all = actions.len();
-    let actions: Vec<Action> =
+    let mut actions: Vec<Action> =
         actions.into_iter().filter(|action| action.is_allowed(allowed)).collect();
     ctx.ui.say(summary(&wanted.name, (actions.len(), all - actions.len())));
     if !actions.is_empty() {
         undo::can_begin(ctx)?;
     }
+    let built = build_images(ctx, &actions)?;
+    let (mut wanted, mut images) = (wanted, images);
+    if !built.is_empty() {
+        // Only now is known what the images are; what else is to be done is the same.
+        (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;
+        actions = set::compare(&wanted, &set::ask(&conn, &wanted.name)?)?;
+        actions.retain(|action| action.is_allowed(allowed));
+    }
     let how = How { timeout: args.stop_timeout, hard: false };
     let things = Things { conn: &conn, set: &wanted.name, sources: &sources, images, how };
     let (outcomes, machines) = Carry::new(ctx, things).out(&actions);
+    let outcomes: Vec<Outcome> = built.into_iter().chain(outcomes).collect();
     let more = json!({ "plan": plan, "machines": machines, "held": all - actions.len() });
     Ok(show(ctx, (&wanted.name, &outcomes), more))
 }

@@ -22,7 +22,8 @@ pub(crate) fn run(ctx: &Context, args: &Wait) -> anyhow::Result<u8> {
             machine.meta()?;
             machine.expect_running()?;
             let task = ctx.ui.task(&machine.name);
-            let ready = ready::wait(ctx, &machine, &task, &mut timings, args.timeout)?;
+            let ready =
+                ready::wait(ctx, &machine, &task, &mut timings, (args.timeout, &args.ready))?;
             drop(task);
             tell_ready(ctx, &machine.name, &ready);
             if args.timings {

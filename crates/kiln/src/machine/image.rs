@@ -81,15 +81,20 @@ pub(crate) fn find(
     (trust, dry_run): (&Trust, bool),
 ) -> anyhow::Result<ImageFile> {
     if let Some(digest) = bundle::launchable(ctx, wanted, (trust, dry_run))? {
-        return find_image(ctx, &digest);
+        return of_store(ctx, &digest);
     }
     if wanted.contains('/') {
         return of_path(ctx, Path::new(wanted), dry_run);
     }
-    find_image(ctx, wanted)
+    of_store(ctx, wanted)
 }
 
-fn find_image(ctx: &Context, wanted: &str) -> anyhow::Result<ImageFile> {
+/// Finds an image of the store by its name or digest.
+///
+/// # Errors
+///
+/// As [`find`].
+pub(crate) fn of_store(ctx: &Context, wanted: &str) -> anyhow::Result<ImageFile> {
     let image = find_in_store(ctx, wanted)?;
     let manifest = image.manifest;
     let (file, format, virtual_size) = look(&image.path)?;

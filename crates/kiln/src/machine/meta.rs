@@ -63,6 +63,8 @@ pub(crate) struct Owner {
     pub(crate) login: String,
     /// What stands for the user-data.
     pub(crate) user_data: String,
+    /// What stands for the addresses, gateways and name servers that the guest was told.
+    pub(crate) told: String,
 }
 
 /// A port of the host that leads to a port of the machine.
@@ -172,6 +174,7 @@ impl Meta {
                 .attr("entry", &o.entry)
                 .attr("login", &o.login)
                 .attr("user-data", &o.user_data)
+                .attr("told", &o.told)
         };
         // The one for SSH has no protocol.
         let forward = |f: &Forward| {
@@ -242,6 +245,7 @@ impl Meta {
                     entry: text(e, "entry")?,
                     login: text(e, "login")?,
                     user_data: text(e, "user-data")?,
+                    told: text(e, "told").unwrap_or_default(),
                 })
             }),
             instance_id: child("instance")?.attribute("id")?.parse().ok()?,
@@ -295,6 +299,7 @@ pub(crate) mod tests {
                 entry: "web".into(),
                 login: "0a".into(),
                 user_data: "0b".into(),
+                told: "0c".into(),
             }),
             instance_id: Uuid::from_u128(7),
             user: "debian".into(),

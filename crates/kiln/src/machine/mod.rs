@@ -42,6 +42,7 @@ pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod ready;
+pub(crate) mod ready_checks;
 pub(crate) mod set;
 pub(crate) mod ssh;
 pub(crate) mod step;

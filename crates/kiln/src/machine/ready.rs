@@ -3,7 +3,7 @@
 //!
 //! Ready means: the guest agent answers, cloud-init has ended well, and a login by SSH works. A
 //! guest without an agent is ready by SSH, one without cloud-init by what is left, and that is
-//! said. The console is read all the while, so that a boot that will never get there (a panic, a
+//! said; more can be asked for ([`ready_checks`]). The console is read all the while, so that a boot that will never get there (a panic, a
 //! shell in the initramfs) ends the wait at once.
 //!
 //! libvirt's events wake the loop; what has no event (the console's log, cloud-init's result, the
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use kiln_host::{CmdError, Host, Tool, signal};
 use kiln_libvirt::agent::FileMode;
 use kiln_libvirt::event::{Event, Lifecycle, Subscription};
+use kiln_spec::ready::ReadyCheck;
 
 use super::cloud_init::{self, CloudInit};
 use super::console_log::ConsoleLog;
@@ -21,6 +22,7 @@ use super::console_watch::{ConsoleWatch, Stage};
 use super::existing::Machine;
 use super::greeting::{Greeting, answers};
 use super::keys;
+use super::ready_checks::{self, Checks};
 use super::ssh::Route;
 use super::timings::Timings;
 use crate::context::Context;
@@ -70,6 +72,9 @@ struct Wait<'a> {
     greeting: Greeting,
     login: Login,
     all_but_login: Option<Instant>,
+    checks: Checks<'a>,
+    /// What was asked for, and is not there yet of a machine that is ready else.
+    missing: Option<ReadyCheck>,
 }
 
 /// What is known of a login by SSH.
@@ -81,19 +86,20 @@ enum Login {
     CannotProve { why: String },
 }
 
-/// Waits until `machine` is ready.
+/// Waits until `machine` is ready, and `checks` are proven of it, too.
 ///
 /// # Errors
 ///
-/// Class guest: the boot failed, the guest stopped, cloud-init failed in a module, no login, or
+/// Class usage: a check cannot be made from here. Class guest: the boot failed, the guest stopped, cloud-init failed in a module, no login, or
 /// the time is up; with the console's last lines.
 pub(crate) fn wait(
     ctx: &Context,
     machine: &Machine,
     task: &Task,
     timings: &mut Timings,
-    timeout: Duration,
+    (timeout, checks): (Duration, &[ReadyCheck]),
 ) -> anyhow::Result<Ready> {
+    ready_checks::check(machine, checks)?;
     let events = machine.conn.subscribe()?;
     let began = Instant::now();
     let mut wait = Wait {
@@ -110,6 +116,8 @@ pub(crate) fn wait(
         greeting: Greeting::default(),
         login: Login::NotTried,
         all_but_login: None,
+        checks: Checks::new(checks),
+        missing: None,
     };
     loop {
         wait.look()?;
@@ -312,7 +320,9 @@ impl Wait<'_> {
             }
             _ => return Ok(None),
         };
-        Ok(Some(Ready { agent: self.agent, cloud_init: cloud_init.clone(), ssh }))
+        let ready = Ready { agent: self.agent, cloud_init: cloud_init.clone(), ssh };
+        self.missing = self.checks.missing(self.machine, (&ready, self.route.as_ref()))?;
+        Ok(self.missing.is_none().then_some(ready))
     }
 
     fn next_event(&mut self, events: &Subscription) -> anyhow::Result<()> {
@@ -354,6 +364,7 @@ impl Wait<'_> {
         let what =
             format!("`{}` was not ready after {waited} s: {}", self.machine.name, self.phase());
         let cause = match (&self.login, self.agent, self.watch.stage()) {
+            _ if self.missing.is_some() => "all else was there".to_owned(),
             (Login::Failed { why, .. }, ..) => format!("the last try to log in: {why}"),
             (_, true, _) => "cloud-init has not ended; see /var/log/cloud-init.log in the guest".to_owned(),
             (_, false, Stage::Firmware) => {
@@ -372,22 +383,23 @@ impl Wait<'_> {
         Problem::new(Class::Guest, what).excerpt(self.watch.last(EXCERPT))
     }
 
-    fn phase(&self) -> &'static str {
-        if self.cloud_init.is_some() {
-            "waiting for a login by SSH"
-        } else if self.agent {
-            "cloud-init is at work"
-        } else {
-            match self.watch.stage() {
-                Stage::Firmware => "firmware",
-                Stage::Kernel => "booting",
-                Stage::Login => "waiting for the guest agent",
-            }
+    fn phase(&self) -> String {
+        let phase = match (&self.cloud_init, self.agent, self.watch.stage()) {
+            _ if self.missing.is_some() => "waiting",
+            (Some(_), ..) => "waiting for a login by SSH",
+            (None, true, _) => "cloud-init is at work",
+            (None, false, Stage::Firmware) => "firmware",
+            (None, false, Stage::Kernel) => "booting",
+            (None, false, Stage::Login) => "waiting for the guest agent",
+        };
+        match self.missing {
+            Some(check) => format!("{phase} for {check}"),
+            None => phase.to_owned(),
         }
     }
 
     fn show(&self) {
         let last = self.watch.last(1).pop().unwrap_or_default();
-        self.task.phase(self.phase(), &last);
+        self.task.phase(&self.phase(), &last);
     }
 }

@@ -29,7 +29,8 @@ fn whole_life(lab: &Lab) {
     drop(lab.kiln(&[&["network", "create"], &inner[..]].concat()).success());
     let networks = ["--network", "default", "--network", "kt-life-net,static=10.77.9.5/24"];
     let more = ["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--tag", "life", "--json"];
-    let out = lab.launch_as_usual(lab.image(), name, &[&networks[..], &more].concat());
+    let ready = ["--ready", "agent,cloud-init,ssh,tcp:22"];
+    let out = lab.launch_as_usual(lab.image(), name, &[&networks[..], &more, &ready].concat());
     let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
     let machine = &json["machines"][0];
     assert_eq!(machine["ready"]["agent"], true, "{machine}");
@@ -58,6 +59,11 @@ fn whole_life(lab: &Lab) {
             "ssh"
         ]
     );
+
+    let never = lab.kiln(&["wait", name, "--ready", "tcp:9", "--timeout", "5s"]);
+    assert_eq!(never.code, 7, "{}", never.stderr);
+    let said = "`kt-life` was not ready after 5 s: waiting for tcp:9";
+    assert!(never.stderr.contains(said), "{}", never.stderr);
 
     let exec = |script: &str| lab.kiln(&["exec", name, "--", "sh", "-c", script]).success().stdout;
     assert_eq!(exec("hostname"), "kt-life\n");

@@ -15,6 +15,7 @@ mod lab;
 mod launch;
 mod networks;
 mod pools;
+mod set_images;
 mod sets;
 mod templates;
 mod terminal;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         forwards::trials(),
         pools::trials(),
         sets::trials(),
+        set_images::trials(),
         clones::trials(),
         templates::trials(),
     ]

@@ -12,7 +12,7 @@ use kiln_host::beside::replace;
 use kiln_host::read;
 use kiln_host::tools::guestfish::Fish;
 use kiln_spec::Lock;
-use kiln_spec::recipe::Recipe;
+use kiln_spec::recipe::{Parameters, Recipe};
 use serde_json::json;
 
 use crate::args::build::Build;
@@ -24,6 +24,7 @@ use crate::machine::host::kvm_works;
 use crate::ui::{Task, waterfall};
 
 mod outputs;
+pub(super) mod recipe;
 mod shell;
 
 /// The most that is read of a recipe.
@@ -35,7 +36,7 @@ const WIDTH: usize = 80;
 
 /// Builds the image of a recipe, or finds it in the store.
 pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
-    let recipe = read_recipe(args)?;
+    let recipe = read_recipe(&args.recipe, &args.parameters.iter().cloned().collect())?;
     let bundles = ctx.sub("bundles");
     let store = ctx.sub("store");
     let places = Places { recipe: &args.recipe, bundles: &bundles, store: &store };
@@ -49,11 +50,32 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     if args.dry_run {
         return dry_run(ctx, &recipe, &plan);
     }
-    let cache = cache::open(ctx)?;
     if args.shell {
-        return shell::run(ctx, Kept::find(&plan, &cache)?);
+        return shell::run(ctx, Kept::find(&plan, &cache::open(ctx)?)?);
     }
-    let store = ctx.store()?;
+    let force = match (&args.from, args.rebuild) {
+        (Some(step), _) => Force::From(step.clone()),
+        (None, true) => Force::All,
+        (None, false) => Force::Nothing,
+    };
+    let built = build(ctx, (&recipe, &mut plan), (force, args.lock))?;
+    if let Some(taken) = &built.lock {
+        write_lock(&lock, taken)?;
+        ctx.ui.say(format!("wrote `{}`", lock.display()));
+    }
+    let folder = args.output.as_deref().unwrap_or(Path::new("."));
+    let files = outputs::make(ctx, &recipe, (&built.image, plan.epoch()), folder)?;
+    report(ctx, args, &built, &files);
+    Ok(0)
+}
+
+/// Builds what is planned, or finds it in the store.
+fn build(
+    ctx: &Context,
+    (recipe, plan): (&Recipe, &mut Plan<'_>),
+    (force, renew_lock): (Force, bool),
+) -> anyhow::Result<Built> {
+    let (cache, store) = (cache::open(ctx)?, ctx.store()?);
     let user = ctx.env.user.clone().unwrap_or_default();
     let task = ctx.ui.task(recipe.name.as_str());
     let tools = Tools::new(ctx);
@@ -68,24 +90,10 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
         kiln_version: env!("CARGO_PKG_VERSION"),
         temp: None,
         fish: &Fish { kvm: kvm_works() },
-        force: match (&args.from, args.rebuild) {
-            (Some(step), _) => Force::From(step.clone()),
-            (None, true) => Force::All,
-            (None, false) => Force::Nothing,
-        },
-        renew_lock: args.lock,
+        force,
+        renew_lock,
     };
-    let built = build::build(&mut plan, &context, &|event| show(ctx, &task, &event));
-    drop(task);
-    let built = built.map_err(explained)?;
-    if let Some(taken) = &built.lock {
-        write_lock(&lock, taken)?;
-        ctx.ui.say(format!("wrote `{}`", lock.display()));
-    }
-    let folder = args.output.as_deref().unwrap_or(Path::new("."));
-    let files = outputs::make(ctx, &recipe, (&built.image, plan.epoch()), folder)?;
-    report(ctx, args, &built, &files);
-    Ok(0)
+    build::build(plan, &context, &|event| show(ctx, &task, &event)).map_err(explained)
 }
 
 /// Returns where the lock of a recipe is.
@@ -124,12 +132,11 @@ fn text(bytes: io::Result<Vec<u8>>, what: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|source| Problem::new(Class::File, what).because(source))
 }
 
-fn read_recipe(args: &Build) -> anyhow::Result<Recipe> {
-    let shown = args.recipe.display().to_string();
+fn read_recipe(path: &Path, given: &Parameters) -> anyhow::Result<Recipe> {
+    let shown = path.display().to_string();
     let what = format!("could not read the recipe `{shown}`");
-    let text = text(read::bounded(&args.recipe, RECIPE_MOST), &what)?;
-    let given = args.parameters.iter().cloned().collect();
-    let recipe = Recipe::parse_with(&text, &shown, &given).map_err(|error| {
+    let text = text(read::bounded(path, RECIPE_MOST), &what)?;
+    let recipe = Recipe::parse_with(&text, &shown, given).map_err(|error| {
         Problem::new(Class::File, format!("`{shown}` is no recipe")).because(error)
     })?;
     Ok(recipe)

@@ -45,7 +45,7 @@ pub(in crate::commands) struct Things<'a> {
     /// What each entry leads to.
     pub(in crate::commands) sources: &'a [Source],
     /// The image of each entry.
-    pub(in crate::commands) images: Vec<ImageFile>,
+    pub(in crate::commands) images: Vec<Option<ImageFile>>,
     /// How machines are stopped.
     pub(in crate::commands) how: How,
 }
@@ -110,7 +110,9 @@ impl<'a> Carry<'a> {
             let source = &self.things.sources[entry];
             let part = Part { numbers: Vec::new(), owner: Some(source.owner.clone()) };
             let conn = self.things.conn.clone();
-            let begun = launch::begin(self.ctx, &source.launch, conn, self.found(entry), part);
+            let begun = self
+                .found(entry)
+                .and_then(|found| launch::begin(self.ctx, &source.launch, conn, found, part));
             if let Err(error) = begun.map(drop) {
                 self.failed.extend(objects.iter().cloned());
                 self.outcomes.push(not_begun(&objects, error));
@@ -132,7 +134,8 @@ impl<'a> Carry<'a> {
             let name = action.object.name();
             let result = go_on().and_then(|()| match &action.what {
                 What::TakeForwards(_) => {
-                    set::alter(ctx, things.conn, (name, &action.what), things.how)
+                    let of = (things.conn, things.set);
+                    set::alter(ctx, of, (name, &action.what), things.how)
                 }
                 _ => remove_machine(ctx, (things.conn, things.set), name),
             });
@@ -151,7 +154,8 @@ impl<'a> Carry<'a> {
     fn foundations(&mut self, actions: &[&Action]) {
         let (ctx, things) = (self.ctx, &self.things);
         let is_one = |action: &&&Action| {
-            !matches!(action.object, Object::Machine(_)) && action.what != What::Remove
+            matches!(action.object, Object::Network(_) | Object::Pool(_))
+                && action.what != What::Remove
         };
         let all: Vec<&&Action> = actions.iter().filter(is_one).collect();
         let done = each(&all, AT_ONCE, |action| {
@@ -227,7 +231,7 @@ impl<'a> Carry<'a> {
             let what = format!("`{}` needs the {lacking}, which failed", source.owner.entry);
             return Err(Problem::new(Class::Object, what).into());
         }
-        let found = self.found(entry);
+        let found = self.found(entry)?;
         let part = Part { numbers, owner: Some(source.owner.clone()) };
         let mut launch = launch::prepare(ctx, args, self.things.conn.clone(), found, part)?;
         launch.find_keys()?;
@@ -236,10 +240,12 @@ impl<'a> Carry<'a> {
     }
 
     /// What a launch of an entry is made of.
-    fn found(&self, entry: usize) -> Found {
+    fn found(&self, entry: usize) -> anyhow::Result<Found> {
         let source = &self.things.sources[entry];
         let told = (source.user_data.clone(), NetworkConfig::Needed);
-        (self.things.images[entry].clone(), source.keys.clone(), told, Timings::begin())
+        let image = self.things.images[entry].clone();
+        let image = image.ok_or_else(|| Problem::new(Class::Bug, "a launch of no image"))?;
+        Ok((image, source.keys.clone(), told, Timings::begin()))
     }
 
     /// Machines that are changed: one change after the other, many machines side by side.
@@ -260,7 +266,8 @@ impl<'a> Carry<'a> {
             let left = changes.iter().filter(|what| !matches!(what, What::TakeForwards(_)));
             let mut all = left.map(|what| {
                 go_on()?;
-                set::alter(ctx, things.conn, (object.name(), what), things.how)
+                let of = (things.conn, things.set);
+                set::alter(ctx, of, (object.name(), what), things.how)
             });
             let result = all.try_for_each(|done| done).map(|()| Done::Changed);
             Some(Outcome { object: (*object).clone(), result })
@@ -335,7 +342,7 @@ fn take_foundations(
         let result = go_on().and_then(|()| match object {
             Object::Network(name) => set::remove_network(ctx, conn, (set, name)),
             Object::Pool(name) => set::remove_pool(ctx, conn, (set, name)),
-            Object::Machine(_) => Ok(()),
+            Object::Machine(_) | Object::Image(_) => Ok(()),
         });
         Outcome { object: object.clone(), result: result.map(|()| Done::Removed) }
     })
@@ -366,7 +373,7 @@ fn activate(conn: &Connection, object: &Object) -> anyhow::Result<()> {
     let started = match object {
         Object::Network(name) => conn.network(name)?.start(),
         Object::Pool(name) => conn.pool(name)?.start(),
-        Object::Machine(_) => Ok(()),
+        Object::Machine(_) | Object::Image(_) => Ok(()),
     };
     match started {
         // Somebody else was faster.

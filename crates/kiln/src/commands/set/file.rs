@@ -5,25 +5,29 @@
 //! there on.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kiln_build::digest;
 use kiln_guest::userdata::UserData;
 use kiln_host::read;
 use kiln_libvirt::Connection;
+use kiln_spec::Bytes;
+use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::set::{ImageSource, MachineSpec, Set};
 
+use super::outcome::{Done, Outcome};
 use crate::args::bundle::trust::Trust;
 use crate::args::launch::{Firmware, Launch};
 use crate::args::up::Up;
+use crate::commands::build::recipe;
 use crate::commands::launch;
 use crate::context::Context;
 use crate::error::{Class, Problem, unreadable};
-use crate::machine::image::ImageFile;
+use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
 use crate::machine::meta::Owner;
 use crate::machine::plan::least_memory;
-use crate::machine::set::{Entry, ImageFacts, Wanted};
+use crate::machine::set::{Action, Entry, ImageFacts, Wanted, What};
 
 /// The most that is read of a set's file.
 const MOST: u64 = 4 << 20;
@@ -40,6 +44,8 @@ pub(in crate::commands) struct Source {
     pub(in crate::commands) user_data: Option<UserData>,
     /// What its machines are known by.
     pub(in crate::commands) owner: Owner,
+    /// The recipe of its image, if it is built.
+    pub(in crate::commands) recipe: Option<PathBuf>,
 }
 
 /// Reads a set's file.
@@ -98,8 +104,20 @@ fn source(
         entry: spec.name.to_string(),
         login: short(login.as_bytes()),
         user_data: short(&told),
+        told: short(own_addresses(spec).as_bytes()),
     };
-    Ok(Source { launch, keys, user_data, owner })
+    let recipe = match &spec.image {
+        ImageSource::Build(path) => Some(folder.join(path)),
+        ImageSource::Known(_) | ImageSource::File(_) => None,
+    };
+    Ok(Source { launch, keys, user_data, owner, recipe })
+}
+
+/// Returns what the guests of an entry are told of their interfaces; nothing if DHCP tells them.
+fn own_addresses(spec: &MachineSpec) -> String {
+    let fixed = |one: &&InterfaceSpec| matches!(one.addressing, Addressing::Static(_));
+    let all: Vec<String> = spec.networks.iter().filter(fixed).map(ToString::to_string).collect();
+    all.join(" ")
 }
 
 /// Returns what stands for bytes; nothing for none.
@@ -119,7 +137,9 @@ fn launch_of(
 ) -> anyhow::Result<Launch> {
     let image = match &spec.image {
         ImageSource::Known(name) => name.clone(),
-        ImageSource::File(path) => folder.join(path).display().to_string(),
+        ImageSource::File(path) | ImageSource::Build(path) => {
+            folder.join(path).display().to_string()
+        }
     };
     let key = |path: &String| match (path.strip_prefix("~/"), &ctx.env.home) {
         (Some(inside), Some(home)) => Ok(home.join(inside)),
@@ -149,6 +169,7 @@ fn launch_of(
         network_config: None,
         virt_type: None,
         start_network: true,
+        ready: spec.ready.clone(),
         no_wait: up.is_some_and(|up| up.no_wait),
         timeout: up.map(|up| up.timeout).unwrap_or_default(),
         rm_on_failure: false,
@@ -159,7 +180,8 @@ fn launch_of(
     })
 }
 
-/// Finds the images, each once, and returns all that the file wants.
+/// Finds the images, each once, and returns all that the file wants. One that is still to be built
+/// is `None`.
 ///
 /// # Errors
 ///
@@ -169,25 +191,21 @@ pub(in crate::commands) fn resolve(
     conn: &Connection,
     set: &Set,
     sources: &[Source],
-) -> anyhow::Result<(Wanted, Vec<ImageFile>)> {
-    let mut known: BTreeMap<(String, String), ImageFile> = BTreeMap::new();
+) -> anyhow::Result<(Wanted, Vec<Option<ImageFile>>)> {
+    let mut known: BTreeMap<(String, String), Resolved> = BTreeMap::new();
     let (mut entries, mut images) = (Vec::new(), Vec::new());
     for (spec, source) in set.machines.iter().zip(sources) {
         let key = (source.launch.image.clone(), source.launch.pool.clone());
-        let image = match known.get(&key) {
-            Some(image) => image.clone(),
-            None => launch::find_image(ctx, conn, &source.launch)?,
+        let (facts, image) = match known.get(&key) {
+            Some(resolved) => resolved.clone(),
+            None => match &source.recipe {
+                Some(recipe) => built(ctx, recipe)?,
+                None => found(launch::find_image(ctx, conn, &source.launch)?),
+            },
         };
-        let facts = ImageFacts {
-            name: image.name.clone(),
-            digest: image.digest.clone(),
-            template: image.template.clone(),
-            size: image.virtual_size,
-            least_memory: least_memory(&image),
-        };
+        known.insert(key, (facts.clone(), image.clone()));
         entries.push(Entry { spec: spec.clone(), image: facts, owner: source.owner.clone() });
-        images.push(image.clone());
-        known.insert(key, image);
+        images.push(image);
     }
     let wanted = Wanted {
         name: set.name.to_string(),
@@ -196,4 +214,56 @@ pub(in crate::commands) fn resolve(
         entries,
     };
     Ok((wanted, images))
+}
+
+/// What an image leads to.
+type Resolved = (ImageFacts, Option<ImageFile>);
+
+fn found(image: ImageFile) -> Resolved {
+    let facts = ImageFacts {
+        name: image.name.clone(),
+        digest: image.digest.clone(),
+        template: image.template.clone(),
+        size: image.virtual_size,
+        least_memory: least_memory(&image),
+        unbuilt: None,
+    };
+    (facts, Some(image))
+}
+
+/// Finds the image that a recipe has made, if it has.
+fn built(ctx: &Context, path: &Path) -> anyhow::Result<Resolved> {
+    let stored = recipe::stored(ctx, path)?;
+    if let Some(digest) = stored.digest {
+        return Ok(found(image::of_store(ctx, &digest.to_string())?));
+    }
+    let facts = ImageFacts {
+        name: stored.name,
+        digest: String::new(),
+        template: None,
+        size: Bytes(0),
+        least_memory: Bytes(0),
+        unbuilt: Some(path.display().to_string()),
+    };
+    Ok((facts, None))
+}
+
+/// Builds the images that the actions build, one after the other. Returns what came of each.
+///
+/// # Errors
+///
+/// The first that fails: nothing of the set is made then.
+pub(in crate::commands) fn build_images(
+    ctx: &Context,
+    actions: &[Action],
+) -> anyhow::Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for action in actions {
+        if let What::Build { recipe, .. } = &action.what {
+            recipe::make(ctx, Path::new(recipe))?;
+            ctx.ui.say(format!("built the image `{}`", action.object.name()));
+            outcomes.push(Outcome { object: action.object.clone(), result: Ok(Done::Made) });
+        }
+    }
+    Ok(outcomes)
 }

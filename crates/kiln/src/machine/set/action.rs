@@ -17,6 +17,8 @@ pub(crate) enum Object {
     Network(String),
     /// A pool.
     Pool(String),
+    /// An image of the store.
+    Image(String),
     /// A machine.
     Machine(String),
 }
@@ -27,6 +29,7 @@ impl Object {
         match self {
             Self::Network(_) => "network",
             Self::Pool(_) => "pool",
+            Self::Image(_) => "image",
             Self::Machine(_) => "machine",
         }
     }
@@ -34,7 +37,9 @@ impl Object {
     /// Returns its name.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Network(name) | Self::Pool(name) | Self::Machine(name) => name,
+            Self::Network(name) | Self::Pool(name) | Self::Image(name) | Self::Machine(name) => {
+                name
+            }
         }
     }
 }
@@ -52,6 +57,13 @@ pub(crate) enum What {
     MakeNetwork(NetworkSpec),
     /// A pool is made and taken into use.
     MakePool(PoolSpec),
+    /// An image is built.
+    Build {
+        /// The recipe, as the file names it.
+        recipe: String,
+        /// Whether only machines need it that would be made anew.
+        anew: bool,
+    },
     /// A machine is made and started: the number, from 1, of an entry.
     MakeMachine {
         /// The entry, by its place.
@@ -153,7 +165,7 @@ impl Action {
     pub(crate) const fn need(&self) -> Option<Need> {
         match self.what {
             What::Restart(_) => Some(Need::Restart),
-            What::Anew { .. } => Some(Need::Rebuild),
+            What::Anew { .. } | What::Build { anew: true, .. } => Some(Need::Rebuild),
             What::Remove => Some(Need::Prune),
             What::Differs(_) => Some(Need::Hand),
             _ => None,
@@ -176,14 +188,21 @@ impl Action {
         let (kind, name) = (self.object.kind(), self.object.name());
         let mut line = format!("{} {kind} {name}: {}", self.sign(), self.detail());
         if let Some(need) = self.need().filter(|_| !self.is_allowed(allowed)) {
-            line.push_str(&format!(" ({})", need.hint()));
+            let hint = match self.what {
+                What::Build { .. } => "with --rebuild",
+                _ => need.hint(),
+            };
+            line.push_str(&format!(" ({hint})"));
         }
         line
     }
 
     const fn sign(&self) -> char {
         match self.what {
-            What::MakeNetwork(_) | What::MakePool(_) | What::MakeMachine { .. } => '+',
+            What::MakeNetwork(_)
+            | What::MakePool(_)
+            | What::Build { .. }
+            | What::MakeMachine { .. } => '+',
             What::Remove => '-',
             What::Differs(_) => '!',
             _ => '~',
@@ -194,6 +213,7 @@ impl Action {
     const fn word(&self) -> &'static str {
         match self.what {
             What::MakeNetwork(_) | What::MakePool(_) | What::MakeMachine { .. } => "make",
+            What::Build { .. } => "build",
             What::Activate | What::Start => "start",
             What::Cpus(..)
             | What::Memory(..)
@@ -217,6 +237,7 @@ impl Action {
         match &self.what {
             What::MakeNetwork(spec) => network(spec),
             What::MakePool(spec) => spec.folder.clone(),
+            What::Build { recipe, .. } => format!("build it of {recipe}"),
             What::MakeMachine { detail, .. } => detail.clone(),
             What::Activate | What::Start => "start it".to_owned(),
             What::Cpus(from, to) => format!("cpus {from} -> {to}"),

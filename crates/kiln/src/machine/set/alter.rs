@@ -22,15 +22,20 @@ use crate::machine::undo::{self, Undo};
 ///
 /// # Errors
 ///
-/// What libvirt says; a port that somebody has (class object).
+/// What libvirt says; a port that somebody has, a machine that is the set's no more (class object).
 pub(crate) fn alter(
     ctx: &Context,
-    conn: &Connection,
+    (conn, set): (&Connection, &str),
     (name, what): (&str, &What),
     how: How,
 ) -> anyhow::Result<()> {
     // As it is now: another change may have been done just before.
     let machine = Machine::find(conn, name)?;
+    let owner = machine.meta.as_ref().and_then(|meta| meta.owner.as_ref());
+    if owner.is_none_or(|owner| owner.set != set) {
+        let what = format!("`{name}` is another machine by now, which `{set}` did not make");
+        return Err(Problem::new(Class::Object, what).hint("run it again").into());
+    }
     match what {
         What::Cpus(_, to) => cpus(&machine, *to),
         What::Memory(_, to) => memory(&machine, *to),

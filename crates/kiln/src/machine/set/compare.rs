@@ -4,6 +4,7 @@
 //! **Invariant:** it looks at what is, and at nothing that an earlier run would have written down
 //! for it: so whatever was killed on its way is seen as it is.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use kiln_libvirt::domain::DomainXml;
@@ -30,19 +31,49 @@ pub(crate) fn compare(wanted: &Wanted, found: &Found) -> Result<Vec<Action>, Pro
     let mut all = Vec::new();
     of_networks(wanted, found, &mut all)?;
     of_pools(wanted, found, &mut all)?;
+    let machines = all.len();
     for (place, entry) in wanted.entries.iter().enumerate() {
         of_entry(wanted, entry, found)?;
         for number in 1..=entry.spec.machines() {
             of_machine((wanted, place, number), found, &mut all)?;
         }
     }
+    let builds = builds(wanted, &all[machines..]);
+    all.splice(machines..machines, builds);
     let named = |object: &Object| match object {
         Object::Machine(name) => wanted.entries.iter().any(|entry| has(entry, name)),
         Object::Network(name) => wanted.networks.iter().any(|n| n.name.as_str() == name),
         Object::Pool(name) => wanted.pools.iter().any(|pool| pool.name.as_str() == name),
+        Object::Image(_) => true,
     };
-    all.extend(all_of(&wanted.name, found).into_iter().filter(|action| !named(&action.object)));
+    let gone = all_of(&wanted.name, found).into_iter().filter(|action| !named(&action.object));
+    for action in gone {
+        still_used(wanted, &action.object)?;
+        all.push(action);
+    }
     Ok(all)
+}
+
+/// Returns what builds the images that are not in the store, and that these actions need.
+fn builds(wanted: &Wanted, machines: &[Action]) -> Vec<Action> {
+    let mut builds: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for action in machines {
+        let (entry, only_anew) = match action.what {
+            What::MakeMachine { entry, .. } => (entry, false),
+            What::Anew { entry, .. } => (entry, true),
+            _ => continue,
+        };
+        let image = &wanted.entries[entry].image;
+        if let Some(recipe) = &image.unbuilt {
+            let anew = builds.entry((&image.name, recipe)).or_insert(true);
+            *anew &= only_anew;
+        }
+    }
+    let action = |((name, recipe), anew): ((&str, &str), bool)| Action {
+        object: Object::Image(name.to_owned()),
+        what: What::Build { recipe: recipe.to_owned(), anew },
+    };
+    builds.into_iter().map(action).collect()
 }
 
 /// Returns what takes away all that a set owns.
@@ -59,6 +90,22 @@ pub(crate) fn all_of(set: &str, found: &Found) -> Vec<Action> {
 
 fn has(entry: &Entry, name: &str) -> bool {
     (1..=entry.spec.machines()).any(|number| entry.spec.nth(number).as_str() == name)
+}
+
+/// Refuses to take what the file's machines are on: it was taken out of the file, and they were not.
+fn still_used(wanted: &Wanted, object: &Object) -> Result<(), Problem> {
+    let name = object.name();
+    let uses = |entry: &&Entry| match object {
+        Object::Machine(_) | Object::Image(_) => false,
+        Object::Network(_) => entry.spec.networks.iter().any(|one| one.network == name),
+        Object::Pool(_) => entry.spec.pool.as_str() == name,
+    };
+    let Some(entry) = wanted.entries.iter().find(uses) else { return Ok(()) };
+    let kind = object.kind();
+    let what =
+        format!("`{}` uses the {kind} `{name}`, which the file has no more", entry.spec.name);
+    let hint = format!("put it back into the file's {kind}s, or give the machine another");
+    Err(Problem::new(Class::File, what).hint(hint))
 }
 
 fn others(object: &Object, set: &str, owner: Option<&str>) -> Problem {
@@ -207,9 +254,9 @@ fn of_machine(
     let interfaces = interfaces(spec, number, &found.usual)?;
     let forwards = forwards(&spec.forwards, number)?;
     let Some(there) = found.machines.get(&name) else {
-        let disk = spec.disk.unwrap_or(image.size);
-        let mut detail =
-            format!("image {}, {} cpus, {}, disk {disk}", image.name, spec.cpus, spec.memory);
+        let mut detail = format!("image {}, {} cpus, {}", image.name, spec.cpus, spec.memory);
+        let known = image.unbuilt.is_none().then_some(image.size);
+        detail.extend(spec.disk.or(known).map(|disk| format!(", disk {disk}")));
         detail.extend(interfaces.iter().map(|interface| format!(", {interface}")));
         detail.extend(forwards.iter().map(|forward| format!(", {forward} to {}", forward.to)));
         push(What::MakeMachine { entry, number, detail });
@@ -253,10 +300,12 @@ fn of_machine(
         push(What::Start);
         return Ok(());
     };
-    if live.vcpus() != Some(spec.cpus) {
+    let cpus = (there.xml.vcpus(), live.vcpus(), live.online_vcpus());
+    if waits_for(spec.cpus, cpus) {
         waits.push("its processors");
     }
-    if live.memory() != Some(whole_kib(spec.memory)) {
+    let memory = (there.xml.memory(), live.memory(), live.current_memory());
+    if waits_for(whole_kib(spec.memory), memory) {
         waits.push("its memory");
     }
     if told || ports(live) != ports(&there.xml) {
@@ -266,6 +315,13 @@ fn of_machine(
         push(What::Restart(waits.join(" and ")));
     }
     Ok(())
+}
+
+/// Returns whether what a machine is to have comes only with a restart: it is more than the machine was
+/// started with, or its next start has it, and the guest would not give back what it has more now.
+fn waits_for<T: PartialOrd>(wish: T, (next, most, now): (Option<T>, Option<T>, Option<T>)) -> bool {
+    let wish = Some(wish);
+    wish > most || (next == wish && now != wish)
 }
 
 /// libvirt keeps memory in KiB.
@@ -310,7 +366,9 @@ fn anew(entry: &Entry, meta: &Meta, there: &HostMachine, wish: &[InterfaceSpec])
         Some(template) => meta.template.as_ref() == Some(template),
         None => meta.digest == image.digest,
     };
-    if !same {
+    if image.unbuilt.is_some() {
+        why.push(format!("its image `{}` is to be built", image.name));
+    } else if !same {
         why.push(format!("its image is another `{}`", image.name));
     }
     if meta.disk.pool != spec.pool.as_str() {
@@ -335,6 +393,8 @@ fn anew(entry: &Entry, meta: &Meta, there: &HostMachine, wish: &[InterfaceSpec])
     }
     if !attached(meta, &there.xml, wish) {
         why.push("its interfaces are others".to_owned());
+    } else if own.is_some_and(|own| own.told != entry.owner.told) {
+        why.push("its guest was told of other networks, gateways or name servers".to_owned());
     }
     why
 }

@@ -73,6 +73,9 @@ pub(crate) struct ImageFacts {
     pub(crate) size: Bytes,
     /// The least memory of its machines.
     pub(crate) least_memory: Bytes,
+    /// The recipe that it is still to be built of, as the file names it. Nothing else but the name is
+    /// known then: sizes are 0, and the digest is empty.
+    pub(crate) unbuilt: Option<String>,
 }
 
 /// How many bytes of a UUID of a set's pool tell whose it is; the others are of the one making.

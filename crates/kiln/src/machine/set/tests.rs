@@ -35,7 +35,7 @@ machines:
 
 fn owner(set: &str) -> Owner {
     let text = String::new;
-    Owner { set: set.into(), entry: "web".into(), login: text(), user_data: text() }
+    Owner { set: set.into(), entry: "web".into(), login: text(), user_data: text(), told: text() }
 }
 
 fn wanted(text: &str) -> Wanted {
@@ -48,6 +48,7 @@ fn wanted(text: &str) -> Wanted {
             template: None,
             size: Bytes::from_gib(2),
             least_memory: Bytes::from_mib(512),
+            unbuilt: None,
         };
         Entry { spec: spec.clone(), image, owner: owner("shop") }
     });
@@ -175,6 +176,76 @@ fn what_was_changed_but_not_restarted_is_still_seen() {
     assert_eq!(of, ["~ machine web-1: restart it, for its processors (with --restart)"]);
     found.machines.get_mut("web-1").unwrap().live = None;
     assert_eq!(difference(FILE, &found), ["~ machine web-1: start it"]);
+}
+
+#[test]
+fn what_a_guest_gives_back_needs_no_restart() {
+    let text =
+        FILE.replace("count: 2", "count: 1").replace("cpus: 2", "cpus: 1\n    memory: 512MiB");
+    let mut found = whole();
+    found.machines.remove("web-2");
+    assert_eq!(
+        difference(&text, &found),
+        ["~ machine web-1: cpus 2 -> 1", "~ machine web-1: memory 1 GiB -> 512 MiB"]
+    );
+    // As it is then, if the guest gave back its memory and kept its processors.
+    let one = found.machines.get_mut("web-1").unwrap();
+    one.xml = DomainXml(
+        Element::parse(
+            &one.xml.0.to_string().replace("1048576", "524288").replace("<vcpu>2", "<vcpu>1"),
+        )
+        .unwrap(),
+    );
+    let live = one.live.as_mut().unwrap();
+    live.0.push(Element::new("currentMemory").attr("unit", "KiB").text(524_288));
+    let restart = ["~ machine web-1: restart it, for its processors (with --restart)"];
+    assert_eq!(difference(&text, &found), restart);
+}
+
+#[test]
+fn what_machines_of_the_file_are_on_is_not_taken() {
+    let text =
+        FILE.replace("  lan: {nat: 10.9.0.0/24, domain: shop.lan}", "  wan: {nat: 10.8.0.0/24}");
+    assert_eq!(
+        refused(&text, &whole()),
+        "`web` uses the network `lan`, which the file has no more"
+    );
+    let text = FILE.replace("  fast: {dir: /srv/vms}", "  slow: {dir: /srv/slow}");
+    assert_eq!(refused(&text, &whole()), "`web` uses the pool `fast`, which the file has no more");
+}
+
+#[test]
+fn what_a_guest_was_told_of_its_networks_is_compared() {
+    let mut found = whole();
+    let one = found.machines.get_mut("web-1").unwrap();
+    one.meta.as_mut().unwrap().owner.as_mut().unwrap().told = "0123".into();
+    assert_eq!(
+        difference(FILE, &found),
+        ["~ machine web-1: make it anew: its guest was told of other networks, gateways or name \
+          servers (with --rebuild, which removes its disk)"]
+    );
+}
+
+#[test]
+fn images_that_are_not_built_are_built_for_those_who_need_them() {
+    let mut set = wanted(FILE);
+    let image = &mut set.entries[0].image;
+    (image.digest, image.size) = (String::new(), Bytes(0));
+    image.unbuilt = Some("debian.yaml".into());
+    let mut found = whole();
+    let all = |found: &Found| lines(&compare(&set, found).unwrap());
+    assert_eq!(
+        all(&found),
+        [
+            "+ image debian: build it of debian.yaml (with --rebuild)",
+            "~ machine web-1: make it anew: its image `debian` is to be built (with --rebuild, which \
+             removes its disk)",
+            "~ machine web-2: make it anew: its image `debian` is to be built (with --rebuild, which \
+             removes its disk)",
+        ]
+    );
+    found.machines.remove("web-2");
+    assert_eq!(all(&found)[0], "+ image debian: build it of debian.yaml");
 }
 
 #[test]

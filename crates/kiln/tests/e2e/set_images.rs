@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Sets whose images are made by recipes. The guests are of no use: a kernel that is none.
+
+use std::fs;
+
+use kiln_testkit::{Files, need_program, run};
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use crate::lab::{Lab, parsed, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![trial("e2e::set_images::an_image_is_built_for_who_needs_it", built)]
+}
+
+/// Makes an archive of a system, and returns the recipe of it.
+fn recipe(lab: &Lab) -> String {
+    let tree = lab.folder.join("kt-tree");
+    fs::create_dir(&tree).expect("made");
+    Files::debian()
+        .dir("etc/skel")
+        .file("boot/vmlinuz-6.1.0-10-amd64", "kernel")
+        .file("boot/initrd.img-6.1.0-10-amd64", "initrd")
+        .file("usr/lib/shim/shimx64.efi.signed", "shim")
+        .file("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "grub")
+        .unpack(&tree);
+    let (tree, tar) = (tree.display().to_string(), lab.folder.join("kt-base.tar"));
+    let tar = tar.display().to_string();
+    let pack = ["tar", "-C", &tree, "--owner=0", "--group=0", "-cf", &tar, "."];
+    drop(run(&pack).success());
+    "kiln: 1\nname: kt-small\nbase: {tar: kt-base.tar}\n\
+     disk: {size: 1GiB, firmware: uefi}\n\
+     files: [{path: /etc/motd, content: \"one\\n\"}]\n"
+        .to_owned()
+}
+
+fn built(lab: &Lab) {
+    if !["tar", "mke2fs", "qemu-img"].into_iter().all(need_program) {
+        return;
+    }
+    let lab = &lab.with_home("set-images");
+    let text = recipe(lab);
+    let write = |name: &str, text: &str| {
+        let path = lab.folder.join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    write("kt-small.yaml", &text);
+    let pool = lab.folder.join("kt-built").display().to_string();
+    let file = write(
+        "kt-built.yaml",
+        &format!(
+            "kiln: 1\nname: kt-built\npools:\n  kt-built-pool: {{dir: {pool}}}\n\
+             images:\n  web: {{build: kt-small.yaml}}\nmachines:\n  kt-built-m:\n    count: 2\n    \
+             image: web\n    memory: 512MiB\n    firmware: uefi\n    pool: kt-built-pool\n"
+        ),
+    );
+    let plan = lab.kiln(&["plan", &file]).success();
+    assert!(plan.stdout.contains("+ image kt-small: build it of "), "{}", plan.stdout);
+    assert!(!lab.home.join("store").exists(), "a plan makes nothing");
+    let up = parsed(lab.kiln(&["up", &file, "--no-wait", "--json"]));
+    assert_eq!(up["plan"][1]["do"], "build", "{up}");
+    assert_eq!(up["done"][0], json!({"object": "image", "name": "kt-small", "done": "made"}));
+    assert_eq!(up["machines"].as_array().map(Vec::len), Some(2), "{up}");
+    let again = lab.kiln(&["up", &file]).success();
+    assert_eq!(again.stderr, "`kt-built` is as its file says: nothing to do\n");
+
+    // Another recipe: machines that are there keep their image until they may be made anew.
+    write("kt-small.yaml", &text.replace("one", "two"));
+    let held = lab.kiln(&["up", &file]).success();
+    assert!(held.stderr.contains("nothing to do; 3 held back"), "{}", held.stderr);
+    let up = lab.kiln(&["up", &file, "--no-wait", "--rebuild"]).success();
+    assert!(up.stderr.contains("built the image `kt-small`"), "{}", up.stderr);
+    assert_eq!(lab.kiln(&["plan", &file]).success().stdout, "");
+
+    // A build that fails: nothing is taken away for it.
+    write("kt-small.yaml", &text.replace("files:", "commands: ['exit 3']\nfiles:"));
+    let failed = lab.kiln(&["up", &file, "--rebuild"]);
+    assert_eq!(failed.code, 7, "{}", failed.stderr);
+    let there = lab.domains().into_iter().filter(|name| name.starts_with("kt-built-m-"));
+    assert_eq!(there.count(), 2);
+    write("kt-small.yaml", "kiln: 1\nname: kt-small\n");
+    let wrong = lab.kiln(&["plan", &file]);
+    assert_eq!(wrong.code, 3, "{}", wrong.stderr);
+    drop(lab.kiln(&["down", &file]).success());
+    assert!(!std::path::Path::new(&pool).exists());
+    assert_eq!(lab.journals(), 0);
+}
