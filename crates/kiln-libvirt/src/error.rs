@@ -87,7 +87,7 @@ impl Error {
         }
     }
 
-    /// Returns whether there is no such domain, volume, pool, network, device or metadata.
+    /// Returns whether there is no such domain, volume, pool, network, secret, device or metadata.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.has(&[
@@ -95,6 +95,7 @@ impl Error {
             sys::VIR_ERR_NO_STORAGE_VOL,
             sys::VIR_ERR_NO_STORAGE_POOL,
             sys::VIR_ERR_NO_NETWORK,
+            sys::VIR_ERR_NO_SECRET,
             sys::VIR_ERR_NO_DOMAIN_METADATA,
             sys::VIR_ERR_DEVICE_MISSING,
         ])

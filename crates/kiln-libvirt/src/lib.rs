@@ -10,6 +10,8 @@
 //! | [`domain`] | machines: their XML, their life, their console |
 //! | [`agent`] | commands to the guest's agent |
 //! | [`storage`] | pools and volumes, and the bytes in them |
+//! | [`keyring`] | keys of Ceph users, and the files that they come in |
+//! | [`secret`] | what the host keeps secret |
 //! | [`network`] | networks, leases, reserved addresses |
 //! | [`event`] | what happens on the host, as it happens |
 //!
@@ -24,7 +26,9 @@ pub mod domain;
 pub mod error;
 pub mod event;
 mod ffi;
+pub mod keyring;
 pub mod network;
+pub mod secret;
 pub mod storage;
 pub mod uri;
 pub mod xml;
@@ -33,6 +37,7 @@ pub use connect::Connection;
 pub use domain::{Domain, DomainSpec};
 pub use error::{Cause, Error, LibvirtError};
 pub use network::Network;
+pub use secret::Secret;
 pub use storage::{Pool, Volume};
 pub use uri::Uri;
 

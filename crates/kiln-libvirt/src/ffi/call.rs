@@ -69,6 +69,24 @@ pub(super) fn owned_text(f: impl FnOnce() -> *mut c_char) -> Result<String, Caus
     Ok(text)
 }
 
+/// Makes a call that returns bytes, and how many, which its caller must free, or null. They may be a
+/// secret: they are wiped before they are freed.
+pub(super) fn owned_bytes(
+    f: impl FnOnce() -> Option<(NonNull<u8>, usize)>,
+) -> Result<Vec<u8>, Cause> {
+    let (pointer, length) = timed(f).ok_or_else(last_error)?;
+    // SAFETY: libvirt returned that many bytes, which nobody else has.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(pointer.as_ptr(), length) };
+    let copy = bytes.to_vec();
+    for byte in bytes {
+        // SAFETY: a valid place; volatile, so that it is done although nobody reads it again.
+        unsafe { ptr::write_volatile(byte, 0) };
+    }
+    // SAFETY: allocated by libvirt with malloc for its caller to free; not used afterwards.
+    unsafe { free(pointer.as_ptr().cast()) };
+    Ok(copy)
+}
+
 /// Copies a text that belongs to libvirt; an empty one for null. Bytes that are no UTF-8 become
 /// replacement characters.
 pub(super) fn borrowed_text(pointer: *const c_char) -> String {

@@ -81,6 +81,7 @@ counted! {
     virConnect => virConnectClose,
     virDomain => virDomainFree,
     virNetwork => virNetworkFree,
+    virSecret => virSecretFree,
     virStoragePool => virStoragePoolFree,
     virStorageVol => virStorageVolFree,
     virStream => virStreamFree,
@@ -89,6 +90,7 @@ counted! {
 pub(crate) type Conn = Handle<sys::virConnect>;
 pub(crate) type Dom = Handle<sys::virDomain>;
 pub(crate) type Net = Handle<sys::virNetwork>;
+pub(crate) type Secret = Handle<sys::virSecret>;
 pub(crate) type Pool = Handle<sys::virStoragePool>;
 pub(crate) type Vol = Handle<sys::virStorageVol>;
 pub(crate) type Stream = Handle<sys::virStream>;

@@ -11,5 +11,6 @@ pub(crate) mod domain;
 pub(crate) mod event;
 pub(crate) mod handle;
 pub(crate) mod network;
+pub(crate) mod secret;
 pub(crate) mod storage;
 pub(crate) mod stream;
