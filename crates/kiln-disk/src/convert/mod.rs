@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `pump` | reading, packing and writing at the same time, in order |
+//! | `fill` | a disk far away, filled by several hands at once |
 //! | `raw` | the bytes as they are, with holes |
 //! | `qcow2` | QEMU's own format, packed or not, written from front to end |
 //! | `foreign` | other formats, made by `qemu-img` and filled over NBD |
@@ -13,6 +14,7 @@
 //! written, and what it replaces goes only when all of it is on the medium.
 
 mod error;
+mod fill;
 mod foreign;
 mod pump;
 mod qcow2;
@@ -27,6 +29,7 @@ use kiln_host::image_lock::{self, Access, Holder, ImageLock, Locked};
 use kiln_spec::Bytes;
 
 pub use error::ConvertError;
+pub use fill::{Opener, fill};
 
 use crate::device::Device;
 pub use crate::format::qcow2::Compression;
