@@ -198,7 +198,9 @@ impl Disk {
 }
 
 impl DiskSource {
-    fn kind(&self) -> &'static str {
+    /// Returns the type of a disk that has it: `file`, `block`, `network`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::File(_) | Self::Empty => "file",
             Self::Block(_) => "block",
@@ -206,17 +208,16 @@ impl DiskSource {
         }
     }
 
-    fn to_element(&self) -> Option<Element> {
+    /// Returns its element, unless it is nothing.
+    #[must_use]
+    pub fn to_element(&self) -> Option<Element> {
         let source = Element::new("source");
         match self {
             Self::File(path) => Some(source.attr("file", path)),
             Self::Block(path) => Some(source.attr("dev", path)),
             Self::Rbd(rbd) => {
                 let name = [rbd.pool.as_str(), rbd.image.as_str()].join("/");
-                let hosts = rbd.hosts.iter().map(|h| {
-                    let host = Element::new("host").attr("name", &h.name);
-                    h.port.map_or(host.clone(), |port| host.attr("port", port))
-                });
+                let hosts = rbd.hosts.iter().map(RbdHost::to_element);
                 Some(
                     source
                         .attr("protocol", "rbd")
@@ -230,7 +231,31 @@ impl DiskSource {
     }
 }
 
+impl RbdHost {
+    pub(crate) fn to_element(&self) -> Element {
+        let host = Element::new("host").attr("name", &self.name);
+        match self.port {
+            Some(port) => host.attr("port", port),
+            None => host,
+        }
+    }
+
+    pub(crate) fn of(host: &Element) -> Option<Self> {
+        let port = host.attribute("port").and_then(|port| port.parse().ok());
+        Some(Self { name: host.attribute("name")?.to_owned(), port })
+    }
+}
+
 impl RbdAuth {
+    pub(crate) fn of(auth: &Element) -> Option<Self> {
+        let uuid = auth.get("secret/@uuid").and_then(|uuid| uuid.parse().ok());
+        let usage = || auth.get("secret/@usage").map(RbdSecret::Usage);
+        Some(Self {
+            user: auth.attribute("username")?.to_owned(),
+            secret: uuid.map(RbdSecret::Uuid).or_else(usage)?,
+        })
+    }
+
     fn to_element(&self) -> Element {
         let secret = Element::new("secret").attr("type", "ceph");
         let secret = match &self.secret {
@@ -299,23 +324,13 @@ impl DiskView {
         let name = self.network_name()?;
         let (pool, image) = name.split_once('/')?;
         let source = self.0.find("source")?;
-        let hosts = source.find_all("host").into_iter().filter_map(|host| {
-            let port = host.attribute("port").and_then(|p| p.parse().ok());
-            Some(RbdHost { name: host.attribute("name")?.to_owned(), port })
-        });
+        let hosts = source.find_all("host").into_iter().filter_map(RbdHost::of);
         let auth = source.find("auth").or_else(|| self.0.find("auth"));
         Some(DiskSource::Rbd(Rbd {
             pool: pool.to_owned(),
             image: image.to_owned(),
             hosts: hosts.collect(),
-            auth: auth.and_then(|auth| {
-                let uuid = auth.get("secret/@uuid").and_then(|u| u.parse().ok());
-                let usage = || auth.get("secret/@usage").map(RbdSecret::Usage);
-                Some(RbdAuth {
-                    user: auth.attribute("username")?.to_owned(),
-                    secret: uuid.map(RbdSecret::Uuid).or_else(usage)?,
-                })
-            }),
+            auth: auth.and_then(RbdAuth::of),
         }))
     }
 

@@ -191,9 +191,9 @@ pub(crate) fn resize(vol: &Vol, capacity: u64) -> Result<(), Cause> {
     status(|| unsafe { sys::virStorageVolResize(vol.ptr(), capacity, 0) }).map(drop)
 }
 
-pub(crate) fn delete(vol: &Vol) -> Result<(), Cause> {
+pub(crate) fn delete(vol: &Vol, flags: c_uint) -> Result<(), Cause> {
     // SAFETY: the handle is alive.
-    status(|| unsafe { sys::virStorageVolDelete(vol.ptr(), 0) }).map(drop)
+    status(|| unsafe { sys::virStorageVolDelete(vol.ptr(), flags) }).map(drop)
 }
 
 pub(crate) fn upload(

@@ -5,9 +5,11 @@
 //! streams.
 
 mod pool;
+mod rbd;
 mod transfer;
 mod volume;
 
 pub use pool::{Pool, PoolInfo, PoolKind, PoolState, PoolView, pool_element};
+pub use rbd::{MonitorError, RbdPool};
 pub use transfer::Progress;
 pub use volume::{Backing, Volume, VolumeInfo, VolumeKind, VolumeSpec, VolumeView};

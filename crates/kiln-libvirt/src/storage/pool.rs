@@ -7,7 +7,7 @@ use kiln_spec::Bytes;
 use uuid::Uuid;
 use virt_sys as sys;
 
-use super::{Volume, VolumeSpec};
+use super::{RbdPool, Volume, VolumeSpec};
 use crate::connect::Connection;
 use crate::error::{Attempt, Cause, Error, taken};
 use crate::ffi;
@@ -83,15 +83,18 @@ pub enum PoolKind {
         /// Where it is mounted.
         mount: String,
     },
+    /// A pool of a Ceph cluster.
+    Rbd(RbdPool),
 }
 
 impl PoolKind {
-    /// Returns the folder of the host that its volumes are seen in.
+    /// Returns the folder of the host that its volumes are seen in, if they are files.
     #[must_use]
-    pub fn folder(&self) -> &str {
+    pub fn folder(&self) -> Option<&str> {
         match self {
-            Self::Dir { folder } => folder,
-            Self::Nfs { mount, .. } => mount,
+            Self::Dir { folder } => Some(folder),
+            Self::Nfs { mount, .. } => Some(mount),
+            Self::Rbd(_) => None,
         }
     }
 }
@@ -108,13 +111,15 @@ pub fn pool_element(name: &str, uuid: Option<Uuid>, kind: &PoolKind) -> Element 
                 .child(Element::new("format").attr("type", "nfs"));
             ("netfs", Some(source))
         }
+        PoolKind::Rbd(rbd) => ("rbd", Some(rbd.source())),
     };
+    let target = |folder| Element::new("target").child(Element::new("path").text(folder));
     Element::new("pool")
         .attr("type", word)
         .child(Element::new("name").text(name))
         .maybe(uuid.map(|uuid| Element::new("uuid").text(uuid)))
         .maybe(source)
-        .child(Element::new("target").child(Element::new("path").text(kind.folder())))
+        .maybe(kind.folder().map(target))
 }
 
 impl Connection {

@@ -240,6 +240,18 @@ impl Volume {
     ///
     /// [`Error::is_not_found`] if it is gone.
     pub fn delete(&self) -> Result<(), Error> {
-        ffi::storage::delete(&self.handle).on("remove the volume", &self.name)
+        ffi::storage::delete(&self.handle, 0).on("remove the volume", &self.name)
+    }
+
+    /// Removes it with its snapshots, of a pool whose volumes have some: one that another volume
+    /// lies over stays, and with it the volume.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] if it is gone; if something lies over it, or the pool has no
+    /// snapshots.
+    pub fn delete_with_snapshots(&self) -> Result<(), Error> {
+        let flags = sys::VIR_STORAGE_VOL_DELETE_WITH_SNAPSHOTS;
+        ffi::storage::delete(&self.handle, flags).on("remove the volume", &self.name)
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod secret;
 pub(crate) mod set;
 pub(crate) mod ssh;
 pub(crate) mod ssh_config;
@@ -110,6 +111,8 @@ pub(crate) enum Verb {
     Forward(forward::Forward),
     #[command(subcommand)]
     Pool(pool::Pool),
+    #[command(subcommand)]
+    Secret(secret::Secret),
     #[command(subcommand)]
     Template(template::Template),
     #[command(subcommand)]

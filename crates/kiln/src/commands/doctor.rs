@@ -386,10 +386,13 @@ fn core_files(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
 fn storage(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(conn) = &on.conn else { return Ok(Vec::new()) };
     if !pool::is_active(conn, pool::DEFAULT)? {
-        let folder = pool::folder_to_be(on.ctx, conn, pool::DEFAULT)?;
+        let place = pool::place_to_be(on.ctx, conn, pool::DEFAULT)?.path("");
         return Ok(vec![ok(
             "pool",
-            format!("`default` is made or started by the first launch, in {folder}"),
+            format!(
+                "`default` is made or started by the first launch, in {}",
+                place.trim_end_matches('/')
+            ),
         )]);
     }
     let info = conn.pool(pool::DEFAULT)?.info()?;

@@ -23,7 +23,7 @@ use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
 use crate::machine::meta::{Forward, Owner};
 use crate::machine::plan::{NetworkConfig, Plan, Wanted};
-use crate::machine::pool::{self, PoolInUse};
+use crate::machine::pool::{self, Place, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::ssh::Route;
 use crate::machine::templates::{self, TemplateName};
@@ -54,7 +54,9 @@ pub(super) struct Common<'a> {
     conn: Connection,
     /// The pool; `None` in a dry run on a host that has none yet.
     pool: Option<PoolInUse>,
-    folder: String,
+    place: Place,
+    /// The pool of the consoles' logs, and where that is.
+    consoles: (String, Place),
     image: ImageFile,
     keys: Keys,
     user_data: Option<UserData>,
@@ -86,7 +88,7 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     let conn = timings.phase("connect", || host::connect(ctx))?;
     let image = match (image, known) {
         (Some(image), _) => image,
-        (None, Some((name, error))) => of_template(&conn, args, (&name, error))?,
+        (None, Some((name, error))) => of_template(ctx, &conn, args, (&name, error))?,
         (None, None) => return Err(Problem::new(Class::Bug, "a launch of nothing").into()),
     };
     let names = early.map_or_else(|| names(args, &image), Ok)?;
@@ -122,7 +124,7 @@ pub(super) fn find_image(
         Ok(image) => Ok(image),
         Err(error) => {
             let (name, error) = template_name(args, error)?;
-            of_template(conn, args, (&name, error))
+            of_template(ctx, conn, args, (&name, error))
         }
     }
 }
@@ -141,6 +143,7 @@ fn template_name(
 
 /// Finds the template that was named instead of an image; without one, `error` says what there is.
 fn of_template(
+    ctx: &Context,
     conn: &Connection,
     args: &Launch,
     (name, error): (&TemplateName, anyhow::Error),
@@ -152,7 +155,7 @@ fn of_template(
     if !pool::is_active(conn, &args.pool)? {
         return Err(error);
     }
-    match templates::find(conn, &conn.pool(&args.pool)?, name) {
+    match templates::find(ctx, conn, &conn.pool(&args.pool)?, name) {
         Ok(template) => Ok(templates::as_image(&template)),
         Err(missing) if name.version.is_some() => Err(missing),
         Err(_) => Err(match error.downcast::<Problem>() {
@@ -242,6 +245,9 @@ pub(super) fn prepare<'a>(
     // Only now is something changed: the pool may have to be made or started.
     if !args.dry_run || pool::is_active(&common.conn, &args.pool)? {
         common.pool = Some(pool::find(ctx, &common.conn, &args.pool)?);
+        if common.consoles.0 != args.pool && !args.dry_run {
+            pool::find(ctx, &common.conn, &common.consoles.0)?;
+        }
     }
     Ok(common)
 }
@@ -266,13 +272,15 @@ pub(super) fn begin<'a>(
     let accelerator = host::accelerator(&conn, asked)?;
     let cpu = args.cpu.as_deref().map(|name| host::cpu(&conn, accelerator.virt_type, name));
     let cpu = cpu.transpose()?;
-    let folder = pool::folder_to_be(ctx, &conn, &args.pool)?;
+    let place = pool::place_to_be(ctx, &conn, &args.pool)?;
+    let consoles = pool::of_consoles(ctx, &conn, (&args.pool, &place))?;
     let common = Common {
         ctx,
         args,
         conn,
         pool: None,
-        folder,
+        place,
+        consoles,
         image,
         keys,
         user_data,
@@ -298,7 +306,8 @@ impl Common<'_> {
             memory: self.args.memory,
             disk: self.args.disk,
             pool: &self.args.pool,
-            folder: &self.folder,
+            place: &self.place,
+            consoles: (&self.consoles.0, &self.consoles.1),
             uefi: self.args.firmware == Firmware::Uefi,
             virt_type: self.accelerator.virt_type,
             user: self.args.user.as_deref(),
@@ -380,7 +389,7 @@ impl Common<'_> {
 }
 
 fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
-    let template = template::of(&common.image, &common.args.pool);
+    let template = template::of(&common.image, (&common.args.pool, &common.place));
     let there = match &common.pool {
         Some(pool) => template::is_there(&pool.pool, &template)?,
         None => {

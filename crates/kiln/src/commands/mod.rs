@@ -27,6 +27,7 @@ pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod secret;
 mod set;
 pub(crate) mod ssh;
 pub(crate) mod ssh_config;

@@ -9,7 +9,7 @@ use kiln_host::journal::Journal;
 use kiln_host::lock::Lock;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
-use kiln_libvirt::storage::VolumeSpec;
+use kiln_libvirt::storage::{Pool, VolumeSpec};
 
 use super::existing::{Machine, keep_identities};
 use super::forward::{self, Way};
@@ -17,7 +17,7 @@ use super::keys::Keys;
 use super::meta::VolumeRef;
 use super::network::Attachment;
 use super::plan::Plan;
-use super::pool::{self, PoolInUse};
+use super::pool::{self, Place, PoolInUse};
 use super::step;
 use super::template;
 use super::timings::Timings;
@@ -87,9 +87,17 @@ impl Making<'_> {
     /// A volume of the machine's that is there already is somebody's: it is not touched.
     fn check_volumes(&self) -> anyhow::Result<()> {
         for volume in self.plan.meta.volumes() {
-            step::refuse_volume(self.conn, &self.plan.name, (&self.pool.pool, volume))?;
+            step::refuse_volume(self.conn, &self.plan.name, (&self.pool_of(volume)?, volume))?;
         }
         Ok(())
+    }
+
+    /// The console's log may be in another pool than the disks.
+    fn pool_of(&self, volume: &VolumeRef) -> anyhow::Result<Pool> {
+        match volume.pool == self.pool.name {
+            true => Ok(self.pool.pool.clone()),
+            false => Ok(self.conn.pool(&volume.pool)?),
+        }
     }
 
     fn taken(&self) -> Problem {
@@ -141,11 +149,25 @@ impl Making<'_> {
     fn disk(&mut self) -> anyhow::Result<()> {
         let volume = self.plan.meta.disk.clone();
         self.before_volume(&volume)?;
-        let (path, format) = self.plan.backing.clone();
-        let format = if format == "qcow2" { DiskFormat::Qcow2 } else { DiskFormat::Raw };
-        let spec = VolumeSpec::new(&volume.name, DiskFormat::Qcow2, self.plan.disk_size)
-            .backed_by(&path, format);
-        self.pool.pool.create_volume(&spec)?;
+        let pool = &self.pool.pool;
+        match (&self.pool.place, &self.plan.meta.template) {
+            (Place::Rbd(_), Some(of)) => {
+                // libvirt clones from the snapshot that the template has: nothing was written since.
+                let spec = VolumeSpec::new(&volume.name, DiskFormat::Raw, self.plan.disk_size);
+                let template = pool.volume(&of.name)?;
+                let made = pool.clone_volume(&spec, &template, false)?;
+                if self.plan.disk_size > template.info()?.capacity {
+                    made.resize(self.plan.disk_size)?;
+                }
+            }
+            _ => {
+                let (path, format) = self.plan.backing.clone();
+                let format = if format == "qcow2" { DiskFormat::Qcow2 } else { DiskFormat::Raw };
+                let spec = VolumeSpec::new(&volume.name, DiskFormat::Qcow2, self.plan.disk_size)
+                    .backed_by(&path, format);
+                drop(pool.create_volume(&spec)?);
+            }
+        }
         match &self.plan.meta.template {
             Some(of) => template::still_there(&self.pool.pool, of),
             None => Ok(()),
@@ -156,10 +178,10 @@ impl Making<'_> {
         let iso = self.plan.seed.to_iso(unix_secs())?;
         let volume = self.plan.meta.seed.clone();
         self.before_volume(&volume)?;
-        pool::write(&self.pool.pool, &volume.name, &iso)?;
+        pool::write(self.ctx, &self.pool.pool, &volume.name, &iso)?;
         let volume = self.plan.meta.console.clone();
         self.before_volume(&volume)?;
-        pool::write(&self.pool.pool, &volume.name, &[])
+        pool::touch(&self.pool_of(&volume)?, &volume.name)
     }
 
     /// Reserves the machine's addresses and remembers them in the domain.

@@ -5,9 +5,10 @@
 //! |---|---|
 //! | `host` | which libvirt, and what it can do |
 //! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
+//! | `ceph` | bytes of volumes in a Ceph pool, and what hangs on what there |
 //! | `forward` | ports of the host that lead to machines |
 //! | `guard` | what puts forwards back after a restart of the host |
-//! | `networks`, `pools`, `templates` | what the host has of them, and what hangs on each |
+//! | `networks`, `pools`, `secrets`, `templates` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
 //! | `make` | the plan's steps, each with its undo in the journal first |
 //! | `step` | what the steps of several verbs have in common |
@@ -20,6 +21,7 @@
 //! | `ssh`, `console_log`, `transfer` | ways in |
 //! | `timings` | how long each phase took |
 
+pub(crate) mod ceph;
 pub(crate) mod clone;
 pub(crate) mod cloud_init;
 pub(crate) mod console_log;
@@ -43,6 +45,7 @@ pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod ready;
 pub(crate) mod ready_checks;
+pub(crate) mod secrets;
 pub(crate) mod set;
 pub(crate) mod ssh;
 pub(crate) mod step;

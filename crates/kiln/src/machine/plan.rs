@@ -6,8 +6,7 @@ use kiln_guest::seed::{Login, NetworkVersion, Seed, network_config};
 use kiln_guest::userdata::UserData;
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
-    Cpu, Disk, DiskFormat, DiskSource, DomainSpec, Firmware, Interface, InterfaceKind, PortForward,
-    Serial,
+    Cpu, Disk, DiskFormat, DomainSpec, Firmware, Interface, InterfaceKind, PortForward, Serial,
 };
 use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
@@ -22,6 +21,7 @@ use super::image::ImageFile;
 use super::keys::Keys;
 use super::meta::{Forward, Meta, OwnAddress, Owner, VolumeRef};
 use super::network::{Attachment, Nic};
+use super::pool::Place;
 use super::template;
 use crate::error::{Class, Problem};
 
@@ -45,8 +45,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) disk: Option<Bytes>,
     /// The pool's name.
     pub(crate) pool: &'a str,
-    /// The pool's folder.
-    pub(crate) folder: &'a str,
+    /// Where its volumes are.
+    pub(crate) place: &'a Place,
+    /// The pool of the console's log, and where that is.
+    pub(crate) consoles: (&'a str, &'a Place),
     /// Whether the firmware is UEFI.
     pub(crate) uefi: bool,
     /// What runs the guest.
@@ -176,11 +178,14 @@ impl Wanted<'_> {
         uuid: Uuid,
         (nics, forwards): (Vec<Nic>, Vec<Forward>),
     ) -> Plan {
+        let stem = self.place.stem(name, uuid);
         let volume = |suffix: &str| VolumeRef {
             pool: self.pool.to_owned(),
-            name: format!("{name}{suffix}"),
+            name: format!("{stem}{suffix}"),
         };
-        let template = template::of(self.image, self.pool);
+        let console =
+            VolumeRef { pool: self.consoles.0.to_owned(), name: format!("{name}-console.log") };
+        let template = template::of(self.image, (self.pool, self.place));
         let (user, is_default_user) = self.login();
         let ssh_port = nics.iter().find_map(|nic| match nic.attachment {
             Attachment::User { ssh_port } => Some(ssh_port),
@@ -201,10 +206,10 @@ impl Wanted<'_> {
             user: user.clone(),
             made_at: self.now,
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
-            disk: volume(".qcow2"),
+            disk: volume(&format!(".{}", self.place.disk_format())),
             data: Vec::new(),
             seed: volume("-seed.iso"),
-            console: volume("-console.log"),
+            console,
             reservations: Vec::new(),
             addresses: nics.iter().flat_map(own).collect(),
             tags: self.tags.iter().map(Tag::to_string).collect(),
@@ -225,7 +230,7 @@ impl Wanted<'_> {
             name: name.clone(),
             uuid,
             disk_size: self.disk.unwrap_or(self.image.virtual_size),
-            backing: (self.path(&template), self.image.format.clone()),
+            backing: (self.place.path(&template.name), self.image.format.clone()),
             nics,
             seed,
             domain,
@@ -245,13 +250,9 @@ impl Wanted<'_> {
         }
     }
 
-    fn path(&self, volume: &VolumeRef) -> String {
-        format!("{}/{}", self.folder.trim_end_matches('/'), volume.name)
-    }
-
     fn domain(&self, name: &MachineName, meta: &Meta, interfaces: Vec<Interface>) -> DomainSpec {
-        let disk = DiskSource::File(self.path(&meta.disk));
-        let seed = DiskSource::File(self.path(&meta.seed));
+        let disk = self.place.source(&meta.disk.name);
+        let seed = self.place.source(&meta.seed.name);
         let mut domain = DomainSpec::new(name.as_str(), self.virt_type, self.memory, self.cpus);
         if let Some(arch) = Arch::native() {
             domain.arch = arch;
@@ -269,10 +270,11 @@ impl Wanted<'_> {
         let mut seed = Disk::new("vdb", seed, DiskFormat::Raw);
         seed.readonly = true;
         seed.discard = false;
-        domain.disks = vec![Disk::new("vda", disk, DiskFormat::Qcow2).boot(1), seed];
+        domain.disks = vec![Disk::new("vda", disk, self.place.disk_format()).boot(1), seed];
         domain.interfaces = interfaces;
         // What the firmware says is wanted where a guest does not boot.
-        domain.serial = Serial { log: Some(self.path(&meta.console)), firmware: !self.uefi };
+        domain.serial =
+            Serial { log: Some(self.consoles.1.path(&meta.console.name)), firmware: !self.uefi };
         domain
     }
 }
@@ -370,6 +372,11 @@ mod tests {
         }
     }
 
+    fn folder() -> &'static Place {
+        static FOLDER: std::sync::OnceLock<Place> = std::sync::OnceLock::new();
+        FOLDER.get_or_init(|| Place::Folder("/var/lib/libvirt/images".into()))
+    }
+
     fn wanted<'a>(image: &'a ImageFile, keys: &'a Keys) -> Wanted<'a> {
         Wanted {
             image,
@@ -378,7 +385,8 @@ mod tests {
             memory: Bytes::from_gib(1),
             disk: Some(Bytes::from_gib(20)),
             pool: "default",
-            folder: "/var/lib/libvirt/images",
+            place: folder(),
+            consoles: ("default", folder()),
             uefi: false,
             virt_type: VirtType::Qemu,
             user: None,

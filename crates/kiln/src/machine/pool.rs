@@ -5,13 +5,16 @@
 //! pool whose monitors are gone stalls every call that reaches it).
 
 use std::fs::File;
+use std::time::{Duration, Instant};
 
-use kiln_host::copy;
+use kiln_host::{copy, signal};
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::DiskFormat;
-use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
-use kiln_spec::Bytes;
+use kiln_libvirt::domain::{DiskFormat, DiskSource};
+use kiln_libvirt::storage::{Pool, RbdPool, Volume, VolumeSpec};
+use kiln_spec::{Bytes, MachineName};
+use uuid::Uuid;
 
+use super::ceph::{Client, SECTOR, forget_changes};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 
@@ -30,8 +33,63 @@ pub(crate) struct PoolInUse {
     pub(crate) pool: Pool,
     /// Its name.
     pub(crate) name: String,
-    /// The folder that its volumes lie in.
-    pub(crate) folder: String,
+    /// Where its volumes are.
+    pub(crate) place: Place,
+}
+
+/// Where the volumes of a pool are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a folder of the host.
+    Folder(String),
+    /// In a Ceph cluster.
+    Rbd(RbdPool),
+}
+
+impl Place {
+    /// Returns where a volume is, for the disk of a machine: the one way from a pool to that.
+    pub(crate) fn source(&self, volume: &str) -> DiskSource {
+        match self {
+            Self::Folder(_) => DiskSource::File(self.path(volume)),
+            Self::Rbd(rbd) => DiskSource::Rbd(rbd.image(volume)),
+        }
+    }
+
+    /// Returns the path of a volume, as libvirt has it.
+    pub(crate) fn path(&self, volume: &str) -> String {
+        match self {
+            Self::Folder(folder) => format!("{}/{volume}", folder.trim_end_matches('/')),
+            Self::Rbd(rbd) => rbd.path(volume),
+        }
+    }
+
+    /// Returns how the disks of machines are laid out in it.
+    pub(crate) const fn disk_format(&self) -> DiskFormat {
+        match self {
+            Self::Folder(_) => DiskFormat::Qcow2,
+            Self::Rbd(_) => DiskFormat::Raw,
+        }
+    }
+
+    /// Returns what the names of a machine's volumes begin with. Several hosts share a Ceph pool,
+    /// and each may have a machine of the name: there the UUID tells whose it is.
+    pub(crate) fn stem(&self, machine: &MachineName, uuid: Uuid) -> String {
+        match self {
+            Self::Folder(_) => machine.to_string(),
+            Self::Rbd(_) => {
+                let digits = uuid.simple().to_string();
+                format!("{machine}-{}", &digits[24..])
+            }
+        }
+    }
+
+    /// Returns it if it is in a Ceph cluster.
+    pub(crate) const fn rbd(&self) -> Option<&RbdPool> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Rbd(rbd) => Some(rbd),
+        }
+    }
 }
 
 /// Returns whether the pool `name` is there and active.
@@ -46,17 +104,41 @@ pub(crate) fn is_active(conn: &Connection, name: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Returns the folder that a pool has or, if it is the default one and missing, would get.
+/// Returns where the volumes of a pool are or, if it is the default one and missing, would be.
 ///
 /// # Errors
 ///
 /// As [`find`].
-pub(crate) fn folder_to_be(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Result<String> {
+pub(crate) fn place_to_be(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Result<Place> {
     match conn.pool(name) {
-        Err(error) if error.is_not_found() && name == DEFAULT => default_folder(ctx, conn),
+        Err(error) if error.is_not_found() && name == DEFAULT => {
+            Ok(Place::Folder(default_folder(ctx, conn)?))
+        }
         Err(error) if error.is_not_found() => Err(missing(name).into()),
-        other => Ok(in_use(other?, name)?.folder),
+        other => Ok(in_use(other?, name)?.place),
     }
+}
+
+/// Returns the pool for the logs of consoles, which are files of the host: the machine's own, or
+/// the default one, and where that is.
+///
+/// # Errors
+///
+/// As [`find`]; the default pool is no folder (class host).
+pub(crate) fn of_consoles(
+    ctx: &Context,
+    conn: &Connection,
+    (name, place): (&str, &Place),
+) -> anyhow::Result<(String, Place)> {
+    if place.rbd().is_none() {
+        return Ok((name.to_owned(), place.clone()));
+    }
+    let there = place_to_be(ctx, conn, DEFAULT)?;
+    if there.rbd().is_some() {
+        let what = format!("the log of a console is a file, and the pool `{DEFAULT}` is no folder");
+        return Err(Problem::new(Class::Host, what).into());
+    }
+    Ok((DEFAULT.to_owned(), there))
 }
 
 fn missing(name: &str) -> Problem {
@@ -68,7 +150,7 @@ fn missing(name: &str) -> Problem {
 ///
 /// # Errors
 ///
-/// Not there (class object), not a directory pool (class host), or what libvirt says.
+/// Not there (class object), of no kind that machines can be in (class host), or what libvirt says.
 pub(crate) fn find(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Result<PoolInUse> {
     let pool = match conn.pool(name) {
         Err(error) if error.is_not_found() && name == DEFAULT => make_default(ctx, conn)?,
@@ -107,13 +189,66 @@ pub(crate) fn check_space(pool: &PoolInUse, what: &str, needed: Bytes) -> anyhow
 /// # Errors
 ///
 /// What libvirt says; a volume may be left.
-pub(crate) fn write(pool: &Pool, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(ctx: &Context, pool: &Pool, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let size = u64::try_from(bytes.len())?;
+    if let Some(rbd) = pool.xml()?.rbd() {
+        let whole = Bytes(size.next_multiple_of(SECTOR).max(SECTOR));
+        drop(pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, whole))?);
+        return Client::open(ctx, pool.connection(), &rbd)?.write(name, bytes);
+    }
     let volume = pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, Bytes(size)))?;
     if size > 0 {
         volume.upload(&mut &*bytes, 0, size, &mut |_| ())?;
     }
     Ok(())
+}
+
+/// Makes a volume that only is there: a mark.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn touch(pool: &Pool, name: &str) -> anyhow::Result<()> {
+    // Ceph's have a length, whatever is in them.
+    let size = if pool.xml()?.rbd().is_some() { SECTOR } else { 0 };
+    drop(pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, Bytes(size)))?);
+    Ok(())
+}
+
+/// How long a Ceph cluster keeps in mind who has an image open and went without a word, as after a
+/// kill: 30 s unless it is told otherwise.
+const FORGOTTEN: Duration = Duration::from_secs(45);
+/// How often it is asked meanwhile.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Removes a volume, in a Ceph pool with its snapshots; an image that was in use until just now is
+/// waited for. Not there is success.
+///
+/// # Errors
+///
+/// What libvirt says, as when another volume lies over it.
+pub(crate) fn delete(ctx: &Context, pool: &Pool, volume: &Volume) -> anyhow::Result<()> {
+    let Some(rbd) = pool.xml()?.rbd() else {
+        return match volume.delete() {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => Ok(other?),
+        };
+    };
+    forget_changes(ctx, &rbd, volume.name());
+    let since = Instant::now();
+    loop {
+        let error = match volume.delete_with_snapshots() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => error,
+        };
+        let waited = since.elapsed() > FORGOTTEN || signal::interrupted();
+        if waited || !Client::open(ctx, pool.connection(), &rbd)?.is_watched(volume.name()) {
+            return Err(error.into());
+        }
+        ctx.ui.detail(format!("waiting for the last user of `{}` to go", volume.name()));
+        std::thread::park_timeout(POLL);
+    }
 }
 
 /// Lets a volume share a file's blocks, where the file system can and we may.
@@ -125,15 +260,15 @@ pub(crate) fn shared(file: &File, volume: &Volume) -> bool {
 
 fn in_use(pool: Pool, name: &str) -> anyhow::Result<PoolInUse> {
     let details = pool.xml()?;
-    match (details.kind().unwrap_or_default().as_str(), details.target_path()) {
-        ("dir" | "fs" | "netfs", Some(folder)) => {
-            Ok(PoolInUse { pool, name: name.to_owned(), folder })
-        }
-        (kind, _) => {
-            let what = format!("pool `{name}` is of the kind `{kind}`; machines need a directory");
-            Err(Problem::new(Class::Host, what).hint("choose another with `--pool`").into())
-        }
-    }
+    let kind = details.kind().unwrap_or_default();
+    let folder = details.target_path().filter(|_| matches!(kind.as_str(), "dir" | "fs" | "netfs"));
+    let place = folder.map(Place::Folder).or(details.rbd().map(Place::Rbd));
+    let Some(place) = place else {
+        let what =
+            format!("pool `{name}` is of the kind `{kind}`; machines need a folder or Ceph's");
+        return Err(Problem::new(Class::Host, what).hint("choose another with `--pool`").into());
+    };
+    Ok(PoolInUse { pool, name: name.to_owned(), place })
 }
 
 fn make_default(ctx: &Context, conn: &Connection) -> anyhow::Result<Pool> {

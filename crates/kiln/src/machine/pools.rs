@@ -4,16 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use kiln_libvirt::domain::DiskView;
-use kiln_libvirt::storage::{Pool, PoolInfo, PoolView, VolumeView};
+use kiln_host::tools::rbd::{Entry, Listed};
+use kiln_libvirt::domain::{DiskView, Rbd, RbdHost, RbdSecret};
+use kiln_libvirt::keyring::Key;
+use kiln_libvirt::storage::{Pool, PoolInfo, PoolView, RbdPool, Volume, VolumeView};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, Error};
 use kiln_spec::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::ceph::Client;
 use super::existing::Machine;
 use super::meta::VolumeRef;
+use super::secrets;
 use super::undo::{self, Undo};
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -82,7 +86,26 @@ pub(crate) fn is_made(conn: &Connection, folder: &str) -> bool {
     conn.is_local() && !Path::new(folder).exists()
 }
 
-/// Defines a pool, makes its folder and takes it into use; undone as a whole if a step fails.
+/// A key that a secret is made of, together with a pool.
+#[derive(Debug)]
+pub(crate) struct NewKey {
+    /// The secret's UUID.
+    pub(crate) uuid: Uuid,
+    /// The secret's name.
+    pub(crate) name: String,
+    /// Whose key it is.
+    pub(crate) user: String,
+    /// The key.
+    pub(crate) key: Key,
+}
+
+/// Returns the name of the secret that is made with a pool, and goes with it.
+pub(crate) fn own_secret(pool: &str) -> String {
+    format!("kiln-pool-{pool}")
+}
+
+/// Defines a pool, makes its folder or its secret, and takes it into use; undone as a whole if a
+/// step fails.
 ///
 /// # Errors
 ///
@@ -91,22 +114,178 @@ pub(crate) fn make(
     ctx: &Context,
     conn: &Connection,
     (uuid, xml): (Uuid, &Element),
+    key: Option<&NewKey>,
     autostart: bool,
 ) -> anyhow::Result<()> {
     let view = PoolView(xml.clone());
-    let (name, folder) = (view.name().unwrap_or_default(), view.target_path().unwrap_or_default());
-    let made = is_made(conn, &folder);
-    let steps = || -> Result<(), Error> {
-        let pool = conn.define_pool_xml(xml)?;
-        pool.build()?;
-        pool.start()?;
-        if autostart { pool.set_autostart(true) } else { Ok(()) }
+    let name = view.name().unwrap_or_default();
+    let folder = view.target_path();
+    let made = folder.as_ref().is_some_and(|folder| is_made(conn, folder));
+    let steps = || -> anyhow::Result<()> {
+        if let Some(new) = key {
+            let named = (new.name.as_str(), new.uuid);
+            secrets::define(conn, named, (Some(&new.user), &new.key))?;
+        }
+        let pool = match conn.define_pool_xml(xml) {
+            Err(error) if error.is_exists() => return Err(already(&name).because(error).into()),
+            other => other?,
+        };
+        if folder.is_some() {
+            pool.build()?;
+        }
+        pool.start().map_err(|error| not_started(ctx, conn, &view, error))?;
+        if autostart {
+            pool.set_autostart(true)?;
+        }
+        Ok(())
     };
-    let undo = Undo::Pool { uri: conn.uri().to_string(), uuid, name: name.clone(), made };
-    undo::or_undone(ctx, conn, (&format!("pool-{uuid}"), undo), || match steps() {
-        Err(error) if error.is_exists() => Err(already(&name).because(error).into()),
-        other => Ok(other?),
-    })
+    let uri = conn.uri().to_string();
+    let secret =
+        key.map(|new| Undo::Secret { uri: uri.clone(), uuid: new.uuid, name: new.name.clone() });
+    let pool = Undo::Pool { uri, uuid, name: name.clone(), made };
+    let all = secret.into_iter().chain([pool]).collect();
+    undo::all_or_undone(ctx, conn, (&format!("pool-{uuid}"), all), steps)
+}
+
+/// Returns the secret that was made with a pool, if the pool still has it and nothing else does:
+/// its UUID and its name.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn secret_of(
+    conn: &Connection,
+    name: &str,
+    view: &PoolView,
+) -> anyhow::Result<Option<(Uuid, String)>> {
+    let Some(RbdSecret::Uuid(uuid)) = view.rbd().and_then(|rbd| Some(rbd.auth?.secret)) else {
+        return Ok(None);
+    };
+    let own = own_secret(name);
+    match conn.ceph_secret(&own) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        other => {
+            if other?.uuid() != uuid {
+                return Ok(None);
+            }
+        }
+    }
+    let users = secrets::users(conn, &secrets::find(conn, &own)?)?;
+    Ok(users.iter().all(|user| *user == format!("pool `{name}`")).then_some((uuid, own)))
+}
+
+/// Says what is wrong with a Ceph pool. libvirt has one number for all of it, so the cluster is asked
+/// once more, from here.
+fn not_started(ctx: &Context, conn: &Connection, view: &PoolView, error: Error) -> anyhow::Error {
+    let Some(rbd) = view.rbd() else { return error.into() };
+    let user = rbd.auth.as_ref().map_or_else(String::new, |auth| auth.user.clone());
+    let entry = Client::open(ctx, conn, &rbd).ok().and_then(|client| client.knock().ok());
+    let (what, hint) = match entry {
+        Some(Entry::Denied) => (
+            format!("the cluster does not let client.{user} in with this key"),
+            format!("`ceph auth get client.{user}` on the cluster says whether it is known, and its key"),
+        ),
+        Some(Entry::NoPool) => (
+            format!("the cluster has no pool `{}`", rbd.pool),
+            "`ceph osd lspools` on the cluster says what there is".to_owned(),
+        ),
+        Some(Entry::Silent) => (
+            "no monitor of the cluster answers".to_owned(),
+            "are the addresses right, and is the way to them open?".to_owned(),
+        ),
+        Some(Entry::Open) | None => (
+            format!("the host does not get into the Ceph pool `{}`", rbd.pool),
+            "do the monitors answer the host, and has it libvirt's driver? apt install libvirt-daemon-driver-storage-rbd".to_owned(),
+        ),
+    };
+    Problem::new(Class::Tool, what).because(error).hint(hint).into()
+}
+
+/// Finds the volume that is an image of a Ceph pool, also one that its pool has not seen yet.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn rbd_volume(
+    conn: &Connection,
+    image: &Rbd,
+) -> anyhow::Result<Option<(Volume, RbdPool)>> {
+    let of = RbdPool { pool: image.pool.clone(), hosts: image.hosts.clone(), auth: None };
+    for pool in conn.pools()? {
+        let rbd = match pool.xml() {
+            // Removed between the listing and now.
+            Err(error) if error.is_not_found() => continue,
+            other => other?.rbd(),
+        };
+        let Some(rbd) = rbd.filter(|rbd| rbd.is_same(&of)) else { continue };
+        if !pool.is_active()? {
+            continue;
+        }
+        let volume = pool.volume(&image.image).or_else(|_| {
+            pool.refresh().ok();
+            pool.volume(&image.image)
+        });
+        match volume {
+            Err(error) if error.is_not_found() => {}
+            volume => return Ok(Some((volume?, rbd))),
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses to remove a machine whose disk others lie over: in a Ceph pool that can be.
+///
+/// # Errors
+///
+/// Class object, with what lies over it; what libvirt and `rbd` say.
+pub(crate) fn refuse_parent(ctx: &Context, machine: &Machine) -> anyhow::Result<()> {
+    let Some(meta) = &machine.meta else { return Ok(()) };
+    for disk in [&meta.disk].into_iter().chain(&meta.data) {
+        let pool = match machine.conn.pool(&disk.pool) {
+            Err(error) if error.is_not_found() => continue,
+            other => other?,
+        };
+        let Some(rbd) = pool.xml()?.rbd() else { continue };
+        match pool.volume(&disk.name) {
+            Err(error) if error.is_not_found() => continue,
+            volume => drop(volume?),
+        }
+        let over = Client::open(ctx, &machine.conn, &rbd)?.children(&disk.name)?;
+        if over.is_empty() {
+            continue;
+        }
+        let used = disks(&Machine::all(&machine.conn)?)?;
+        let owner = |path: &String| {
+            let of = used.get(&Use::Path(path.clone()));
+            let of = of.into_iter().flatten().map(|name| format!("`{name}`")).next();
+            of.unwrap_or_else(|| format!("the image {path}"))
+        };
+        let names: Vec<String> = over.iter().map(owner).collect();
+        let what = format!("on the disk of `{}` hang {}", machine.name, names.join(", "));
+        return Err(Problem::new(Class::Object, what).hint("remove them first").into());
+    }
+    Ok(())
+}
+
+/// Refuses a Ceph pool that another pool is already: the two would see each other's volumes.
+///
+/// # Errors
+///
+/// Class object, with whose it is.
+pub(crate) fn rbd_is_free(conn: &Connection, wanted: &RbdPool) -> anyhow::Result<()> {
+    for pool in conn.pools()? {
+        let other = match pool.xml() {
+            // Removed between the listing and now.
+            Err(error) if error.is_not_found() => continue,
+            other => other?.rbd(),
+        };
+        if other.is_some_and(|other| other.is_same(wanted)) {
+            let what =
+                format!("the Ceph pool `{}` is that of the pool `{}`", wanted.pool, pool.name());
+            return Err(Problem::new(Class::Object, what).into());
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what is no folder, and a folder that is another pool's: the two would see each other's
@@ -164,12 +343,15 @@ impl Summary {
 
     /// Returns where its volumes are, for people.
     pub(crate) fn place(&self) -> Option<String> {
-        self.view.target_path().or(self.view.source_name())
+        let rbd = self.view.rbd().map(|rbd| format!("Ceph pool {}", rbd.pool));
+        self.view.target_path().or(rbd).or(self.view.source_name())
     }
 
     /// Returns it as JSON.
     pub(crate) fn json(&self) -> Value {
         let size = |of: fn(&PoolInfo) -> Bytes| self.room.as_ref().map(|room| of(room).0);
+        let rbd = self.view.rbd();
+        let monitor = |host: &RbdHost| json!({ "host": host.name, "port": host.port });
         json!({
             "name": self.name,
             "uuid": self.view.uuid(),
@@ -178,6 +360,8 @@ impl Summary {
             "type": self.view.kind(),
             "folder": self.view.target_path(),
             "source": self.view.source_name(),
+            "monitors": rbd.as_ref().map(|rbd| rbd.hosts.iter().map(monitor).collect::<Vec<_>>()),
+            "user": rbd.as_ref().and_then(|rbd| Some(&rbd.auth.as_ref()?.user)),
             "capacity_bytes": size(|room| room.capacity),
             "used_bytes": size(|room| room.allocation),
             "free_bytes": size(|room| room.available),
@@ -229,7 +413,11 @@ impl Held {
 /// # Errors
 ///
 /// What libvirt says.
-pub(crate) fn volumes(pool: &Pool, machines: &[Machine]) -> anyhow::Result<Vec<Held>> {
+pub(crate) fn volumes(
+    ctx: &Context,
+    pool: &Pool,
+    machines: &[Machine],
+) -> anyhow::Result<Vec<Held>> {
     let used = disks(machines)?;
     let mut found = Vec::new();
     for volume in pool.volumes()? {
@@ -241,10 +429,15 @@ pub(crate) fn volumes(pool: &Pool, machines: &[Machine]) -> anyhow::Result<Vec<H
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     let mut over: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let parents = parents(ctx, pool)?;
     for (name, view) in &found {
         if let Some(below) = view.backing_path() {
             over.entry(below).or_default().push(name.clone());
         }
+    }
+    // Also of those that another host has made, of which libvirt here has not heard yet.
+    for (name, below) in &parents {
+        over.entry(below.clone()).or_default().push(name.clone());
     }
     let owners = |(name, view): &(String, VolumeView)| {
         let by_name = Use::Volume(pool.name().to_owned(), name.clone());
@@ -265,13 +458,31 @@ pub(crate) fn volumes(pool: &Pool, machines: &[Machine]) -> anyhow::Result<Vec<H
             format: view.format().map_or_else(String::new, |format| format.to_string()),
             capacity: Bytes(view.capacity().unwrap_or(0)),
             allocation: Bytes(view.allocation().unwrap_or(0)),
-            over: view.backing_path(),
+            over: view.backing_path().or_else(|| parents.get(&name).cloned()),
             machines: machines.into_iter().cloned().collect(),
             clones,
             name,
         }
     };
     Ok(found.into_iter().map(held).collect())
+}
+
+/// Returns what the images of a Ceph pool lie over, as libvirt's paths: libvirt itself does not tell.
+/// A cluster that this client does not get through to is no error: a template that something lies
+/// over is protected in it, and machines say which theirs is.
+fn parents(ctx: &Context, pool: &Pool) -> anyhow::Result<BTreeMap<String, String>> {
+    let Some(rbd) = pool.xml()?.rbd() else { return Ok(BTreeMap::new()) };
+    let listed = Client::open(ctx, pool.connection(), &rbd).and_then(|client| client.list());
+    let listed = listed.unwrap_or_else(|error| {
+        let name = pool.name();
+        ctx.ui.warn(format!("what lies over what in `{name}` is not known: {error:#}"));
+        Vec::new()
+    });
+    let one = |one: Listed| {
+        let (pool, image) = one.parent.filter(|_| one.snapshot.is_none())?;
+        Some((one.image, format!("{pool}/{image}")))
+    };
+    Ok(listed.into_iter().filter_map(one).collect())
 }
 
 /// Returns the machines that have a volume of a pool as a disk or were made on one, by name; of a
@@ -285,7 +496,7 @@ pub(crate) fn machines_in(
     pool: &Pool,
     view: &PoolView,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let folder = view.target_path();
+    let folder = view.target_path().or(view.rbd().map(|rbd| rbd.pool));
     let is_in = |used: &Use| match used {
         Use::Volume(of, _) => of == pool.name(),
         Use::Path(path) => {
@@ -309,7 +520,7 @@ pub(crate) fn machines_in(
 /// What a disk of a machine is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Use {
-    /// A path on the host.
+    /// A path on the host, or Ceph's pool and image.
     Path(String),
     /// A volume of a pool.
     Volume(String, String),
@@ -317,7 +528,8 @@ enum Use {
 
 impl Use {
     fn of(disk: &DiskView) -> Option<Self> {
-        let path = disk.file().or(disk.block()).map(Self::Path);
+        let rbd = disk.network_name().filter(|_| disk.protocol().as_deref() == Some("rbd"));
+        let path = disk.file().or(disk.block()).or(rbd).map(Self::Path);
         path.or_else(|| Some(Self::Volume(disk.pool()?, disk.volume()?)))
     }
 }

@@ -9,21 +9,26 @@
 //! volume without a mark wait for it to grow, and give up with an error if it does not.
 
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kiln_disk::device::{Device, RawFile};
+use kiln_disk::format::qcow2::Qcow2File;
 use kiln_host::lock::Lock;
 use kiln_host::{journal::Journal, signal};
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
-use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
+use kiln_libvirt::storage::{Pool, RbdPool, Volume, VolumeSpec};
 use kiln_spec::Bytes;
 use uuid::Uuid;
 
+use super::ceph::{Client, SECTOR};
 use super::existing::Machine;
 use super::image::ImageFile;
 use super::meta::VolumeRef;
-use super::pool::{self, PoolInUse, check_space, shared};
+use super::pool::{self, Place, PoolInUse, check_space, shared};
 use super::pools;
 use super::templates::facts_of;
 use super::undo::{Undo, roll_back};
@@ -37,13 +42,15 @@ const STALLED: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(300);
 
 /// Returns the template of an image in a pool. Pure.
-pub(crate) fn of(image: &ImageFile, pool: &str) -> VolumeRef {
+pub(crate) fn of(image: &ImageFile, (pool, place): (&str, &Place)) -> VolumeRef {
     if let Some(template) = &image.template {
         return template.clone();
     }
     let hex = image.digest.trim_start_matches("sha256:");
     let short = hex.get(..12).unwrap_or(hex);
-    let name = format!("kiln-{}-{short}.{}", image.name, image.format);
+    // In a Ceph cluster the image is unpacked.
+    let format = if place.rbd().is_some() { "raw" } else { &image.format };
+    let name = format!("kiln-{}-{short}.{format}", image.name);
     VolumeRef { pool: pool.to_owned(), name }
 }
 
@@ -62,7 +69,7 @@ pub(crate) fn mode(conn: &Connection, pool: &Pool) -> anyhow::Result<Option<u32>
 
 /// Puts the mark beside a template: it is whole.
 pub(crate) fn mark(pool: &Pool, volume: &str) -> anyhow::Result<()> {
-    pool::write(pool, &mark_of(volume), &[])
+    pool::touch(pool, &mark_of(volume))
 }
 
 /// Returns whether the template is there, whole.
@@ -108,11 +115,15 @@ pub(crate) fn ensure(
     image: &ImageFile,
     task: &Task,
 ) -> anyhow::Result<bool> {
-    let template = of(image, &pool.name);
+    let template = of(image, (&pool.name, &pool.place));
     if is_there(&pool.pool, &template)? {
         return Ok(false);
     }
     let _lock = Lock::wait(&lock_file(ctx, conn.uri().as_str(), &template))?;
+    if pool.place.rbd().is_some() {
+        // Another host may have made it. libvirt refuses while it makes a volume there.
+        pool.pool.refresh().ok();
+    }
     if is_there(&pool.pool, &template)? {
         return Ok(false);
     }
@@ -120,22 +131,22 @@ pub(crate) fn ensure(
     if await_other(pool, &template, task)? {
         return Ok(false);
     }
-    if is_used(conn, &pool.pool, &template)? {
+    if is_used(ctx, conn, &pool.pool, &template)? {
         // Somebody took its mark away, and what hangs on it needs it.
         mark(&pool.pool, &template.name)?;
         return Ok(false);
     }
-    remove_volumes(&pool.pool, &template)?;
+    remove_volumes(ctx, &pool.pool, &template)?;
     check_space(pool, &format!("image `{}`", image.name), image.file_size)?;
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("template-{}", Uuid::now_v7()))?;
     job.before(Undo::Template { uri: conn.uri().to_string(), volume: template.clone() })?;
-    match upload(conn, pool, image, &template, task) {
+    match upload(ctx, (conn, pool), image, &template, task) {
         Ok(()) => {
             job.commit()?;
             Ok(true)
         }
         Err(error) => {
-            remove_volumes(&pool.pool, &template)?;
+            remove_volumes(ctx, &pool.pool, &template)?;
             Err(roll_back(ctx, conn, job, error))
         }
     }
@@ -170,14 +181,18 @@ fn await_other(pool: &PoolInUse, template: &VolumeRef, task: &Task) -> anyhow::R
 }
 
 fn upload(
-    conn: &Connection,
-    pool: &PoolInUse,
+    ctx: &Context,
+    (conn, pool): (&Connection, &PoolInUse),
     image: &ImageFile,
     template: &VolumeRef,
     task: &Task,
 ) -> anyhow::Result<()> {
-    // As raw, whatever the image is: the bytes come as they are, libvirt adds no header.
     let Some(file) = &image.file else { return Err(removed(template).into()) };
+    if let Place::Rbd(rbd) = &pool.place {
+        import(ctx, (conn, pool, rbd), (image, file), &template.name, task)?;
+        return mark(&pool.pool, &template.name);
+    }
+    // As raw, whatever the image is: the bytes come as they are, libvirt adds no header.
     let mut spec = VolumeSpec::new(&template.name, DiskFormat::Raw, image.file_size);
     spec.mode = mode(conn, &pool.pool)?;
     let volume = pool.pool.create_volume(&spec)?;
@@ -187,9 +202,48 @@ fn upload(
     mark(&pool.pool, &template.name)
 }
 
+/// Unpacks an image into one of a Ceph pool, and protects that.
+///
+/// # Errors
+///
+/// What libvirt and QEMU say; a signal.
+pub(crate) fn import(
+    ctx: &Context,
+    (conn, pool, rbd): (&Connection, &PoolInUse, &RbdPool),
+    (image, file): (&ImageFile, &File),
+    name: &str,
+    task: &Task,
+) -> anyhow::Result<()> {
+    let size = Bytes(image.virtual_size.0.next_multiple_of(SECTOR));
+    drop(pool.pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, size))?);
+    let client = Client::open(ctx, conn, rbd)?;
+    let from = || -> io::Result<Box<dyn Device>> {
+        let file = file.try_clone()?;
+        match image.format.as_str() {
+            "qcow2" => Ok(Box::new(Qcow2File::open(file, &image.name).map_err(io::Error::other)?)),
+            _ => Ok(Box::new(RawFile::new(file)?)),
+        }
+    };
+    let (began, shown) = (Instant::now(), Mutex::new(Duration::ZERO));
+    let progress = |done: u64| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if began.elapsed() >= *shown {
+            task.phase("template", &format!("{} of {}", Bytes(done), image.virtual_size));
+            *shown = began.elapsed() + Duration::from_millis(200);
+        }
+    };
+    client.fill(name, (&from, image.virtual_size.0), &progress)?;
+    client.protect(name)
+}
+
 /// Returns whether a volume of the pool lies over a template, or a machine of Kiln's was made on it.
-fn is_used(conn: &Connection, pool: &Pool, template: &VolumeRef) -> anyhow::Result<bool> {
-    let held = pools::volumes(pool, &Machine::all(conn)?)?;
+fn is_used(
+    ctx: &Context,
+    conn: &Connection,
+    pool: &Pool,
+    template: &VolumeRef,
+) -> anyhow::Result<bool> {
+    let held = pools::volumes(ctx, pool, &Machine::all(conn)?)?;
     Ok(held.iter().any(|held| held.name == template.name && !held.users().is_empty()))
 }
 
@@ -208,11 +262,15 @@ fn send(volume: &Volume, file: &File, image: &ImageFile, task: &Task) -> anyhow:
     Ok(())
 }
 
-pub(crate) fn remove_volumes(pool: &Pool, template: &VolumeRef) -> anyhow::Result<()> {
+pub(crate) fn remove_volumes(
+    ctx: &Context,
+    pool: &Pool,
+    template: &VolumeRef,
+) -> anyhow::Result<()> {
     for name in [mark_of(&template.name), facts_of(&template.name), template.name.clone()] {
-        match pool.volume(&name).and_then(|volume| volume.delete()) {
+        match pool.volume(&name) {
             Err(error) if error.is_not_found() => {}
-            other => other?,
+            volume => pool::delete(ctx, pool, &volume?)?,
         }
     }
     Ok(())
@@ -235,10 +293,10 @@ pub(crate) fn remove_unfinished(
     if is_there(&pool, template)? {
         return Ok(());
     }
-    if is_used(conn, &pool, template)? {
+    if is_used(ctx, conn, &pool, template)? {
         return mark(&pool, &template.name);
     }
-    remove_volumes(&pool, template)
+    remove_volumes(ctx, &pool, template)
 }
 
 /// Removes a template that nothing hangs on: its mark first, so that no clone begins, then, if none
@@ -260,7 +318,7 @@ pub(crate) fn remove(
         Err(error) if error.is_not_found() => {}
         other => other?,
     }
-    if is_used(conn, pool, template)? {
+    if is_used(ctx, conn, pool, template)? {
         mark(pool, &template.name)?;
         job.commit()?;
         let what = format!("something hangs on the template `{}` by now", template.name);
@@ -268,6 +326,6 @@ pub(crate) fn remove(
             .hint("`kiln template info` says what")
             .into());
     }
-    remove_volumes(pool, template)?;
+    remove_volumes(ctx, pool, template)?;
     Ok(job.commit()?)
 }

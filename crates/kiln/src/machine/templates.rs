@@ -22,14 +22,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::ceph::Client;
 use super::existing::Machine;
 use super::image::ImageFile;
 use super::meta::VolumeRef;
 use super::{pool, pools, template};
+use crate::context::Context;
 use crate::error::{Class, Problem};
 
 /// What the names of templates begin with.
 const PREFIX: &str = "kiln-";
+/// What they are called in the metadata of an image of a Ceph pool.
+const FACTS: &str = "kiln.template";
 /// The most bytes of a template's facts.
 const FACTS_MOST: u64 = 1 << 20;
 
@@ -174,6 +178,11 @@ fn parts(volume: &str) -> Option<(String, String, String)> {
     Some((name.to_owned(), version.to_owned(), format.to_owned()))
 }
 
+/// Returns whether a volume's name is that of a template with facts.
+fn counted(volume: &str) -> bool {
+    is_name(volume) && !is_of_launch(volume)
+}
+
 /// Returns whether a volume's name is that of a template.
 pub(crate) fn is_name(volume: &str) -> bool {
     parts(volume).is_some()
@@ -196,11 +205,13 @@ pub(crate) fn is_of_launch(volume: &str) -> bool {
 /// # Errors
 ///
 /// What libvirt says.
-pub(crate) fn all(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Template>> {
+pub(crate) fn all(ctx: &Context, conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Template>> {
     let machines = Machine::all(conn)?;
-    let held = pools::volumes(pool, &machines)?;
+    let held = pools::volumes(ctx, pool, &machines)?;
     let names: BTreeSet<&str> = held.iter().map(|held| held.name.as_str()).collect();
     let mut found = Vec::new();
+    let rbd = pool.xml()?.rbd().filter(|_| held.iter().any(|one| counted(&one.name)));
+    let client = rbd.map(|rbd| Client::open(ctx, conn, &rbd)).transpose()?;
     for one in &held {
         let Some((name, version, format)) = parts(&one.name) else { continue };
         if !names.contains(template::mark_of(&one.name).as_str()) {
@@ -211,8 +222,14 @@ pub(crate) fn all(conn: &Connection, pool: &Pool) -> anyhow::Result<Vec<Template
             template::mark(pool, &one.name)?;
         }
         let volume = VolumeRef { pool: pool.name().to_owned(), name: one.name.clone() };
-        let facts = names.contains(facts_of(&one.name).as_str());
-        let facts = if facts { facts_from(pool, &one.name)? } else { None };
+        let facts = match &client {
+            Some(client) if counted(&one.name) => {
+                let text = client.meta(&one.name, FACTS)?;
+                text.and_then(|text| serde_json::from_str(&text).ok())
+            }
+            None if names.contains(facts_of(&one.name).as_str()) => facts_from(pool, &one.name)?,
+            _ => None,
+        };
         // A volume is called by the machine that it is a disk of.
         let owner = |clone: &String| {
             let of = |held: &&pools::Held| held.name == *clone;
@@ -240,14 +257,22 @@ fn facts_from(pool: &Pool, volume: &str) -> anyhow::Result<Option<Facts>> {
     Ok(serde_json::from_slice(&bytes).ok())
 }
 
-/// Writes a template's facts beside it.
+/// Writes a template's facts beside it; in a Ceph pool into the image's own metadata.
 ///
 /// # Errors
 ///
 /// What libvirt says.
-pub(crate) fn write_facts(pool: &Pool, volume: &str, facts: &Facts) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec(facts)?;
-    pool::write(pool, &facts_of(volume), &bytes)
+pub(crate) fn write_facts(
+    ctx: &Context,
+    pool: &Pool,
+    volume: &str,
+    facts: &Facts,
+) -> anyhow::Result<()> {
+    let text = serde_json::to_string(facts)?;
+    match pool.xml()?.rbd() {
+        Some(rbd) => Client::open(ctx, pool.connection(), &rbd)?.set_meta(volume, FACTS, &text),
+        None => pool::write(ctx, pool, &facts_of(volume), text.as_bytes()),
+    }
 }
 
 /// Finds a template of a pool; of several versions the newest, if none is named.
@@ -256,11 +281,12 @@ pub(crate) fn write_facts(pool: &Pool, volume: &str, facts: &Facts) -> anyhow::R
 ///
 /// Not there (class object), with the nearest name.
 pub(crate) fn find(
+    ctx: &Context,
     conn: &Connection,
     pool: &Pool,
     wanted: &TemplateName,
 ) -> anyhow::Result<Template> {
-    let all = all(conn, pool)?;
+    let all = all(ctx, conn, pool)?;
     let named = |one: &&Template| one.name == wanted.name;
     let asked = |one: &&Template| wanted.version.as_ref().is_none_or(|v| *v == one.version);
     if let Some(found) = all.iter().filter(named).find(asked) {

@@ -20,6 +20,9 @@ use super::existing::Machine;
 use super::forward::{self, Change};
 use super::meta::{Reservation, VolumeRef};
 use super::network::{Details, dhcp_host};
+use super::pool;
+use super::pools;
+use super::secrets;
 use super::template;
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -106,6 +109,15 @@ pub(crate) enum Undo {
         /// Whether its folder was not there before, and goes if it is empty.
         made: bool,
     },
+    /// Remove the secret with this UUID: no other making has it.
+    Secret {
+        /// The host.
+        uri: String,
+        /// The secret.
+        uuid: Uuid,
+        /// Its name, for people.
+        name: String,
+    },
     /// Remove what this client keeps of the machine.
     Folder {
         /// The folder.
@@ -130,6 +142,7 @@ impl Undo {
             Self::Rules { .. } => "rules of forwards".to_owned(),
             Self::Network { name, .. } => format!("network `{name}`"),
             Self::Pool { name, .. } => format!("pool `{name}`"),
+            Self::Secret { name, .. } => format!("secret `{name}`"),
             Self::Folder { path } => format!("folder `{}`", path.display()),
         }
     }
@@ -145,7 +158,8 @@ impl Undo {
             | Self::Forwards { uri, .. }
             | Self::Rules { uri }
             | Self::Network { uri, .. }
-            | Self::Pool { uri, .. } => Some(uri),
+            | Self::Pool { uri, .. }
+            | Self::Secret { uri, .. } => Some(uri),
             Self::Folder { .. } => None,
         }
     }
@@ -155,7 +169,7 @@ impl Undo {
         match self {
             Self::Domain { uuid, .. } => remove_domain(conn, *uuid),
             Self::Running { uuid, .. } => switch_off(conn, *uuid),
-            Self::Volume { volume, .. } => remove_volume(conn, volume),
+            Self::Volume { volume, .. } => remove_volume(ctx, conn, volume),
             Self::RotatedLogs { volume, .. } => remove_rotated(conn, volume),
             Self::Template { volume, .. } => template::remove_unfinished(ctx, conn, volume),
             Self::Reservation { reservation, .. } => release(conn, reservation),
@@ -163,6 +177,7 @@ impl Undo {
             Self::Rules { .. } => forward::rebuild_if_able(ctx, conn),
             Self::Network { uuid, name, .. } => remove_network(conn, *uuid, name),
             Self::Pool { uuid, name, made, .. } => remove_pool(conn, *uuid, name, *made),
+            Self::Secret { uuid, .. } => secrets::remove(conn, *uuid),
             Self::Folder { path } => remove_folder(path),
         }
     }
@@ -196,10 +211,12 @@ pub(crate) fn remove_domain(conn: &Connection, uuid: Uuid) -> anyhow::Result<()>
 ///
 /// # Errors
 ///
-/// Kiln did not make it (class object); class undo when something could not be removed.
+/// Kiln did not make it, or others lie over its disk (class object); class undo when something could
+/// not be removed.
 pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result<()> {
     let uri = machine.conn.uri().to_string();
     let meta = machine.meta()?;
+    pools::refuse_parent(ctx, machine)?;
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
     // Undone in reverse: the machine stops first, its name is free when all else is gone.
     let (name, uuid) = (machine.name.clone(), machine.uuid);
@@ -269,23 +286,32 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Deletes a volume. libvirt refuses while it makes it, which it goes on with when its client is
 /// killed: that is waited for.
-pub(crate) fn remove_volume(conn: &Connection, volume: &VolumeRef) -> anyhow::Result<()> {
-    let found = match conn.pool(&volume.pool).and_then(|pool| pool.volume(&volume.name)) {
+pub(crate) fn remove_volume(
+    ctx: &Context,
+    conn: &Connection,
+    volume: &VolumeRef,
+) -> anyhow::Result<()> {
+    let pool = match conn.pool(&volume.pool) {
         Err(error) if error.is_not_found() => return Ok(()),
         other => other?,
     };
+    let found = match pool.volume(&volume.name) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    let being_made = |error: &anyhow::Error| {
+        let error = error.downcast_ref::<kiln_libvirt::Error>();
+        error.is_some_and(kiln_libvirt::Error::is_operation_invalid)
+    };
     let since = Instant::now();
     loop {
-        match found.delete() {
-            Err(error) if error.is_not_found() => return Ok(()),
+        match pool::delete(ctx, &pool, &found) {
             Err(error)
-                if error.is_operation_invalid()
-                    && since.elapsed() < MAKING
-                    && !signal::interrupted() =>
+                if being_made(&error) && since.elapsed() < MAKING && !signal::interrupted() =>
             {
                 std::thread::park_timeout(POLL);
             }
-            other => return Ok(other?),
+            other => return other,
         }
     }
 }
@@ -434,8 +460,24 @@ pub(crate) fn or_undone(
     (journal, undo): (&str, Undo),
     steps: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    all_or_undone(ctx, conn, (journal, vec![undo]), steps)
+}
+
+/// As [`or_undone`], with several things to take back, the last first.
+///
+/// # Errors
+///
+/// As [`or_undone`].
+pub(crate) fn all_or_undone(
+    ctx: &Context,
+    conn: &Connection,
+    (journal, undo): (&str, Vec<Undo>),
+    steps: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut job = Journal::begin(&ctx.sub("journal"), journal)?;
-    job.before(undo)?;
+    for undo in undo {
+        job.before(undo)?;
+    }
     match steps() {
         Ok(()) => Ok(job.commit()?),
         Err(error) => Err(roll_back(ctx, conn, job, error)),
@@ -449,9 +491,22 @@ pub(crate) fn or_undone(
 ///
 /// What libvirt says; the journal stays then.
 pub(crate) fn remove(ctx: &Context, conn: &Connection, undo: Undo) -> anyhow::Result<()> {
+    remove_all(ctx, conn, vec![undo])
+}
+
+/// As [`remove`], of several things, the last first.
+///
+/// # Errors
+///
+/// As [`remove`].
+pub(crate) fn remove_all(ctx: &Context, conn: &Connection, undo: Vec<Undo>) -> anyhow::Result<()> {
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
-    job.before(undo.clone())?;
-    undo.run(ctx, conn)?;
+    for undo in undo {
+        job.before(undo)?;
+    }
+    for undo in job.to_undo() {
+        undo.run(ctx, conn)?;
+    }
     Ok(job.commit()?)
 }
 

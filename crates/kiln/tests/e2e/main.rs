@@ -15,6 +15,7 @@ mod lab;
 mod launch;
 mod networks;
 mod pools;
+mod rbd;
 mod set_images;
 mod sets;
 mod templates;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         networks::trials(),
         forwards::trials(),
         pools::trials(),
+        rbd::trials(),
         sets::trials(),
         set_images::trials(),
         clones::trials(),

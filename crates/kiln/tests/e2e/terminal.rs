@@ -18,6 +18,12 @@ const PROMPT: Duration = Duration::from_secs(300);
 
 /// Attaches a terminal, presses Enter until the guest prompts, leaves with Ctrl-].
 pub(crate) fn console_is_left_with_the_terminal_as_it_was(lab: &Lab, name: &str) {
+    answers(lab, name, b"\r", "login:");
+}
+
+/// Attaches a terminal, types again and again until the guest shows what is wanted, leaves with
+/// Ctrl-]; the terminal is then as it was.
+pub(crate) fn answers(lab: &Lab, name: &str, typed: &[u8], wanted: &str) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&master).and_then(|()| unlockpt(&master)).expect("it can be opened");
     let path = ptsname(&master, Vec::new()).expect("its name");
@@ -38,8 +44,8 @@ pub(crate) fn console_is_left_with_the_terminal_as_it_was(lab: &Lab, name: &str)
         .spawn()
         .expect("started");
     let mut terminal = File::from(master);
-    let seen = press_until(&mut terminal, b"\r", "login:");
-    assert!(seen.contains("login:"), "{seen}");
+    let seen = press_until(&mut terminal, typed, wanted);
+    assert!(seen.contains(wanted), "{seen}");
     terminal.write_all(&[0x1d]).expect("Ctrl-] is typed");
     let seen = press_until(&mut terminal, b"", "left the console of");
     assert!(seen.contains(&format!("left the console of `{name}`")), "{seen}");

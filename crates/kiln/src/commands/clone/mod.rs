@@ -22,7 +22,7 @@ use crate::machine::clone::source::{Source, told_no_address};
 use crate::machine::clone::{self, Plan, Wanted, With};
 use crate::machine::existing::Machine;
 use crate::machine::keys::{self, Keys};
-use crate::machine::pool::{self, PoolInUse, check_space};
+use crate::machine::pool::{self, Place, PoolInUse, check_space};
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::{host, network, step, undo};
 
@@ -36,7 +36,8 @@ struct Common<'a> {
     conn: Connection,
     source: Source,
     pools: BTreeMap<String, PoolInUse>,
-    folders: BTreeMap<String, String>,
+    places: BTreeMap<String, Place>,
+    consoles: String,
     keys: Keys,
 }
 
@@ -46,15 +47,15 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     let given = keys::given(&args.ssh_key)?;
     let conn = host::connect(ctx)?;
     let found = Machine::find(&conn, &args.source);
-    let machine = found.map_err(|error| of_template(&conn, args, error))?;
+    let machine = found.map_err(|error| of_template(ctx, &conn, args, error))?;
     told_no_address(&machine)?;
     let source = Source::of(&conn, machine)?;
     step::refuse_taken(&conn, &names)?;
     if !args.dry_run {
         undo::can_begin(ctx)?;
     }
-    let (pools, folders) = pools(ctx, &conn, args, &source)?;
-    let mut common = Common { ctx, args, conn, source, pools, folders, keys: given };
+    let (pools, places, consoles) = pools(ctx, &conn, args, &source)?;
+    let mut common = Common { ctx, args, conn, source, pools, places, consoles, keys: given };
     common.wanted().check()?;
     if args.dry_run {
         return many::would(&ctx.ui, &names, |_, name| {
@@ -72,11 +73,16 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
 }
 
 /// Says how a machine is made of a template, if that is what was named.
-fn of_template(conn: &Connection, args: &Clone, error: anyhow::Error) -> anyhow::Error {
+fn of_template(
+    ctx: &Context,
+    conn: &Connection,
+    args: &Clone,
+    error: anyhow::Error,
+) -> anyhow::Error {
     let pool = args.pool.as_deref().unwrap_or(pool::DEFAULT);
     let found = args.source.parse::<TemplateName>().ok().and_then(|name| {
         let pool = conn.pool(pool).ok()?;
-        templates::find(conn, &pool, &name).ok()
+        templates::find(ctx, conn, &pool, &name).ok()
     });
     let Some(found) = found else { return error };
     let what = format!("`{}` is a template, and no machine", found.full_name());
@@ -95,23 +101,29 @@ fn names(args: &Clone) -> anyhow::Result<Vec<MachineName>> {
     }
 }
 
-type Pools = (BTreeMap<String, PoolInUse>, BTreeMap<String, String>);
+/// Pools, where their volumes are, and the name of the one for the consoles' logs.
+type Pools = (BTreeMap<String, PoolInUse>, BTreeMap<String, Place>, String);
 
 /// Finds the pools that volumes go to. In a dry run none is made or started.
 fn pools(ctx: &Context, conn: &Connection, args: &Clone, source: &Source) -> anyhow::Result<Pools> {
     let beside = source.disks.iter().map(|disk| disk.pool.as_str());
-    let names: Vec<&str> = match &args.pool {
-        Some(name) => vec![name],
-        None => beside.collect(),
+    let mut names: Vec<String> = match &args.pool {
+        Some(name) => vec![name.clone()],
+        None => beside.map(str::to_owned).collect(),
     };
-    let (mut pools, mut folders) = (BTreeMap::new(), BTreeMap::new());
+    // The root disk's comes first.
+    let first = names.first().map_or(pool::DEFAULT, String::as_str);
+    let place = pool::place_to_be(ctx, conn, first)?;
+    let (consoles, _) = pool::of_consoles(ctx, conn, (first, &place))?;
+    names.push(consoles.clone());
+    let (mut pools, mut places) = (BTreeMap::new(), BTreeMap::new());
     for name in names {
-        folders.insert(name.to_owned(), pool::folder_to_be(ctx, conn, name)?);
+        places.insert(name.clone(), pool::place_to_be(ctx, conn, &name)?);
         if !args.dry_run {
-            pools.insert(name.to_owned(), pool::find(ctx, conn, name)?);
+            pools.insert(name.clone(), pool::find(ctx, conn, &name)?);
         }
     }
-    Ok((pools, folders))
+    Ok((pools, places, consoles))
 }
 
 impl Common<'_> {
@@ -120,7 +132,8 @@ impl Common<'_> {
             source: &self.source,
             linked: self.args.linked,
             pool: self.args.pool.as_deref(),
-            folders: &self.folders,
+            places: &self.places,
+            consoles: &self.consoles,
             user: &self.args.user,
             ip: match self.args.ip {
                 Some(WantedIp::This(ip)) => Some(ip),
@@ -142,7 +155,7 @@ impl Common<'_> {
     fn check_space(&self, count: usize) -> anyhow::Result<()> {
         let mut needed: BTreeMap<&str, u64> = BTreeMap::new();
         for disk in &self.source.disks {
-            let linked = self.args.linked && disk.below.is_some();
+            let linked = self.args.linked && disk.can_be_below();
             let one = if linked { disk.takes_alone } else { disk.takes };
             let all = one.0.saturating_mul(u64::try_from(count)?);
             let pool = self.args.pool.as_deref().unwrap_or(&disk.pool);
@@ -211,7 +224,7 @@ fn as_json(common: &Common<'_>, machine: &Machine, facts: &[Fact]) -> Value {
         "host": machine.conn.uri().to_string(),
         "clone_of": meta.map(|meta| &meta.origin),
         "template": meta.map(|meta| &meta.template),
-        "linked": meta.is_some_and(|meta| meta.template.is_some()),
+        "linked": common.args.linked,
         "volumes": meta.map(|meta| meta.volumes()),
         "reservations": meta.map(|meta| &meta.reservations),
         "started": common.args.start,

@@ -3,22 +3,39 @@
 
 use std::path::{Component, Path};
 
-use kiln_libvirt::storage::{PoolKind, pool_element};
+use kiln_libvirt::Connection;
+use kiln_libvirt::domain::{RbdAuth, RbdSecret};
+use kiln_libvirt::keyring::Entry;
+use kiln_libvirt::storage::{PoolKind, RbdPool, pool_element};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::args::pool::create::Create;
 use crate::context::Context;
 use crate::error::{Class, Problem};
-use crate::machine::pools::Summary;
-use crate::machine::{host, pools};
+use crate::machine::pools::{NewKey, Summary};
+use crate::machine::{host, pools, secrets};
 
 /// Makes a pool.
 pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
-    let kind = kind(args)?;
+    let wanted = wanted(args)?;
     let conn = host::connect(ctx)?;
     pools::refuse_taken(&conn, args.name.as_str())?;
-    pools::folder_is_free(&conn, kind.folder())?;
+    let (kind, key) = match wanted {
+        Wanted::Folder(kind) => (kind, None),
+        Wanted::Rbd(pool, login) => login.found(&conn, args, pool)?,
+    };
+    let place = match &kind {
+        PoolKind::Rbd(rbd) => {
+            pools::rbd_is_free(&conn, rbd)?;
+            format!("the Ceph pool {}", rbd.pool)
+        }
+        _ => {
+            let folder = kind.folder().unwrap_or_default();
+            pools::folder_is_free(&conn, folder)?;
+            folder.to_owned()
+        }
+    };
     let uuid = Uuid::now_v7();
     let xml = pool_element(args.name.as_str(), Some(uuid), &kind);
     if args.dry_run {
@@ -27,12 +44,15 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
                 &json!({ "would": { "create": args.name.as_str(), "xml": xml.to_string() } }),
             );
         } else {
-            ctx.ui.out(format!("make the pool `{}` in {}", args.name, kind.folder()));
+            if let Some(key) = &key {
+                ctx.ui.out(format!("make the secret `{}` of the key of {}", key.name, key.user));
+            }
+            ctx.ui.out(format!("make the pool `{}` in {place}", args.name));
             ctx.ui.out(xml.to_string());
         }
         return Ok(0);
     }
-    pools::make(ctx, &conn, (uuid, &xml), !args.no_autostart)?;
+    pools::make(ctx, &conn, (uuid, &xml), key.as_ref(), !args.no_autostart)?;
     let pool = pools::find(&conn, args.name.as_str())?;
     let summary = Summary::of(&pool)?;
     if ctx.ui.json() {
@@ -42,9 +62,83 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     let room = summary
         .room
         .map_or_else(String::new, |room| format!(", {} free of {}", room.available, room.capacity));
-    ctx.ui.say(format!("pool `{}` is in use: {}{room}", args.name, kind.folder()));
+    ctx.ui.say(format!("pool `{}` is in use: {place}{room}", args.name));
     ctx.ui.out(args.name.as_str());
     Ok(0)
+}
+
+/// What a pool is to be, as far as the command line says it.
+enum Wanted {
+    /// Of files.
+    Folder(PoolKind),
+    /// A pool of a Ceph cluster, by its name, and how to log in.
+    Rbd(String, Login),
+}
+
+/// How the host is to log in to Ceph.
+enum Login {
+    /// By the key that a secret has.
+    Secret(String),
+    /// By a key that a secret is made of.
+    Key(Entry),
+}
+
+impl Login {
+    /// Finds the secret, or says what is to be made.
+    fn found(
+        self,
+        conn: &Connection,
+        args: &Create,
+        pool: String,
+    ) -> anyhow::Result<(PoolKind, Option<NewKey>)> {
+        let (user, uuid, key) = match self {
+            Self::Secret(name) => {
+                let secret = secrets::find(conn, &name)?;
+                if secret.kind != "ceph" {
+                    let what = format!("the secret `{name}` is of the kind `{}`", secret.kind);
+                    return Err(Problem::new(Class::Object, what).hint("Ceph's is `ceph`").into());
+                }
+                let user = args.user.clone().or(secret.user).ok_or_else(|| {
+                    let what = format!("the secret `{name}` does not say whose key it has");
+                    Problem::new(Class::Usage, what).hint("`--user NAME` does")
+                })?;
+                (user, secret.uuid, None)
+            }
+            Self::Key(Entry { user, key }) => {
+                let (uuid, name) = (Uuid::now_v7(), pools::own_secret(args.name.as_str()));
+                secrets::refuse_taken(conn, &name)?;
+                (user.clone(), uuid, Some(NewKey { uuid, name, user, key }))
+            }
+        };
+        let auth = Some(RbdAuth { user, secret: RbdSecret::Uuid(uuid) });
+        let hosts = args.monitor.clone();
+        Ok((PoolKind::Rbd(RbdPool { pool, hosts, auth }), key))
+    }
+}
+
+fn wanted(args: &Create) -> anyhow::Result<Wanted> {
+    let Some(pool) = &args.rbd else { return Ok(Wanted::Folder(kind(args)?)) };
+    secrets::check_user(args.user.as_deref())?;
+    if pool.contains('/') {
+        let what = format!("`{pool}` names a namespace, and libvirt's pools have none of Ceph's");
+        let hint = "name the pool alone, or one that is the user's own";
+        return Err(Problem::new(Class::Usage, what).hint(hint).into());
+    }
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !pool.chars().all(fine) || pool.starts_with('-') || pool.is_empty() {
+        let what = format!("`{pool}` is no name of a Ceph pool");
+        return Err(Problem::new(Class::Usage, what).into());
+    }
+    let login = match (&args.secret, &args.keyring) {
+        (_, Some(path)) => Login::Key(secrets::from_keyring(path, args.user.as_deref())?),
+        (Some(name), None) => Login::Secret(name.clone()),
+        (None, None) => {
+            return Err(
+                Problem::new(Class::Usage, "`--rbd` needs `--secret` or `--keyring`").into()
+            );
+        }
+    };
+    Ok(Wanted::Rbd(pool.clone(), login))
 }
 
 fn kind(args: &Create) -> Result<PoolKind, Problem> {
@@ -71,6 +165,6 @@ fn kind(args: &Create) -> Result<PoolKind, Problem> {
             let (host, export) = (host.to_owned(), export.to_owned());
             Ok(PoolKind::Nfs { host, export, mount: absolute(mount)? })
         }
-        _ => Err(Problem::new(Class::Usage, "a pool is `--dir` or `--nfs`")),
+        _ => Err(Problem::new(Class::Usage, "a pool is `--dir`, `--nfs` or `--rbd`")),
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln pool info`.
 
+use kiln_libvirt::domain::RbdHost;
+
 use crate::args::pool::info::Info;
 use crate::context::Context;
 use crate::machine::existing::Machine;
@@ -18,7 +20,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     }
     let summary = Summary::of(&pool)?;
     let volumes = match summary.active {
-        true => pools::volumes(&pool, &Machine::all(&conn)?)?,
+        true => pools::volumes(ctx, &pool, &Machine::all(&conn)?)?,
         false => Vec::new(),
     };
     if ctx.ui.json() {
@@ -34,6 +36,12 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     line("type", summary.view.kind().unwrap_or_default());
     if let Some(place) = summary.place() {
         line("where", place);
+    }
+    if let Some(rbd) = summary.view.rbd() {
+        rbd.hosts.iter().for_each(|host| line("monitor", shown(host)));
+        if let Some(auth) = rbd.auth {
+            line("user", format!("client.{}", auth.user));
+        }
     }
     let Some(room) = &summary.room else { return Ok(0) };
     line("capacity", room.capacity.to_string());
@@ -56,4 +64,9 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     }
     table.lines().iter().for_each(|line| ctx.ui.out(line));
     Ok(0)
+}
+
+fn shown(host: &RbdHost) -> String {
+    let name = if host.name.contains(':') { format!("[{}]", host.name) } else { host.name.clone() };
+    host.port.map_or(name.clone(), |port| format!("{name}:{port}"))
 }

@@ -26,14 +26,16 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
         let problem = || Problem::new(Class::Tool, format!("libvirt names no UUID of `{name}`"));
         let uuid = view.uuid().ok_or_else(problem)?;
         let count = if pool.is_active()? { pool.volumes()?.len() } else { 0 };
-        found.push((name, uuid, count, view.target_path().unwrap_or_default()));
+        let place =
+            view.target_path().or(view.rbd().map(|rbd| format!("the Ceph pool {}", rbd.pool)));
+        let secret = pools::secret_of(&conn, name, &view)?;
+        found.push((name, uuid, count, (place.unwrap_or_default(), secret)));
     }
     let mut removed = Vec::new();
-    for (name, uuid, count, folder) in found {
-        let stay = if count == 0 {
-            String::new()
-        } else {
-            format!("; its {count} volumes stay in {folder}")
+    for (name, uuid, count, (place, secret)) in found {
+        let stay = match count {
+            0 => String::new(),
+            _ => format!("; its {count} volumes stay in {place}"),
         };
         if args.dry_run {
             if !ctx.ui.json() {
@@ -41,10 +43,12 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
             }
         } else {
             let (uri, made) = (conn.uri().to_string(), false);
-            undo::remove(ctx, &conn, Undo::Pool { uri, uuid, name: name.clone(), made })?;
+            let pool = Undo::Pool { uri: uri.clone(), uuid, name: name.clone(), made };
+            let secret = secret.map(|(uuid, name)| Undo::Secret { uri, uuid, name });
+            undo::remove_all(ctx, &conn, secret.into_iter().chain([pool]).collect())?;
             ctx.ui.say(format!("removed the pool `{name}`{stay}"));
         }
-        removed.push(json!({ "name": name, "volumes_left": count, "folder": folder }));
+        removed.push(json!({ "name": name, "volumes_left": count, "folder": place }));
     }
     if ctx.ui.json() {
         let word = if args.dry_run { "would_remove" } else { "removed" };

@@ -365,7 +365,7 @@ fn make_pool(ctx: &Context, things: &Things<'_>, spec: &PoolSpec) -> anyhow::Res
     pools::folder_is_free(conn, &spec.folder)?;
     let uuid = new_pool_uuid(things.set, name, pools::is_made(conn, &spec.folder));
     let kind = PoolKind::Dir { folder: spec.folder.clone() };
-    pools::make(ctx, conn, (uuid, &pool_element(name, Some(uuid), &kind)), true)
+    pools::make(ctx, conn, (uuid, &pool_element(name, Some(uuid), &kind)), None, true)
 }
 
 /// Starts a network or pool that is off.

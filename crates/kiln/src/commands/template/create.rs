@@ -21,17 +21,19 @@ use crate::args::template::create::Create;
 use crate::commands::clone::renew;
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem};
+use crate::machine::ceph::Client;
 use crate::machine::clone::copy::{self, To};
 use crate::machine::clone::guest::{self, Renewed};
 use crate::machine::clone::source::Source;
 use crate::machine::existing::Machine;
 use crate::machine::image::{self, ImageFile};
 use crate::machine::meta::VolumeRef;
-use crate::machine::pool::{self, PoolInUse, check_space};
+use crate::machine::pool::{self, Place, PoolInUse, check_space};
 use crate::machine::templates::{self, Facts, MadeOf, Template};
 use crate::machine::undo::{self, Undo};
 use crate::machine::{host, template};
 use crate::remains;
+use crate::ui::Task;
 
 /// How often another version is taken when somebody else was faster.
 const TRIES: u32 = 20;
@@ -60,13 +62,14 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     let pool = pool::find(ctx, &conn, name)?;
     let (size, format) = match &of {
         Of::Machine(source) => (source.disks[0].takes, source.disks[0].format.clone()),
+        Of::Image(image) if pool.place.rbd().is_some() => (image.file_size, DiskFormat::Raw),
         Of::Image(image) if image.format == "qcow2" => (image.file_size, DiskFormat::Qcow2),
         Of::Image(image) => (image.file_size, DiskFormat::Raw),
     };
     let named = |one: &Template| {
         one.name == args.name.as_str() && templates::is_of_launch(&one.volume.name)
     };
-    if templates::all(&conn, &pool.pool)?.iter().any(named) {
+    if templates::all(ctx, &conn, &pool.pool)?.iter().any(named) {
         let what = format!("the pool `{}` has a template of an image `{}`", pool.name, args.name);
         let hint = "`kiln launch` could not tell the two: choose another name";
         return Err(Problem::new(Class::Object, what).hint(hint).into());
@@ -166,7 +169,7 @@ impl Making<'_> {
                 Err(error)
             }
             Err(error) => {
-                template::remove_volumes(&self.pool.pool, volume)?;
+                template::remove_volumes(ctx, &self.pool.pool, volume)?;
                 Err(undo::roll_back(ctx, self.conn, job, error))
             }
         }
@@ -175,6 +178,16 @@ impl Making<'_> {
     fn steps(&self, volume: &VolumeRef) -> anyhow::Result<bool> {
         let (ctx, pool) = (self.ctx, &self.pool.pool);
         let task = ctx.ui.task(self.args.name.as_str());
+        if let (Of::Machine(source), place) = (self.of, &self.pool.place)
+            && source.disks[0].rbd.is_some() != place.rbd().is_some()
+        {
+            let what = format!(
+                "`{}` has its disk in the pool `{}`",
+                self.args.source, source.disks[0].pool
+            );
+            let hint = "a template is not made from a Ceph pool in another pool, or the other way: leave out `--pool`";
+            return Err(Problem::new(Class::Object, what).hint(hint).into());
+        }
         let mode = template::mode(self.conn, pool)?;
         let to = To { pool, name: &volume.name, mode };
         task.phase("copy", &self.args.source);
@@ -190,20 +203,23 @@ impl Making<'_> {
                     false => guest::renew(ctx, self.conn, (&made, &self.format, false), &seal)?,
                 }
             }
-            Of::Image(image) => self.of_image(image, to)?,
+            Of::Image(image) => self.of_image(image, to, &task)?,
         };
         if let Renewed::NoSystem { why } = &renewed {
             ctx.ui.warn(format!("nothing was sealed: {why}"));
         }
         let sealed = matches!(renewed, Renewed::Done { .. });
-        templates::write_facts(pool, &volume.name, &self.facts(sealed))?;
+        templates::write_facts(ctx, pool, &volume.name, &self.facts(sealed))?;
         self.make_read_only(volume)?;
+        if let Some(rbd) = self.pool.place.rbd() {
+            Client::open(ctx, self.conn, rbd)?.protect(&volume.name)?;
+        }
         template::mark(pool, &volume.name)?;
         Ok(sealed)
     }
 
     /// Seals a copy of an image, and brings that to the host.
-    fn of_image(&self, image: &ImageFile, to: To<'_>) -> anyhow::Result<Renewed> {
+    fn of_image(&self, image: &ImageFile, to: To<'_>, task: &Task) -> anyhow::Result<Renewed> {
         let scratch = Scratch::begin(&remains::folder(self.ctx), "template")?;
         let path = scratch.path().join("disk");
         let Some(from) = &image.file else { return Ok(Renewed::AsIs) };
@@ -212,8 +228,17 @@ impl Making<'_> {
             files::sparse(from, &copied)?;
         }
         drop(copied);
-        let renewed = if self.args.as_is { Renewed::AsIs } else { self.seal(&path, &self.format)? };
-        copy::put(self.conn, &File::open(&path)?, to)?;
+        // The copy is what the image is, whatever the volume will be.
+        let format = if image.format == "qcow2" { DiskFormat::Qcow2 } else { DiskFormat::Raw };
+        let renewed = if self.args.as_is { Renewed::AsIs } else { self.seal(&path, &format)? };
+        let sealed = File::open(&path)?;
+        match &self.pool.place {
+            Place::Folder(_) => drop(copy::put(self.conn, &sealed, to)?),
+            Place::Rbd(rbd) => {
+                let there = (self.conn, self.pool, rbd);
+                template::import(self.ctx, there, (image, &sealed), to.name, task)?;
+            }
+        }
         Ok(renewed)
     }
 
@@ -247,7 +272,7 @@ impl Making<'_> {
 
     /// In a session libvirt fills the volume as its owner, so it is closed when it is whole.
     fn make_read_only(&self, volume: &VolumeRef) -> anyhow::Result<()> {
-        if self.conn.is_session() && self.conn.is_local() {
+        if self.conn.is_session() && self.conn.is_local() && self.pool.place.rbd().is_none() {
             let path = self.pool.pool.volume(&volume.name)?.path()?;
             fs::set_permissions(path, fs::Permissions::from_mode(0o400))?;
         }

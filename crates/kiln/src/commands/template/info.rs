@@ -11,7 +11,7 @@ use crate::machine::{host, pools, templates};
 pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let pool = pools::find(&conn, &args.pool)?;
-    let found = templates::find(&conn, &pool, &args.name)?;
+    let found = templates::find(ctx, &conn, &pool, &args.name)?;
     if ctx.ui.json() {
         ctx.ui.result(&found.json());
         return Ok(0);

@@ -13,7 +13,7 @@ use crate::ui::Table;
 pub(crate) fn run(ctx: &Context, args: &List) -> anyhow::Result<u8> {
     let conn = host::connect(ctx)?;
     let pool = pools::find(&conn, &args.pool)?;
-    let all = if pool.is_active()? { templates::all(&conn, &pool)? } else { Vec::new() };
+    let all = if pool.is_active()? { templates::all(ctx, &conn, &pool)? } else { Vec::new() };
     if ctx.ui.json() {
         let all: Value = all.iter().map(Template::json).collect();
         ctx.ui.result(&json!({ "pool": args.pool, "templates": all }));

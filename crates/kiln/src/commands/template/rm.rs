@@ -16,7 +16,7 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
     let mut found = Vec::new();
     // Refused before the first is touched.
     for name in &args.names {
-        let one = templates::find(&conn, &pool, name)?;
+        let one = templates::find(ctx, &conn, &pool, name)?;
         if !one.clones.is_empty() {
             return Err(in_use(&one).into());
         }

@@ -6,6 +6,7 @@
 //! | a file on this machine, whose file system can share blocks | nothing is copied |
 //! | any other disk | libvirt copies it on the host, without holes and with nothing below it |
 //! | a linked clone's disk | its bytes, which are what differs from the template |
+//! | an image of a Ceph pool | libvirt clones it over a snapshot; for a full clone its bytes |
 //! | a raw disk that begins like another format | its bytes: libvirt would obey the guest's words |
 //!
 //! Bytes go through this client where its files are not the host's. Nothing here starts QEMU's own
@@ -19,12 +20,13 @@ use kiln_host::scratch::Scratch;
 use kiln_host::signal;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
-use kiln_libvirt::storage::{Pool, Volume, VolumeSpec};
+use kiln_libvirt::storage::{Pool, RbdPool, Volume, VolumeSpec};
 use kiln_spec::Bytes;
 
 use super::source::SourceDisk;
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::machine::ceph::Client;
 use crate::machine::pool::{RESERVE, shared};
 use crate::remains;
 
@@ -72,7 +74,9 @@ pub(crate) fn disk(
     (from, linked): (&SourceDisk, bool),
     to: To<'_>,
 ) -> anyhow::Result<Way> {
-    let done = if linked {
+    let done = if let Some(rbd) = &from.rbd {
+        in_ceph(ctx, conn, (from, rbd, linked), to)
+    } else if linked {
         bytes(ctx, conn, (&from.volume, true), to).map(|_| Way::Linked)
     } else if from.misleading {
         bytes(ctx, conn, (&from.volume, false), to)
@@ -93,6 +97,24 @@ fn full(pool: &Pool, error: anyhow::Error) -> anyhow::Error {
         }
         _ => error,
     }
+}
+
+/// Clones an image of a Ceph pool in that pool: linked by libvirt, over a snapshot; else its bytes.
+fn in_ceph(
+    ctx: &Context,
+    conn: &Connection,
+    (from, rbd, linked): (&SourceDisk, &RbdPool, bool),
+    to: To<'_>,
+) -> anyhow::Result<Way> {
+    let spec = spec(to, DiskFormat::Raw, from.capacity);
+    if linked {
+        drop(to.pool.clone_volume(&spec, &from.volume, false)?);
+        return Ok(Way::Linked);
+    }
+    drop(to.pool.create_volume(&spec)?);
+    let client = Client::open(ctx, conn, rbd)?;
+    client.copy(from.volume.name(), (to.name, from.capacity.0))?;
+    Ok(Way::Copied)
 }
 
 fn whole(conn: &Connection, from: &SourceDisk, to: To<'_>) -> anyhow::Result<Way> {
@@ -149,7 +171,7 @@ fn bytes(
         Some(file) => file,
         None => {
             scratch = Scratch::begin(&remains::folder(ctx), "clone")?;
-            fetched(from, &scratch.path().join("disk"))?
+            fetched(ctx, conn, from, &scratch.path().join("disk"))?
         }
     };
     if linked {
@@ -176,8 +198,17 @@ fn has_no_snapshots(file: &mut File, name: &str) -> anyhow::Result<()> {
 /// # Errors
 ///
 /// What libvirt says, or this client's file system; a signal.
-pub(crate) fn fetched(from: &Volume, path: &Path) -> anyhow::Result<File> {
+pub(crate) fn fetched(
+    ctx: &Context,
+    conn: &Connection,
+    from: &Volume,
+    path: &Path,
+) -> anyhow::Result<File> {
     let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
+    if let Some(rbd) = from.pool()?.xml()?.rbd() {
+        Client::open(ctx, conn, &rbd)?.fetch(from.name(), &file)?;
+        return Ok(file);
+    }
     from.download_file(&mut file, &mut |_| ())?;
     if signal::interrupted() {
         return Err(Problem::stopped().into());

@@ -16,8 +16,8 @@ use crate::machine::plan::ssh_forward;
 /// What becomes of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is copied to this file.
-    Copy(String),
+    /// It is copied to this place.
+    Copy(DiskSource),
     /// It is the seed: the clone has one of its own.
     Seed,
     /// It is the seed of somebody else's tool: the drive stays, empty.
@@ -35,8 +35,8 @@ pub(super) struct New<'a> {
     pub(super) macs: &'a [Mac],
     /// Of each disk, by its name in libvirt.
     pub(super) fates: &'a BTreeMap<String, Fate>,
-    /// The seed's path.
-    pub(super) seed: &'a str,
+    /// Where the seed is.
+    pub(super) seed: &'a DiskSource,
     /// The console's log's path.
     pub(super) console: &'a str,
     /// Kiln's element of the metadata.
@@ -97,7 +97,7 @@ fn disks(devices: &mut Element, new: &New<'_>) {
     for disk in devices.elements_mut().filter(|e| e.name == "disk") {
         let fate = disk.get("target/@dev").and_then(|target| new.fates.get(&target));
         match fate {
-            Some(Fate::Copy(path)) => move_to(disk, path),
+            Some(Fate::Copy(place)) => move_to(disk, place),
             Some(Fate::Seed) => {
                 has_seed = true;
                 move_to(disk, new.seed);
@@ -116,18 +116,21 @@ fn disks(devices: &mut Element, new: &New<'_>) {
     }
 }
 
-/// Lets a disk lie in a file; how the guest sees it stays.
-fn move_to(disk: &mut Element, path: &str) {
-    disk.remove("source");
-    disk.remove("backingStore");
-    disk.remove("mirror");
-    disk.set("@type", "file");
+/// Lets a disk lie elsewhere; how the guest sees it stays.
+fn move_to(disk: &mut Element, place: &DiskSource) {
+    // A login that older definitions have beside the source is the old place's.
+    for gone in ["source", "backingStore", "mirror", "auth"] {
+        disk.remove(gone);
+    }
+    disk.set("@type", place.kind());
     // libvirt wants no order of the elements.
-    disk.push(Element::new("source").attr("file", path));
+    if let Some(source) = place.to_element() {
+        disk.push(source);
+    }
 }
 
 /// Returns a seed for a domain that has none: on a bus that its guest has a driver for.
-fn own_seed(devices: &Element, path: &str) -> Element {
+fn own_seed(devices: &Element, place: &DiskSource) -> Element {
     let disks: Vec<DiskView> =
         devices.find_all("disk").into_iter().cloned().map(DiskView).collect();
     let hard = |d: &&DiskView| d.device().is_none_or(|device| device.as_str() == "disk");
@@ -141,7 +144,7 @@ fn own_seed(devices: &Element, path: &str) -> Element {
     // Twenty-six of one bus, all taken, are refused by libvirt.
     let name = ('a'..='z').map(|letter| [prefix, &letter.to_string()].concat());
     let name = name.into_iter().find(|name| !taken(name)).unwrap_or_default();
-    let mut seed = Disk::new(&name, DiskSource::File(path.to_owned()), DiskFormat::Raw);
+    let mut seed = Disk::new(&name, place.clone(), DiskFormat::Raw);
     (seed.bus, seed.readonly, seed.discard) = (bus, true, false);
     seed.to_element()
 }
@@ -232,7 +235,8 @@ mod tests {
 
     fn clone() -> Element {
         let source: Element = SOURCE.parse().unwrap();
-        let fates = [("vda", Fate::Copy("/p/web2.raw".into())), ("sda", Fate::Eject)];
+        let fates =
+            [("vda", Fate::Copy(DiskSource::File("/p/web2.raw".into()))), ("sda", Fate::Eject)];
         let fates = fates.map(|(name, fate)| (name.to_owned(), fate)).into();
         let meta = Element::new("machine");
         let new = New {
@@ -240,7 +244,7 @@ mod tests {
             uuid: Uuid::from_u128(2),
             macs: &[Mac::qemu([0, 0, 8]), Mac::qemu([0, 0, 9])],
             fates: &fates,
-            seed: "/p/web2-seed.iso",
+            seed: &DiskSource::File("/p/web2-seed.iso".into()),
             console: "/p/web2-console.log",
             meta: &meta,
             ssh_port: Some(20_000),

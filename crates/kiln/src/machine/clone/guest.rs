@@ -12,6 +12,7 @@ use super::copy::{self, To};
 use super::report::{Fact, Fate};
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::machine::ceph::Client;
 use crate::remains;
 
 /// The operations of `kiln image seal` that take out who a machine is, and nothing else: what it
@@ -91,6 +92,10 @@ pub(crate) fn renew(
     (volume, format, linked): (&Volume, &DiskFormat, bool),
     how: Renew<'_>,
 ) -> anyhow::Result<Renewed> {
+    if let Some(rbd) = volume.pool()?.xml()?.rbd() {
+        let client = Client::open(ctx, conn, &rbd)?;
+        return how(Path::new(&client.name(volume.name())), format, false);
+    }
     if let Some(path) = copy::reachable(conn, volume) {
         return how(Path::new(&path), format, linked);
     }
@@ -105,7 +110,7 @@ pub(crate) fn renew(
     }
     let scratch = Scratch::begin(&remains::folder(ctx), "clone")?;
     let path = scratch.path().join("disk");
-    drop(copy::fetched(volume, &path)?);
+    drop(copy::fetched(ctx, conn, volume, &path)?);
     let renewed = how(&path, format, false)?;
     if matches!(renewed, Renewed::Done { .. }) {
         let (pool, name) = (volume.pool()?, volume.name().to_owned());

@@ -199,10 +199,10 @@ impl Cloning<'_> {
         let iso = self.seed_drive()?;
         let volume = self.plan.meta.seed.clone();
         self.before_volume(&volume)?;
-        pool::write(&self.pool(&volume)?.pool, &volume.name, &iso)?;
+        pool::write(self.ctx, &self.pool(&volume)?.pool, &volume.name, &iso)?;
         let volume = self.plan.meta.console.clone();
         self.before_volume(&volume)?;
-        pool::write(&self.pool(&volume)?.pool, &volume.name, &[])
+        pool::touch(&self.pool(&volume)?.pool, &volume.name)
     }
 
     /// Returns the source's seed made over; of a source without one a seed that lets the keys in.
@@ -224,7 +224,7 @@ impl Cloning<'_> {
             return Ok(seed.to_iso(now)?);
         };
         let scratch = Scratch::begin(&remains::folder(self.ctx), "clone")?;
-        let file = copy::fetched(old, &scratch.path().join("seed"))?;
+        let file = copy::fetched(self.ctx, self.with.conn, old, &scratch.path().join("seed"))?;
         let macs = plan.macs.iter().filter_map(|(was, is)| Some(((*was)?, *is))).collect();
         let to = Reissue { instance_id: plan.uuid, hostname: plan.name.clone(), macs };
         let Reissued { iso, own_name } = reissue(Box::new(RawFile::new(file)?), &to, now)?;

@@ -11,7 +11,8 @@
 //! | `guest` | what in the guest tells it from others |
 //! | `report` | what is new, and what is kept |
 //!
-//! **Invariant:** a clone never lies over a disk that a machine may write to: only over a template.
+//! **Invariant:** a clone never lies over a disk that a machine may write to: only over a template, or
+//! over a snapshot in a Ceph cluster, which nobody writes to.
 
 pub(crate) mod copy;
 mod domain;

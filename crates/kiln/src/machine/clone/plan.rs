@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use kiln_libvirt::domain::DiskSource;
 use kiln_libvirt::xml::Element;
 use kiln_spec::MachineName;
 use kiln_spec::mac::Mac;
@@ -15,6 +16,7 @@ use super::source::{Source, SourceDisk};
 use crate::error::{Class, Problem};
 use crate::machine::meta::{Meta, Origin, VolumeRef};
 use crate::machine::network;
+use crate::machine::pool::Place;
 
 /// What is wanted of each of several clones, checked and resolved.
 #[derive(Debug)]
@@ -25,8 +27,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) linked: bool,
     /// The pool of all volumes; each beside its source's without one.
     pub(crate) pool: Option<&'a str>,
-    /// The folders of pools, by their names.
-    pub(crate) folders: &'a BTreeMap<String, String>,
+    /// Where the volumes of pools are, by their names.
+    pub(crate) places: &'a BTreeMap<String, Place>,
+    /// The pool of the consoles' logs.
+    pub(crate) consoles: &'a str,
     /// Who logs in, if the source does not say.
     pub(crate) user: &'a str,
     /// The address of the first interface, if it must be a certain one.
@@ -75,7 +79,7 @@ pub(crate) struct Plan {
     /// The addresses that are reserved for it.
     pub(crate) reservations: Vec<NewReservation>,
     fates: BTreeMap<String, Fate>,
-    seed: String,
+    seed: DiskSource,
     console: String,
 }
 
@@ -88,7 +92,12 @@ impl Wanted<'_> {
     /// network (class usage).
     pub(crate) fn check(&self) -> Result<(), Problem> {
         let name = &self.source.machine.name;
-        if self.linked && self.source.disks.first().is_none_or(|disk| disk.below.is_none()) {
+        if let Some(disk) = self.source.disks.iter().find(|disk| self.crosses(disk)) {
+            let what = format!("`{name}` has its disk in the pool `{}`", disk.pool);
+            let hint = "a disk is not cloned from a Ceph pool to another pool, or the other way: leave out `--pool`";
+            return Err(Problem::new(Class::Object, what).hint(hint));
+        }
+        if self.linked && self.source.disks.first().is_none_or(|disk| !disk.can_be_below()) {
             let what = format!(
                 "the disk of `{name}` hangs on no template, and `{name}` may change it under a linked clone"
             );
@@ -105,24 +114,34 @@ impl Wanted<'_> {
         Ok(())
     }
 
+    /// Returns whether a clone of a disk would be elsewhere, and one of the two is in a Ceph pool.
+    fn crosses(&self, disk: &SourceDisk) -> bool {
+        let Some(pool) = self.pool.filter(|pool| *pool != disk.pool) else { return false };
+        disk.rbd.is_some() || self.places.get(pool).is_some_and(|place| place.rbd().is_some())
+    }
+
     /// Plans the clone `name` with the identity `uuid` (version 7); `ssh_port` is free on the host.
     pub(crate) fn plan(&self, name: &MachineName, uuid: Uuid, ssh_port: Option<u16>) -> Plan {
         let source = self.source;
-        let disks: Vec<NewDisk> =
-            source.disks.iter().enumerate().map(|(n, disk)| self.disk(name, n, disk)).collect();
-        let beside = |suffix: &str| VolumeRef {
-            pool: disks.first().map_or_else(String::new, |disk| disk.volume.pool.clone()),
-            name: format!("{name}{suffix}"),
-        };
-        let (seed, console) = (beside("-seed.iso"), beside("-console.log"));
+        let disks: Vec<NewDisk> = source
+            .disks
+            .iter()
+            .enumerate()
+            .map(|(n, disk)| self.disk((name, uuid), n, disk))
+            .collect();
+        let pool = disks.first().map_or_else(String::new, |disk| disk.volume.pool.clone());
+        let seed = VolumeRef { name: format!("{}-seed.iso", self.stem(&pool, (name, uuid))), pool };
+        let console =
+            VolumeRef { pool: self.consoles.to_owned(), name: format!("{name}-console.log") };
         let old = source.machine.meta.as_ref();
         let template = disks.first().filter(|disk| disk.linked);
         let machine = source.machine.name.clone();
         let mut fates = source.others.clone();
         for disk in &disks {
-            fates.insert(disk.from.target.clone(), Fate::Copy(self.path(&disk.volume)));
+            fates.insert(disk.from.target.clone(), Fate::Copy(self.place(&disk.volume)));
         }
-        let (seed_path, console_path) = (self.path(&seed), self.path(&console));
+        let seed_place = self.place(&seed);
+        let console_path = self.places.get(&console.pool).map(|place| place.path(&console.name));
         let macs: Vec<(Option<Mac>, Mac)> = (0..)
             .zip(source.machine.xml.interfaces())
             .map(|(n, interface)| (interface.mac(), network::mac(uuid, n)))
@@ -150,24 +169,33 @@ impl Wanted<'_> {
             forwards: Vec::new(),
         };
         let (name, reservations) = (name.clone(), self.reservations(&macs));
-        let (seed, console) = (seed_path, console_path);
+        let (seed, console) = (seed_place, console_path.unwrap_or_default());
         Plan { name, uuid, meta, disks, macs, reservations, fates, seed, console }
     }
 
-    fn disk(&self, name: &MachineName, number: usize, from: &SourceDisk) -> NewDisk {
+    fn disk(
+        &self,
+        (name, uuid): (&MachineName, Uuid),
+        number: usize,
+        from: &SourceDisk,
+    ) -> NewDisk {
         let end = &from.format;
-        let file = match number {
-            0 => format!("{name}.{end}"),
-            _ => format!("{name}-{}.{end}", from.target),
-        };
         let pool = self.pool.unwrap_or(&from.pool).to_owned();
-        let linked = self.linked && from.below.is_some();
+        let stem = self.stem(&pool, (name, uuid));
+        let file = match number {
+            0 => format!("{stem}.{end}"),
+            _ => format!("{stem}-{}.{end}", from.target),
+        };
+        let linked = self.linked && from.can_be_below();
         NewDisk { from: from.clone(), volume: VolumeRef { pool, name: file }, linked }
     }
 
-    fn path(&self, volume: &VolumeRef) -> String {
-        let folder = self.folders.get(&volume.pool).map_or("", String::as_str);
-        format!("{}/{}", folder.trim_end_matches('/'), volume.name)
+    fn stem(&self, pool: &str, (name, uuid): (&MachineName, Uuid)) -> String {
+        self.places.get(pool).map_or_else(|| name.to_string(), |place| place.stem(name, uuid))
+    }
+
+    fn place(&self, volume: &VolumeRef) -> DiskSource {
+        self.places.get(&volume.pool).map_or(DiskSource::Empty, |place| place.source(&volume.name))
     }
 
     fn reservations(&self, macs: &[(Option<Mac>, Mac)]) -> Vec<NewReservation> {
@@ -214,6 +242,7 @@ impl Plan {
         for disk in &self.disks {
             let how = match disk.from.below.as_ref().filter(|_| disk.linked) {
                 Some(below) => format!("a linked clone on template `{}`", below.template.name),
+                None if disk.linked => "a linked clone on a snapshot of it".to_owned(),
                 None => "a full clone".to_owned(),
             };
             let from = disk.from.volume.name();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kiln_libvirt::Connection;
-use kiln_libvirt::domain::{DiskDevice, DiskFormat, DiskView, XmlKind};
-use kiln_libvirt::storage::Volume;
+use kiln_libvirt::domain::{DiskDevice, DiskFormat, DiskSource, DiskView, XmlKind};
+use kiln_libvirt::storage::{RbdPool, Volume};
 use kiln_libvirt::xml::Element;
 use kiln_spec::Bytes;
 
@@ -15,7 +15,7 @@ use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::meta::VolumeRef;
 use crate::machine::network::Details;
-use crate::machine::{template, templates};
+use crate::machine::{pools, template, templates};
 
 /// The most volumes that may lie over one another.
 const DEEPEST: usize = 32;
@@ -59,6 +59,16 @@ pub(crate) struct SourceDisk {
     /// Whether it is raw to the machine, and something else by its first bytes, which the guest
     /// may have written: nobody may obey them.
     pub(crate) misleading: bool,
+    /// The Ceph pool that it is in, if it is in one.
+    pub(crate) rbd: Option<RbdPool>,
+}
+
+impl SourceDisk {
+    /// Returns whether a clone can lie over what this lies over, or over a snapshot of it that never
+    /// changes.
+    pub(crate) fn can_be_below(&self) -> bool {
+        self.below.is_some() || self.rbd.is_some()
+    }
 }
 
 /// What is cloned.
@@ -94,7 +104,7 @@ impl Source {
         let (mut disks, mut others) = (Vec::new(), BTreeMap::new());
         for view in machine.xml.disks() {
             let target = view.target().unwrap_or_default();
-            if seed_path.is_some() && view.file() == seed_path {
+            if seed_path.is_some() && view.file().or(view.network_name()) == seed_path {
                 others.insert(target, Fate::Seed);
                 continue;
             }
@@ -200,6 +210,16 @@ fn disk(conn: &Connection, machine: &Machine, view: &DiskView) -> anyhow::Result
     {
         return Err(no("is a part of a device, or a device itself", "copy it by hand"));
     }
+    if let Some(DiskSource::Rbd(rbd)) = view.source() {
+        let Some((volume, rbd)) = pools::rbd_volume(conn, &rbd)? else {
+            let what = format!(
+                "is the Ceph image `{}/{}`, which is in no pool of the host that is in use",
+                rbd.pool, rbd.image
+            );
+            return Err(no(&what, "make Ceph's pool one: `kiln pool create NAME --rbd POOL`"));
+        };
+        return in_ceph(conn, machine, target, volume, rbd);
+    }
     let volume = match (view.file().or(view.block()), view.pool(), view.volume()) {
         (Some(path), ..) => by_path(conn, &path).ok_or_else(|| {
             let folder = Path::new(&path).parent().unwrap_or(Path::new("/")).display();
@@ -250,6 +270,40 @@ fn disk(conn: &Connection, machine: &Machine, view: &DiskView) -> anyhow::Result
         has_backing: backing.is_some(),
         below,
         misleading,
+        rbd: None,
+        volume,
+    })
+}
+
+/// Looks at a disk in a Ceph pool: nobody guesses its format, and it lies over what the machine was
+/// made on.
+fn in_ceph(
+    conn: &Connection,
+    machine: &Machine,
+    target: String,
+    volume: Volume,
+    rbd: RbdPool,
+) -> anyhow::Result<SourceDisk> {
+    let (info, pool) = (volume.info()?, volume.pool()?.name().to_owned());
+    let meta = machine.meta.as_ref().filter(|meta| meta.disk.name == volume.name());
+    let template = meta.and_then(|meta| meta.template.clone()).filter(|of| of.pool == pool);
+    let mut takes = info.allocation;
+    if let Some(template) = &template {
+        let below = conn.pool(&pool)?.volume(&template.name)?.info()?;
+        takes.0 = takes.0.saturating_add(below.allocation.0).min(info.capacity.0);
+    }
+    let below = template.map(|template| Below { path: rbd.path(&template.name), template });
+    Ok(SourceDisk {
+        target,
+        pool,
+        format: DiskFormat::Raw,
+        capacity: info.capacity,
+        takes,
+        takes_alone: info.allocation,
+        has_backing: false,
+        below,
+        misleading: false,
+        rbd: Some(rbd),
         volume,
     })
 }

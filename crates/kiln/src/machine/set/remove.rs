@@ -86,7 +86,7 @@ fn clear(ctx: &Context, conn: &Connection, pool: &Pool) -> anyhow::Result<()> {
     // The others were made to be templates.
     let unused =
         |one: &&Template| one.clones.is_empty() && templates::is_of_launch(&one.volume.name);
-    for copy in templates::all(conn, pool)?.iter().filter(unused) {
+    for copy in templates::all(ctx, conn, pool)?.iter().filter(unused) {
         template::remove(ctx, conn, pool, &copy.volume)?;
     }
     let left: Vec<String> =
