@@ -52,6 +52,9 @@ _kiln() {
             kiln,exec)
                 cmd="kiln__subcmd__exec"
                 ;;
+            kiln,flatten)
+                cmd="kiln__subcmd__flatten"
+                ;;
             kiln,forward)
                 cmd="kiln__subcmd__forward"
                 ;;
@@ -312,6 +315,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,exec)
                 cmd="kiln__subcmd__help__subcmd__exec"
+                ;;
+            kiln__subcmd__help,flatten)
+                cmd="kiln__subcmd__help__subcmd__flatten"
                 ;;
             kiln__subcmd__help,forward)
                 cmd="kiln__subcmd__help__subcmd__forward"
@@ -812,7 +818,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool secret template element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool secret template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2025,6 +2031,28 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__flatten)
+            opts="-c -q -v -h -V --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__forward)
             opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version add list rm restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2228,7 +2256,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch up plan down clone list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool secret template element doctor completions man help"
+            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool secret template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2634,6 +2662,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__exec)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__flatten)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -86,6 +86,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Plan(args) => commands::plan::run(ctx, &args),
         Verb::Down(args) => commands::down::run(ctx, &args),
         Verb::Clone(args) => commands::clone::run(ctx, &args),
+        Verb::Flatten(args) => commands::flatten::run(ctx, &args),
         Verb::List(args) => commands::list::run(ctx, &args),
         Verb::Info(args) => commands::info::run(ctx, &args),
         Verb::Start(args) => commands::start::run(ctx, &args),

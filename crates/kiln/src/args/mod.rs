@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod element;
 pub(crate) mod exec;
+pub(crate) mod flatten;
 pub(crate) mod forward;
 pub(crate) mod image;
 pub(crate) mod info;
@@ -82,6 +83,7 @@ pub(crate) enum Verb {
     Plan(plan::Plan),
     Down(down::Down),
     Clone(Box<clone::Clone>),
+    Flatten(flatten::Flatten),
     List(list::List),
     Info(info::Info),
     Start(start::Start),

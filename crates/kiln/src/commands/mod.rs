@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod element;
 pub(crate) mod exec;
+pub(crate) mod flatten;
 pub(crate) mod forward;
 pub(crate) mod image;
 pub(crate) mod info;

@@ -210,6 +210,16 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
+    /// Copies into an image what it lies over.
+    ///
+    /// # Errors
+    ///
+    /// What `rbd` says.
+    pub(crate) fn flatten(&self, name: &str) -> anyhow::Result<()> {
+        self.run(&rbd::flatten(&self.image(name)))?;
+        Ok(())
+    }
+
     /// Asks the cluster to see the pool.
     ///
     /// # Errors

@@ -468,6 +468,37 @@ mod tests {
     }
 
     #[test]
+    fn in_a_ceph_pool_every_disk_has_all_monitors_and_the_login() {
+        let hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|host| host.parse().unwrap());
+        let secret = kiln_libvirt::domain::RbdSecret::Uuid(Uuid::from_u128(9));
+        let auth = Some(kiln_libvirt::domain::RbdAuth { user: "libvirt".into(), secret });
+        let (pool, hosts) = ("vms".into(), hosts.into());
+        let place = Place::Rbd(kiln_libvirt::storage::RbdPool { pool, hosts, auth });
+        let (image, keys) = (image(), keys());
+        let plan = Wanted { pool: "ceph", place: &place, ..wanted(&image, &keys) }.plan(
+            &"web1".parse().unwrap(),
+            Uuid::from_u128(0xabcdef),
+            (user(), Vec::new()),
+        );
+        let template = plan.meta.template.clone().unwrap();
+        assert_eq!(template.name, "kiln-debian-12-0123456789ab.raw");
+        let names: Vec<String> =
+            plan.meta.volumes().iter().map(|v| format!("{}/{}", v.pool, v.name)).collect();
+        let wanted =
+            ["ceph/web1-00abcdef.raw", "ceph/web1-00abcdef-seed.iso", "default/web1-console.log"];
+        assert_eq!(names, wanted);
+        let xml = plan.xml();
+        let disks = xml.find_all("devices/disk");
+        for disk in &disks {
+            assert_eq!(disk.find_all("source/host").len(), 3, "{disk}");
+            let secret = disk.get("source/auth/secret/@uuid");
+            assert_eq!(secret, Some(Uuid::from_u128(9).to_string()), "{disk}");
+        }
+        assert_eq!(disks.len(), 2);
+        assert_eq!(disks[0].get("source/@name").as_deref(), Some("vms/web1-00abcdef.raw"));
+    }
+
+    #[test]
     fn an_image_of_another_processor_is_refused() {
         let (mut image, keys) = (image(), keys());
         image.glance.processor = Some(Processor::Other(22));

@@ -18,6 +18,7 @@ use kiln_testkit::{Output, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
+use crate::clones::used;
 use crate::lab::{Lab, ours, parsed, project, spawn, trial, until, virsh};
 use crate::terminal::answers;
 
@@ -180,6 +181,7 @@ fn whole(lab: &Lab) {
 
     let template = machines(lab, &cluster, &image);
     clones(lab, &cluster, &template);
+    sealed(lab, &cluster);
     killed(lab, &cluster, &image);
     hidden(lab, &key);
 
@@ -401,9 +403,71 @@ fn clones(lab: &Lab, cluster: &Cluster, template: &str) {
     assert!(out.code == 4 && out.stderr.contains(&format!("`{linked}`")), "{}", out.stderr);
     let out = lab.kiln(&["template", "rm", template, "--pool", POOL]);
     assert_eq!(out.code, 4, "{}", out.stderr);
-    drop(lab.kiln(&["rm", linked, full]).success());
+    // Flattened while it runs, the clone stands alone.
+    let would = lab.kiln(&["flatten", linked, "--dry-run"]).success().stdout;
+    assert!(would.contains(&linked_disk), "{would}");
+    drop(lab.kiln(&["flatten", linked]).success());
+    assert_eq!(parent(&linked_disk), None);
+    assert_eq!(parsed(lab.kiln(&["info", linked, "--json"]))["template"], json!(null));
     drop(lab.kiln(&["rm", source]).success());
+    drop(lab.kiln(&["stop", "--hard", linked]).success());
+    drop(lab.kiln(&["start", linked]).success());
+    expect_said(lab, linked, "starts of this disk: 4");
+    drop(lab.kiln(&["rm", linked, full]).success());
     assert_eq!(cluster.images().len(), 2, "the template and its mark: {:?}", cluster.images());
+}
+
+/// A guest with a file system: its clone has its own identity, and templates are made of it and of
+/// its image.
+fn sealed(lab: &Lab, cluster: &Cluster) {
+    if !need_program("mke2fs") || !need_program("debugfs") {
+        return;
+    }
+    let before = cluster.images();
+    let image = used(lab, "rbd-used.raw");
+    let (source, clone, mould) = ("kt-rbd-used", "kt-rbd-other", "kt-rbd-mould");
+    drop(lab.kiln(&launch(&image, source, &[])).success());
+    drop(lab.kiln(&["stop", "--hard", source]).success());
+    let disk = |name: &str| {
+        let info = parsed(lab.kiln(&["info", name, "--json"]));
+        info["volumes"][0]["name"].as_str().expect("a disk").to_owned()
+    };
+    let cat = |image: &str, path: &str| {
+        let name = format!("rbd:vms/{image}:id=libvirt:conf={}/ceph.conf", cluster.folder);
+        lab.kiln(&["image", "cat", &name, path]).success().stdout
+    };
+    drop(lab.kiln(&["clone", source, clone, "--linked"]).success());
+    assert_eq!(cat(&disk(clone), "/etc/hostname"), format!("{clone}\n"));
+    assert_eq!(cat(&disk(clone), "/home/debian/work"), "kept");
+    assert_ne!(cat(&disk(source), "/etc/hostname"), format!("{clone}\n"));
+    drop(lab.kiln(&["rm", clone]).success());
+
+    let create = ["template", "create", source, mould, "--json"];
+    let made = parsed(lab.kiln(&create));
+    assert_eq!((&made["version"], &made["sealed"]), (&json!("1"), &json!(true)), "{made}");
+    let volume = made["volume"].as_str().expect("a volume").to_owned();
+    assert_eq!(cat(&volume, "/etc/machine-id"), "");
+    drop(lab.kiln(&launch(mould, clone, &[])).success());
+    let info = parsed(lab.kiln(&["template", "info", mould, "--pool", POOL, "--json"]));
+    assert_eq!(
+        (&info["clones"], &info["made"]["name"]),
+        (&json!([clone]), &json!(source)),
+        "{info}"
+    );
+    drop(lab.kiln(&["rm", clone, source]).success());
+    let made = ["template", "create", &image, mould, "--pool", POOL, "--as-is"];
+    assert_eq!(lab.kiln(&made).success().stdout, format!("{mould}:2\n"));
+    for name in [format!("{mould}:1"), mould.to_owned()] {
+        drop(lab.kiln(&["template", "rm", &name, "--pool", POOL]).success());
+    }
+    let list = parsed(lab.kiln(&["template", "list", "--pool", POOL, "--json"]));
+    let names = list["templates"].as_array().expect("templates").iter();
+    let names: Vec<&str> = names.filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(names, ["rbd-used", "sector"]);
+    drop(lab.kiln(&["template", "rm", "rbd-used", "--pool", POOL]).success());
+    assert_eq!((cluster.images(), lab.journals()), (before, 0));
+    let redo = fs::read_dir(lab.home.join("redo")).map_or(0, Iterator::count);
+    assert_eq!(redo, 0, "no journal of a change is left");
 }
 
 /// Kills launches at a few moments, and lets the next command tidy.

@@ -220,9 +220,13 @@ impl Making<'_> {
 
     /// Seals a copy of an image, and brings that to the host.
     fn of_image(&self, image: &ImageFile, to: To<'_>, task: &Task) -> anyhow::Result<Renewed> {
+        let Some(from) = &image.file else { return Ok(Renewed::AsIs) };
+        if let (true, Place::Rbd(rbd)) = (self.args.as_is, &self.pool.place) {
+            template::import(self.ctx, (self.conn, self.pool, rbd), (image, from), to.name, task)?;
+            return Ok(Renewed::AsIs);
+        }
         let scratch = Scratch::begin(&remains::folder(self.ctx), "template")?;
         let path = scratch.path().join("disk");
-        let Some(from) = &image.file else { return Ok(Renewed::AsIs) };
         let copied = File::create_new(&path)?;
         if files::reflink(from, &copied).is_err() {
             files::sparse(from, &copied)?;
