@@ -9,7 +9,9 @@ use serde_saphyr::{Location, Spanned};
 
 use super::machine::MachineFile;
 use super::network::NetworkFile;
-use super::{FORMAT, ImageSource, Images, PoolSpec, Set, SetName, check};
+use super::{
+    FORMAT, ImageSource, Images, PoolSource, PoolSpec, RbdKey, RbdSpec, Set, SetName, check,
+};
 use crate::network::NetworkName;
 use crate::{MachineName, PoolName};
 
@@ -57,9 +59,19 @@ pub(super) struct SetFile {
 #[serde(deny_unknown_fields)]
 struct PoolFile {
     dir: Option<Spanned<String>>,
-    rbd: NotYet,
+    rbd: Option<Spanned<RbdFile>>,
     nfs: NotYet,
     lvm: NotYet,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RbdFile {
+    pool: Spanned<String>,
+    monitors: Vec<Spanned<String>>,
+    user: Option<String>,
+    keyring: Option<String>,
+    secret: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,7 +100,10 @@ pub(super) fn not_yet(keys: &[(&str, &NotYet)], instead: &str) -> Result<(), Fin
 impl SetFile {
     /// Checks what one value alone cannot tell.
     pub(super) fn check(&self) -> Result<(), Finding> {
-        not_yet(&[("secrets", &self.secrets)], "pools are folders, which need none")?;
+        not_yet(
+            &[("secrets", &self.secrets)],
+            "a pool of Ceph's names its key: `keyring`, or `secret` of `kiln secret create`",
+        )?;
         self.pools.values().try_for_each(|pool| pool.value.check(pool.referenced))?;
         for (name, image) in &self.images {
             image.value.check(name, image.referenced)?;
@@ -108,8 +123,7 @@ impl SetFile {
         }
         let mut pools = Vec::new();
         for (name, pool) in self.pools {
-            let folder = pool.value.dir.map(|dir| dir.value).unwrap_or_default();
-            pools.push((pool.referenced, PoolSpec { name, folder }));
+            pools.push((pool.referenced, PoolSpec { name, source: pool.value.source() }));
         }
         let mut machines = Vec::new();
         for (name, machine) in self.machines {
@@ -129,9 +143,14 @@ impl SetFile {
 
 impl PoolFile {
     fn check(&self, at: Location) -> Result<(), Finding> {
-        let later = [("rbd", &self.rbd), ("nfs", &self.nfs), ("lvm", &self.lvm)];
-        not_yet(&later, "a pool is a folder: `dir`")?;
-        let Some(dir) = &self.dir else { return Err((at, "a pool needs the key `dir`".into())) };
+        let later = [("nfs", &self.nfs), ("lvm", &self.lvm)];
+        not_yet(&later, "a pool is a folder, `dir`, or of Ceph, `rbd`")?;
+        let dir = match (&self.dir, &self.rbd) {
+            (Some(dir), None) => dir,
+            (None, Some(rbd)) => return rbd.value.check(rbd.referenced),
+            (Some(_), Some(_)) => return Err((at, "a pool has either `dir` or `rbd`".into())),
+            (None, None) => return Err((at, "a pool needs the key `dir` or `rbd`".into())),
+        };
         let plain = !dir.value.chars().any(char::is_control);
         let parts = || dir.value.split('/').skip(1);
         if plain && dir.value.starts_with('/') && parts().all(|part| !matches!(part, "." | "..")) {
@@ -142,6 +161,47 @@ impl PoolFile {
             dir.referenced,
             format!("`{}` is no folder for a pool: {why}", dir.value.escape_debug()),
         ))
+    }
+}
+
+impl PoolFile {
+    /// Returns what it lies on; it has been checked.
+    fn source(self) -> PoolSource {
+        match (self.dir, self.rbd) {
+            (_, Some(rbd)) => PoolSource::Rbd(rbd.value.spec()),
+            (dir, None) => PoolSource::Dir(dir.map(|dir| dir.value).unwrap_or_default()),
+        }
+    }
+}
+
+impl RbdFile {
+    fn check(&self, at: Location) -> Result<(), Finding> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let name = &self.pool.value;
+        if name.is_empty() || name.starts_with('-') || !name.chars().all(fine) {
+            let message = format!("`{}` is no name of a Ceph pool", name.escape_debug());
+            return Err((self.pool.referenced, message));
+        }
+        if self.monitors.is_empty() {
+            return Err((at, "name the cluster's `monitors`, all of them".into()));
+        }
+        match (&self.keyring, &self.secret) {
+            (Some(_), None) | (None, Some(_)) => Ok(()),
+            (Some(_), Some(_)) => Err((at, "a key is in a `keyring` or in a `secret`".into())),
+            (None, None) => Err((at, "say where the key is: `keyring` or `secret`".into())),
+        }
+    }
+
+    fn spec(self) -> RbdSpec {
+        RbdSpec {
+            pool: self.pool.value,
+            monitors: self.monitors.into_iter().map(|monitor| monitor.value).collect(),
+            user: self.user,
+            key: match (self.keyring, self.secret) {
+                (Some(keyring), _) => RbdKey::Keyring(keyring),
+                (None, secret) => RbdKey::Secret(secret.unwrap_or_default()),
+            },
+        }
     }
 }
 

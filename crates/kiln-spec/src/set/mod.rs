@@ -16,6 +16,7 @@ mod machine;
 mod network;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::forward::ForwardSpec;
 use crate::interface::InterfaceSpec;
@@ -59,8 +60,49 @@ pub struct Set {
 pub struct PoolSpec {
     /// Its name.
     pub name: PoolName,
-    /// The folder of the host that it is; an absolute path.
-    pub folder: String,
+    /// What it lies on.
+    pub source: PoolSource,
+}
+
+/// What a pool lies on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolSource {
+    /// A folder of the host; an absolute path.
+    Dir(String),
+    /// A pool of a Ceph cluster.
+    Rbd(RbdSpec),
+}
+
+/// A pool of a Ceph cluster, as a file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RbdSpec {
+    /// Ceph's name of it.
+    pub pool: String,
+    /// The monitors: `HOST` or `HOST:PORT` each; at least one.
+    pub monitors: Vec<String>,
+    /// The Ceph user, if it is not the one whose key is named.
+    pub user: Option<String>,
+    /// Where its key is.
+    pub key: RbdKey,
+}
+
+/// Where the key of a Ceph user is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RbdKey {
+    /// In a keyring, by its path from the set's file.
+    Keyring(String),
+    /// In a secret of the host, by its name or UUID.
+    Secret(String),
+}
+
+impl fmt::Display for PoolSource {
+    /// Writes it for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir(folder) => f.write_str(folder),
+            Self::Rbd(rbd) => write!(f, "Ceph's {} at {}", rbd.pool, rbd.monitors.join(", ")),
+        }
+    }
 }
 
 /// Where an image is.

@@ -61,7 +61,8 @@ fn a_whole_file_is_read() {
     assert_eq!(lan.dhcp.unwrap().to_string(), "192.168.101.100-192.168.101.199");
     assert_eq!(set.networks[0].dhcp, None);
     assert_eq!(set.networks[0].hosts[0].name.as_str(), "db.shop.lan");
-    let fast = PoolSpec { name: "fast".parse().unwrap(), folder: "/srv/vms".into() };
+    let fast =
+        PoolSpec { name: "fast".parse().unwrap(), source: PoolSource::Dir("/srv/vms".into()) };
     assert_eq!(set.pools, [fast]);
     let [db, web] = set.machines.as_slice() else { panic!("{:?}", set.machines) };
     assert_eq!((db.count, db.cpus, db.memory), (None, 1, Bytes::from_gib(1)));
@@ -148,7 +149,6 @@ fn what_cannot_be_done_yet_is_named_and_not_left_out() {
     let not_yet = |key: &str| format!("this kiln cannot do `{key}` in a set yet; ");
     for (text, key) in [
         ("secrets: {a: {}}\n", "secrets"),
-        ("pools:\n  ceph: {rbd: {pool: vms, monitors: [a]}}\n", "rbd"),
         ("pools:\n  far: {nfs: h:/x}\n", "nfs"),
         ("images:\n  web: {catalog: debian-12}\n", "catalog"),
         ("images:\n  web: {url: https://x/y, sha256: ab}\n", "url"),
@@ -183,11 +183,38 @@ fn networks_and_pools_are_checked() {
     for dir in ["vms", "/srv/../etc", "\"/a\\nb\""] {
         assert!(pool(dir).contains("is no folder for a pool"), "{dir}: {}", pool(dir));
     }
-    assert_eq!(said("pools:\n  fast: {}\n"), "kiln.yaml:4:9: a pool needs the key `dir`");
+    assert_eq!(said("pools:\n  fast: {}\n"), "kiln.yaml:4:9: a pool needs the key `dir` or `rbd`");
     assert_eq!(
         said("pools:\n  a: {dir: /srv/x}\n  b: {dir: /srv/x/}\n"),
         "kiln.yaml:5:6: the pool `a` has the folder `/srv/x/`"
     );
+}
+
+#[test]
+fn pools_of_ceph_are_checked() {
+    let rbd = |rest: &str| said(&format!("pools:\n  c: {{rbd: {{pool: vms, {rest}}}}}\n"));
+    let at = "kiln.yaml:4:12: ";
+    assert_eq!(
+        rbd("monitors: [], secret: a"),
+        format!("{at}name the cluster's `monitors`, all of them")
+    );
+    assert_eq!(rbd("monitors: [a]"), format!("{at}say where the key is: `keyring` or `secret`"));
+    assert_eq!(
+        rbd("monitors: [a], secret: a, keyring: b"),
+        format!("{at}a key is in a `keyring` or in a `secret`")
+    );
+    assert!(
+        said("pools:\n  c: {rbd: {pool: a/b, monitors: [a], secret: s}}\n")
+            .contains("no name of a Ceph pool")
+    );
+    assert!(
+        said("pools:\n  c: {dir: /x, rbd: {pool: a, monitors: [a], secret: s}}\n")
+            .contains("either")
+    );
+    let text =
+        "kiln: 1\nname: s\npools:\n  c: {rbd: {pool: vms, monitors: [a, \"b:1\"], keyring: k}}\n";
+    let set = parse(text).unwrap();
+    assert_eq!(set.pools[0].source.to_string(), "Ceph's vms at a, b:1");
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use serde_json::json;
 
 use super::plan::summary;
-use super::set::{Carry, Outcome, Things, build_images, lock, read, resolve, show, sources};
+use super::set::{
+    Carry, Outcome, Things, build_images, folder_of, lock, read, resolve, show, sources,
+};
 use crate::args::stop::How;
 use crate::args::up::Up;
 use crate::context::Context;
@@ -40,7 +42,8 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
         actions.retain(|action| action.is_allowed(allowed));
     }
     let how = How { timeout: args.stop_timeout, hard: false };
-    let things = Things { conn: &conn, set: &wanted.name, sources: &sources, images, how };
+    let folder = folder_of(&args.set.file);
+    let things = Things { conn: &conn, set: &wanted.name, sources: &sources, folder, images, how };
     let (outcomes, machines) = Carry::new(ctx, things).out(&actions);
     let outcomes: Vec<Outcome> = built.into_iter().chain(outcomes).collect();
     let more = json!({ "plan": plan, "machines": machines, "held": all - actions.len() });

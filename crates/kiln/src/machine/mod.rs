@@ -43,6 +43,7 @@ pub(crate) mod nics;
 pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod pools;
+pub(crate) mod rbd_login;
 pub(crate) mod ready;
 pub(crate) mod ready_checks;
 pub(crate) mod secrets;

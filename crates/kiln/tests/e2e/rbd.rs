@@ -188,6 +188,9 @@ fn whole(lab: &Lab) {
     drop(lab.kiln(&["template", "rm", &template, "--pool", POOL]).success());
     assert_eq!(cluster.images(), BTreeSet::new());
     drop(lab.kiln(&["pool", "rm", POOL]).success());
+    let monitors = ["127.0.67.87", "127.0.67.88", MONITOR].map(|at| format!("\"{at}\"")).join(", ");
+    crate::set_images::on_ceph(lab, (&monitors, &keyring, &image));
+    assert_eq!(cluster.images(), BTreeSet::new());
     let left = parsed(lab.kiln(&["secret", "list", "--json"]));
     assert!(!left.to_string().contains("kiln-pool-kt-rbd"), "{left}");
     assert_eq!(lab.journals(), 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Sets whose images are made by recipes. The guests are of no use: a kernel that is none.
+//! Sets whose images are made by recipes, and sets in a Ceph pool. The guests are of no use: a
+//! kernel that is none, a boot sector.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use kiln_testkit::{Files, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use crate::lab::{Lab, parsed, trial};
+use crate::lab::{Lab, parsed, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("e2e::set_images::an_image_is_built_for_who_needs_it", built)]
@@ -85,4 +86,41 @@ fn built(lab: &Lab) {
     drop(lab.kiln(&["down", &file]).success());
     assert!(!std::path::Path::new(&pool).exists());
     assert_eq!(lab.journals(), 0);
+}
+
+/// A set whose machines live in a Ceph pool; called where there is a cluster, with the words of its
+/// file for the monitors, a keyring and an image.
+pub(crate) fn on_ceph(lab: &Lab, (monitors, keyring, image): (&str, &str, &str)) {
+    let text = format!(
+        "kiln: 1\nname: kt-sea\nnetworks:\n  kt-sea-net: {{isolated: 192.168.238.0/24}}\n\
+         pools:\n  kt-sea-pool: {{rbd: {{pool: vms, monitors: [{monitors}], keyring: {keyring}}}}}\n\
+         images:\n  guest: {{file: {image}}}\nmachines:\n  kt-sea-m:\n    count: 3\n    \
+         image: guest\n    clone: linked\n    memory: 128MiB\n    pool: kt-sea-pool\n    \
+         networks: [{{name: kt-sea-net}}]\n"
+    );
+    let path = lab.folder.join("kt-sea.yaml");
+    let write = |text: &str| fs::write(&path, text).expect("written");
+    write(&text);
+    let file = path.display().to_string();
+    let plan = lab.kiln(&["plan", &file]).success().stdout;
+    assert!(plan.contains("+ pool kt-sea-pool: Ceph's vms at "), "{plan}");
+    let up = parsed(lab.kiln(&["up", &file, "--no-wait", "--json"]));
+    assert_eq!(up["done"].as_array().map(Vec::len), Some(5), "{up}");
+    for n in 1..=3 {
+        let xml = virsh(&["dumpxml", &format!("kt-sea-m-{n}")]).success().stdout;
+        // Of its disk and of its seed.
+        assert_eq!(xml.matches("<auth username='libvirt'>").count(), 2, "{xml}");
+        assert_eq!(xml.matches("<host name='127.0.67.").count(), 6, "{xml}");
+    }
+    let again = lab.kiln(&["up", &file]).success();
+    assert_eq!(again.stderr, "`kt-sea` is as its file says: nothing to do\n");
+    write(&text.replace("pool: vms, monitors: [", "pool: vms, monitors: [nowhere, "));
+    let differs = lab.kiln(&["plan", &file]).success().stdout;
+    assert!(differs.contains("! pool kt-sea-pool: its monitors are others"), "{differs}");
+    write(&text.replace(keyring, "nowhere"));
+    let out = lab.kiln(&["plan", &file]);
+    assert_eq!(out.code, 4, "{}", out.stderr);
+    drop(lab.kiln(&["down", &file]).success());
+    let left = lab.kiln(&["secret", "list", "--json"]).success().stdout;
+    assert!(!left.contains("kt-sea"), "{left}");
 }

@@ -3,17 +3,15 @@
 
 use std::path::{Component, Path};
 
-use kiln_libvirt::Connection;
-use kiln_libvirt::domain::{RbdAuth, RbdSecret};
-use kiln_libvirt::keyring::Entry;
-use kiln_libvirt::storage::{PoolKind, RbdPool, pool_element};
+use kiln_libvirt::storage::{PoolKind, pool_element};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::args::pool::create::Create;
 use crate::context::Context;
 use crate::error::{Class, Problem};
-use crate::machine::pools::{NewKey, Summary};
+use crate::machine::pools::Summary;
+use crate::machine::rbd_login::Login;
 use crate::machine::{host, pools, secrets};
 
 /// Makes a pool.
@@ -23,7 +21,9 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     pools::refuse_taken(&conn, args.name.as_str())?;
     let (kind, key) = match wanted {
         Wanted::Folder(kind) => (kind, None),
-        Wanted::Rbd(pool, login) => login.found(&conn, args, pool)?,
+        Wanted::Rbd(pool, login) => {
+            login.found(&conn, args.name.as_str(), (pool, args.monitor.clone()))?
+        }
     };
     let place = match &kind {
         PoolKind::Rbd(rbd) => {
@@ -75,47 +75,6 @@ enum Wanted {
     Rbd(String, Login),
 }
 
-/// How the host is to log in to Ceph.
-enum Login {
-    /// By the key that a secret has.
-    Secret(String),
-    /// By a key that a secret is made of.
-    Key(Entry),
-}
-
-impl Login {
-    /// Finds the secret, or says what is to be made.
-    fn found(
-        self,
-        conn: &Connection,
-        args: &Create,
-        pool: String,
-    ) -> anyhow::Result<(PoolKind, Option<NewKey>)> {
-        let (user, uuid, key) = match self {
-            Self::Secret(name) => {
-                let secret = secrets::find(conn, &name)?;
-                if secret.kind != "ceph" {
-                    let what = format!("the secret `{name}` is of the kind `{}`", secret.kind);
-                    return Err(Problem::new(Class::Object, what).hint("Ceph's is `ceph`").into());
-                }
-                let user = args.user.clone().or(secret.user).ok_or_else(|| {
-                    let what = format!("the secret `{name}` does not say whose key it has");
-                    Problem::new(Class::Usage, what).hint("`--user NAME` does")
-                })?;
-                (user, secret.uuid, None)
-            }
-            Self::Key(Entry { user, key }) => {
-                let (uuid, name) = (Uuid::now_v7(), pools::own_secret(args.name.as_str()));
-                secrets::refuse_taken(conn, &name)?;
-                (user.clone(), uuid, Some(NewKey { uuid, name, user, key }))
-            }
-        };
-        let auth = Some(RbdAuth { user, secret: RbdSecret::Uuid(uuid) });
-        let hosts = args.monitor.clone();
-        Ok((PoolKind::Rbd(RbdPool { pool, hosts, auth }), key))
-    }
-}
-
 fn wanted(args: &Create) -> anyhow::Result<Wanted> {
     let Some(pool) = &args.rbd else { return Ok(Wanted::Folder(kind(args)?)) };
     secrets::check_user(args.user.as_deref())?;
@@ -130,8 +89,8 @@ fn wanted(args: &Create) -> anyhow::Result<Wanted> {
         return Err(Problem::new(Class::Usage, what).into());
     }
     let login = match (&args.secret, &args.keyring) {
-        (_, Some(path)) => Login::Key(secrets::from_keyring(path, args.user.as_deref())?),
-        (Some(name), None) => Login::Secret(name.clone()),
+        (_, Some(path)) => Login::from_keyring(path, args.user.as_deref())?,
+        (Some(name), None) => Login::Secret(name.clone(), args.user.clone()),
         (None, None) => {
             return Err(
                 Problem::new(Class::Usage, "`--rbd` needs `--secret` or `--keyring`").into()

@@ -11,6 +11,7 @@
 //! next `kiln up` sees what is left to do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use kiln_host::signal;
 use kiln_libvirt::Connection;
@@ -18,12 +19,13 @@ use kiln_libvirt::network::element;
 use kiln_libvirt::storage::{PoolKind, pool_element};
 use kiln_spec::MachineName;
 use kiln_spec::network::NetworkSpec;
-use kiln_spec::set::PoolSpec;
+use kiln_spec::set::{PoolSource, PoolSpec};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Source;
 use super::outcome::{Done, Outcome};
+use super::pool::{login, monitors};
 use crate::args::stop::How;
 use crate::commands::launch::{self, AT_ONCE, Common, Found, Part};
 use crate::commands::many::each;
@@ -44,6 +46,8 @@ pub(in crate::commands) struct Things<'a> {
     pub(in crate::commands) set: &'a str,
     /// What each entry leads to.
     pub(in crate::commands) sources: &'a [Source],
+    /// The folder of the set's file.
+    pub(in crate::commands) folder: &'a Path,
     /// The image of each entry.
     pub(in crate::commands) images: Vec<Option<ImageFile>>,
     /// How machines are stopped.
@@ -362,10 +366,25 @@ fn make_network(ctx: &Context, things: &Things<'_>, spec: &NetworkSpec) -> anyho
 fn make_pool(ctx: &Context, things: &Things<'_>, spec: &PoolSpec) -> anyhow::Result<()> {
     let (conn, name) = (things.conn, spec.name.as_str());
     pools::refuse_taken(conn, name)?;
-    pools::folder_is_free(conn, &spec.folder)?;
-    let uuid = new_pool_uuid(things.set, name, pools::is_made(conn, &spec.folder));
-    let kind = PoolKind::Dir { folder: spec.folder.clone() };
-    pools::make(ctx, conn, (uuid, &pool_element(name, Some(uuid), &kind)), None, true)
+    let (kind, key, made) = match &spec.source {
+        PoolSource::Dir(folder) => {
+            pools::folder_is_free(conn, folder)?;
+            let kind = PoolKind::Dir { folder: folder.clone() };
+            (kind, None, pools::is_made(conn, folder))
+        }
+        PoolSource::Rbd(rbd) => {
+            let hosts = monitors(rbd)?;
+            let place = (rbd.pool.clone(), hosts);
+            let (kind, key) = login(ctx, rbd, things.folder)?.found(conn, name, place)?;
+            if let PoolKind::Rbd(rbd) = &kind {
+                pools::rbd_is_free(conn, rbd)?;
+            }
+            (kind, key, false)
+        }
+    };
+    let uuid = new_pool_uuid(things.set, name, made);
+    let xml = pool_element(name, Some(uuid), &kind);
+    pools::make(ctx, conn, (uuid, &xml), key.as_ref(), true)
 }
 
 /// Starts a network or pool that is off.

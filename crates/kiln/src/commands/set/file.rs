@@ -16,6 +16,7 @@ use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::set::{ImageSource, MachineSpec, Set};
 
 use super::outcome::{Done, Outcome};
+use super::pool;
 use crate::args::bundle::trust::Trust;
 use crate::args::launch::{Firmware, Launch};
 use crate::args::up::Up;
@@ -75,12 +76,34 @@ pub(in crate::commands) fn sources(
     set: &Set,
     (file, up): (&Path, Option<&Up>),
 ) -> anyhow::Result<Vec<Source>> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(file);
+    pool::check(ctx, set, folder)?;
     let one = |spec: &MachineSpec| source(ctx, (set.name.as_str(), spec), (folder, up));
     set.machines.iter().map(one).collect()
+}
+
+/// Returns the folder of a set's file.
+pub(in crate::commands) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Returns a path that a set's file names: from its folder, or from the user's own.
+///
+/// # Errors
+///
+/// Class host, if the user's own is not known.
+pub(super) fn beside(ctx: &Context, folder: &Path, path: &str) -> Result<PathBuf, Problem> {
+    match (path.strip_prefix("~/"), &ctx.env.home) {
+        (Some(inside), Some(home)) => Ok(home.join(inside)),
+        (Some(_), None) => {
+            let what = format!("`{path}` is in a home folder, and HOME is not set");
+            Err(Problem::new(Class::Host, what))
+        }
+        (None, _) => Ok(folder.join(path)),
+    }
 }
 
 fn source(
@@ -141,14 +164,7 @@ fn launch_of(
             folder.join(path).display().to_string()
         }
     };
-    let key = |path: &String| match (path.strip_prefix("~/"), &ctx.env.home) {
-        (Some(inside), Some(home)) => Ok(home.join(inside)),
-        (Some(_), None) => {
-            let what = format!("`{path}` is in a home folder, and HOME is not set");
-            Err(Problem::new(Class::Host, what))
-        }
-        (None, _) => Ok(folder.join(path)),
-    };
+    let key = |path: &String| beside(ctx, folder, path);
     Ok(Launch {
         image,
         name: Some(spec.name.clone()),

@@ -4,12 +4,14 @@
 //! | module | what |
 //! |---|---|
 //! | `file` | the file, and what its words lead to on this client |
+//! | `pool` | Ceph's pools, and how the host logs in to them |
 //! | `carry` | the actions carried out, side by side where they do not need each other |
 //! | `outcome` | what came of each, told |
 
 mod carry;
 mod file;
 mod outcome;
+mod pool;
 
 use kiln_host::lock::Lock;
 use kiln_libvirt::Connection;
@@ -18,7 +20,7 @@ use uuid::Uuid;
 use crate::context::Context;
 
 pub(super) use carry::{Carry, Things, take_all};
-pub(super) use file::{Source, build_images, read, resolve, sources};
+pub(super) use file::{Source, build_images, folder_of, read, resolve, sources};
 pub(super) use outcome::{Outcome, show};
 
 /// Takes the lock of all who change a set of a host: the second of two sees what the first has

@@ -236,7 +236,7 @@ impl Action {
         };
         match &self.what {
             What::MakeNetwork(spec) => network(spec),
-            What::MakePool(spec) => spec.folder.clone(),
+            What::MakePool(spec) => spec.source.to_string(),
             What::Build { recipe, .. } => format!("build it of {recipe}"),
             What::MakeMachine { detail, .. } => detail.clone(),
             What::Activate | What::Start => "start it".to_owned(),

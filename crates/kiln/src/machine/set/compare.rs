@@ -6,16 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
-use kiln_libvirt::domain::DomainXml;
+use kiln_libvirt::domain::{DomainXml, RbdHost};
 use kiln_libvirt::network::NetworkView;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::network::{NetworkMode, NetworkSpec};
+use kiln_spec::set::PoolSource;
 use kiln_spec::{Bytes, Tag};
 
 use super::action::{Action, Object, What};
-use super::found::{Found, HostDisk, HostMachine};
+use super::found::{Found, HostDisk, HostMachine, HostPool};
 use super::{Entry, Wanted};
 use crate::error::{Class, Problem};
 use crate::machine::meta::{Forward, Meta};
@@ -188,9 +190,8 @@ fn of_pools(wanted: &Wanted, found: &Found, all: &mut Vec<Action>) -> Result<(),
         if !there.owned {
             return Err(others(&object, &wanted.name, None));
         }
-        let folder = there.folder.clone().unwrap_or_default();
-        if std::path::Path::new(&folder) != std::path::Path::new(&spec.folder) {
-            let why = vec![format!("its folder is {folder} and not {}", spec.folder)];
+        let why = pool_differences(&spec.source, there);
+        if !why.is_empty() {
             all.push(Action { object: object.clone(), what: What::Differs(why) });
         }
         if !there.active {
@@ -198,6 +199,36 @@ fn of_pools(wanted: &Wanted, found: &Found, all: &mut Vec<Action>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Returns in what a pool is not as it is wanted.
+fn pool_differences(wanted: &PoolSource, there: &HostPool) -> Vec<String> {
+    let rbd = match (wanted, &there.rbd) {
+        (PoolSource::Dir(wanted), None) => {
+            let folder = there.folder.clone().unwrap_or_default();
+            let same = Path::new(&folder) == Path::new(wanted);
+            let why = (!same).then(|| format!("its folder is {folder} and not {wanted}"));
+            return why.into_iter().collect();
+        }
+        (PoolSource::Rbd(rbd), Some(there)) => (rbd, there),
+        _ => return vec!["it is of another kind".to_owned()],
+    };
+    let (wanted, is) = rbd;
+    let mut why = Vec::new();
+    if is.pool != wanted.pool {
+        why.push(format!("it is Ceph's {} and not {}", is.pool, wanted.pool));
+    }
+    // Those of the file were read before.
+    let monitors: Vec<RbdHost> =
+        wanted.monitors.iter().filter_map(|monitor| monitor.parse().ok()).collect();
+    if is.hosts != monitors {
+        why.push("its monitors are others".to_owned());
+    }
+    let user = is.auth.as_ref().map(|auth| auth.user.as_str());
+    if wanted.user.as_deref().is_some_and(|wanted| Some(wanted) != user) {
+        why.push(format!("its Ceph user is {}", user.unwrap_or("none")));
+    }
+    why
 }
 
 /// Checks what is the same for all machines of an entry.

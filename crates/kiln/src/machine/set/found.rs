@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::{DomainXml, XmlKind};
 use kiln_libvirt::network::NetworkView;
-use kiln_libvirt::storage::Pool;
+use kiln_libvirt::storage::{Pool, RbdPool};
 use kiln_spec::Bytes;
 
 use super::owned_pool;
@@ -34,6 +34,8 @@ pub(crate) struct HostPool {
     pub(crate) active: bool,
     /// Its folder.
     pub(crate) folder: Option<String>,
+    /// What it is in a Ceph cluster.
+    pub(crate) rbd: Option<RbdPool>,
 }
 
 /// The disk of a machine.
@@ -119,7 +121,8 @@ fn all_pools(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, Ho
         };
         let name = found.name().to_owned();
         let owned = view.uuid().and_then(|uuid| owned_pool(uuid, set, &name)).is_some();
-        all.insert(name, HostPool { owned, active, folder: view.target_path() });
+        let (folder, rbd) = (view.target_path(), view.rbd());
+        all.insert(name, HostPool { owned, active, folder, rbd });
     }
     Ok(all)
 }

@@ -40,7 +40,8 @@ pub(crate) fn remove_network(
 }
 
 /// Takes a pool out of use, unless it is another's by now, with the images' copies in it that
-/// nobody needs; and its folder, if that was made with it and is empty.
+/// nobody needs; and its folder, if that was made with it and is empty, or the secret that was made
+/// with it.
 ///
 /// # Errors
 ///
@@ -72,7 +73,10 @@ pub(crate) fn remove_pool(
         clear(ctx, conn, &pool)?;
     }
     let uri = conn.uri().to_string();
-    undo::remove(ctx, conn, Undo::Pool { uri, uuid, name: name.to_owned(), made })
+    let secret = pools::secret_of(conn, name, &view)?;
+    let secret = secret.map(|(uuid, name)| Undo::Secret { uri: uri.clone(), uuid, name });
+    let pool = Undo::Pool { uri, uuid, name: name.to_owned(), made };
+    undo::remove_all(ctx, conn, secret.into_iter().chain([pool]).collect())
 }
 
 /// Removes the images' copies in a pool that nobody needs.
@@ -88,6 +92,10 @@ fn clear(ctx: &Context, conn: &Connection, pool: &Pool) -> anyhow::Result<()> {
         |one: &&Template| one.clones.is_empty() && templates::is_of_launch(&one.volume.name);
     for copy in templates::all(ctx, conn, pool)?.iter().filter(unused) {
         template::remove(ctx, conn, pool, &copy.volume)?;
+    }
+    if pool.xml()?.rbd().is_some() {
+        // Other hosts have theirs in it, and it stays as it is.
+        return Ok(());
     }
     let left: Vec<String> =
         pool.volumes()?.iter().map(|volume| format!("`{}`", volume.name())).collect();

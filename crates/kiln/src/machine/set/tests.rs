@@ -107,7 +107,7 @@ fn whole() -> Found {
     let owner = crate::machine::networks::owner(&view);
     let mut found = Found { usual: "default".into(), ..Found::default() };
     found.networks.insert("lan".into(), HostNetwork { owner, active: true, view });
-    let pool = HostPool { owned: true, active: true, folder: Some("/srv/vms/".into()) };
+    let pool = HostPool { owned: true, active: true, folder: Some("/srv/vms/".into()), rbd: None };
     found.pools.insert("fast".into(), pool);
     found.machines.insert("web-1".into(), machine(1));
     found.machines.insert("web-2".into(), machine(2));
