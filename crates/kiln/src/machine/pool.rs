@@ -175,8 +175,10 @@ pub(crate) fn find(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Resu
 pub(crate) fn check_space(pool: &PoolInUse, what: &str, needed: Bytes) -> anyhow::Result<()> {
     // libvirt refuses while somebody uploads into the pool; what it knew before must do then.
     pool.pool.refresh().ok();
-    let free = pool.pool.info()?.available;
-    if free.0 >= needed.0.saturating_add(RESERVE) {
+    let info = pool.pool.info()?;
+    let free = info.available;
+    // A Ceph cluster that has just begun has not counted yet.
+    if info.capacity.0 == 0 || free.0 >= needed.0.saturating_add(RESERVE) {
         return Ok(());
     }
     let what = format!("pool `{}` has {free} free, and {what} needs {needed}", pool.name);
