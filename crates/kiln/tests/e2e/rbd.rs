@@ -486,12 +486,14 @@ fn killed(lab: &Lab, cluster: &Cluster, image: &str) {
     while cut < 4 && n < 30 {
         n += 1;
         cut += u32::from(crate::lab::kill_at(spawn(lab, &args), whole, n));
-        let list: Value = parsed(lab.kiln(&["list", "--json"]));
+        let out = lab.kiln(&["list", "--json"]);
+        let told = out.stderr.clone();
+        let list: Value = parsed(out);
         let machines = list["machines"].as_array().expect("machines");
         if machines.iter().any(|machine| machine["name"] == name) {
             drop(lab.kiln(&["rm", name]).success());
         }
-        assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo");
+        assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo: {told}");
         assert_eq!(cluster.images(), before, "after kill {n}");
     }
     assert_eq!(cut, 4, "of {n}");

@@ -392,13 +392,13 @@ fn killed(lab: &Lab) {
         (made, began.elapsed())
     });
     let (making, taking) = whole[1];
-    let nothing = || {
+    let nothing = |told: &str| {
         let left = traces(name, &pool);
         assert!(left.domains.is_empty() && left.networks.is_empty() && left.pools.is_empty());
         assert!(!pool.exists(), "{:?}", left.files);
-        assert_eq!(lab.journals(), 0);
+        assert_eq!(lab.journals(), 0, "{told}");
     };
-    nothing();
+    nothing("");
     let mut cut = 0;
     for n in 0..8 {
         cut += u32::from(cut_short(lab, &up, making.mul_f64(1.3), n));
@@ -406,8 +406,7 @@ fn killed(lab: &Lab) {
         assert!(lab.kiln(&["plan", &file]).success().stdout.is_empty(), "{}", out.stderr);
         assert_eq!((traces(name, &pool).domains.len(), lab.journals()), (2, 0), "kill {n}");
         cut += u32::from(cut_short(lab, &down, taking.mul_f64(1.3), n));
-        drop(lab.kiln(&down).success());
-        nothing();
+        nothing(&lab.kiln(&down).success().stderr);
     }
     assert!(cut >= 6, "{cut} of 16 were cut short");
 }
