@@ -138,7 +138,10 @@ impl Host {
         let ask = ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-t", "10", "-s", "/bin/true"];
         drop(run(&[&["ip", "netns", "exec", guest], &ask[..]].concat()).success());
         let leases = ["virsh", "-q", "-c", "qemu:///system", "net-dhcp-leases", NETWORK];
-        let leases = self.on(&leases).success().stdout;
+        let told = || self.on(&leases).success().stdout;
+        // dnsmasq's helper writes it down after the answer.
+        assert!(until(SOON, || told().contains(mac)), "a lease: {}", told());
+        let leases = told();
         let mut words = leases.split_whitespace().skip_while(|word| *word != mac);
         let address = words.nth(2).expect("a lease").to_owned();
         inside(&["address", "add", &address, "dev", "eth0"]);
@@ -178,7 +181,12 @@ impl Host {
             last.replace(ask());
             *last.borrow() == wanted
         });
-        assert!(met, "{words:?}: {} instead of {wanted}", last.borrow());
+        let state = || {
+            let of = |words: &[&str]| self.on(words).stdout;
+            let links = of(&["ip", "-br", "address"]);
+            [links, of(&["iptables", "-S", "FORWARD"]), of(&["nft", "list", "ruleset"])].concat()
+        };
+        assert!(met, "{words:?}: {} instead of {wanted}\n{}", last.borrow(), state());
     }
 
     fn expect_outside(&self, port: &str, wanted: &str) {
@@ -187,16 +195,18 @@ impl Host {
 
     /// Restarts the network; its bridge is a new one.
     fn restart_network(&self) {
-        for verb in ["net-destroy", "net-start"] {
-            drop(self.on(&["virsh", "-q", "-c", "qemu:///system", verb, NETWORK]).success());
-        }
+        let virsh = |verb| self.on(&["virsh", "-q", "-c", "qemu:///system", verb, NETWORK]);
+        drop(virsh("net-destroy").success());
+        // libvirt does not wait for the end of the dnsmasq that has its address.
+        assert!(until(SOON, || virsh("net-start").code == 0), "{}", virsh("net-start").stderr);
         self.connect(&["a", "b"]);
     }
 
     fn restart_libvirt(&self) {
-        for verb in ["kill", "again"] {
-            drop(run(&[&self.script, verb, &self.folder]).success());
-        }
+        let script = |verb| run(&[&self.script, verb, &self.folder]);
+        drop(script("kill").success());
+        // What it was starting when it was killed has its pid file for a moment more.
+        assert!(until(SOON, || script("again").code == 0), "{}", script("again").stderr);
         let answers = || self.on(&["virsh", "-c", "qemu:///system", "uri"]).code == 0;
         assert!(until(SOON, answers), "libvirtd runs again");
     }
