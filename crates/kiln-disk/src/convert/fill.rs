@@ -60,23 +60,28 @@ pub fn fill(
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
+/// Copies one piece: read by its extents, which may be many and short, and written in as few requests
+/// as it has runs of data.
 fn piece(
     (from, to): (&mut dyn Device, &mut dyn Device),
-    (mut at, end): (u64, u64),
+    (start, end): (u64, u64),
     buffer: &mut Vec<u8>,
 ) -> io::Result<()> {
+    let index = |at: u64| usize::try_from(at - start).map_err(io::Error::other);
+    buffer.clear();
+    buffer.resize(index(end)?, 0);
+    let mut at = start;
     while at < end {
         let extent = from.extent(at)?;
-        let len = extent.len.clamp(1, end - at);
+        let next = at + extent.len.clamp(1, end - at);
         if !extent.zeros {
-            buffer.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
-            from.read_at(at, buffer)?;
-            for run in runs(buffer) {
-                let start = u64::try_from(run.start).map_err(io::Error::other)?;
-                to.write_at(at + start, &buffer[run])?;
-            }
+            from.read_at(at, &mut buffer[index(at)?..index(next)?])?;
         }
-        at += len;
+        at = next;
+    }
+    for run in runs(buffer) {
+        let into = start + u64::try_from(run.start).map_err(io::Error::other)?;
+        to.write_at(into, &buffer[run])?;
     }
     Ok(())
 }

@@ -211,7 +211,7 @@ impl Making<'_> {
         let sealed = matches!(renewed, Renewed::Done { .. });
         templates::write_facts(ctx, pool, &volume.name, &self.facts(sealed))?;
         self.make_read_only(volume)?;
-        if let Some(rbd) = self.pool.place.rbd() {
+        if let (Of::Machine(_), Some(rbd)) = (self.of, self.pool.place.rbd()) {
             Client::open(ctx, self.conn, rbd)?.protect(&volume.name)?;
         }
         template::mark(pool, &volume.name)?;
