@@ -143,14 +143,14 @@ fn list(words: &[&str]) -> String {
 }
 
 /// Returns the word of `known` that `word` was most likely meant to be, if one is near enough:
-/// at most a third of its letters differ.
+/// at most a third of its letters differ, or one.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|&(far, candidate)| {
-            far <= candidate.chars().count().max(word.chars().count()).div_ceil(3)
+            far <= (candidate.chars().count().max(word.chars().count()) / 3).max(1)
         })
         .min_by_key(|&(far, _)| far)
         .map(|(_, candidate)| candidate)

@@ -110,6 +110,11 @@ impl Problem {
         self
     }
 
+    /// Takes away what the user could have done: what it speaks of is gone.
+    pub(crate) fn without_hints(self) -> Self {
+        Self { hints: Vec::new(), ..self }
+    }
+
     /// Adds the name among `names` that `wanted` is nearest to, or else `otherwise`.
     pub(crate) fn did_you_mean<'a>(
         self,
@@ -338,7 +343,7 @@ fn of_libvirt(error: &kiln_libvirt::Error) -> (Option<Class>, Option<String>) {
     if error.is_not_found() || error.is_exists() || error.is_operation_invalid() {
         (Some(Class::Object), None)
     } else if error.is_agent_unresponsive() {
-        let hint = "the guest agent does not answer: is qemu-guest-agent installed and running in the guest?";
+        let hint = "the guest agent does not answer: the guest may be booting still (`kiln wait`), or have no qemu-guest-agent";
         (Some(Class::Guest), Some(hint.to_owned()))
     } else if error.is_connection_lost() {
         let hint =

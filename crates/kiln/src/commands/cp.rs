@@ -91,10 +91,12 @@ fn by_scp(
         0 => Ok(()),
         _ => {
             let what = format!("scp could not copy `{}` to `{}`", args.from, args.to);
-            let hint = if !args.recursive && !out && Path::new(here_path).is_dir() {
+            let hint = if args.recursive {
+                "scp says why above; where its user may not, `--via agent` copies one file as root"
+            } else if !out && Path::new(here_path).is_dir() {
                 "folders need `-r`"
             } else {
-                "scp says why above; where its user may not, `--via agent` copies one file as root"
+                "scp says why above: folders need `-r`; where its user may not, `--via agent` copies one file as root"
             };
             Err(Problem::new(Class::Tool, what).hint(hint).into())
         }

@@ -395,7 +395,7 @@ fn storage(on: &Subject<'_>) -> anyhow::Result<Vec<Finding>> {
             ),
         )]);
     }
-    let info = conn.pool(pool::DEFAULT)?.info()?;
+    let info = pool::room(&conn.pool(pool::DEFAULT)?)?;
     let detail = format!("`default`: {} of {} free", info.available, info.capacity);
     Ok(vec![if info.available.0 > SPACE {
         ok("pool", detail)

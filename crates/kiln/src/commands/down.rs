@@ -29,6 +29,7 @@ pub(crate) fn run(ctx: &Context, args: &Down) -> anyhow::Result<u8> {
         ctx.ui.say(format!("`{name}` owns nothing on {}", conn.uri()));
     } else {
         undo::can_begin(ctx)?;
+        actions.iter().for_each(|action| ctx.ui.say(action.line(allowed)));
     }
     let objects: Vec<Object> = actions.into_iter().map(|action| action.object).collect();
     let outcomes = take_all(ctx, (&conn, name), &objects);

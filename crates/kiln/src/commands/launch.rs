@@ -294,6 +294,7 @@ pub(super) fn begin<'a>(
     };
     common.wanted().check()?;
     common.check_firmware()?;
+    common.check_host()?;
     Ok(common)
 }
 
@@ -350,6 +351,25 @@ impl Common<'_> {
         }
         let problem = Problem::new(Class::Host, "the host has no UEFI firmware for guests");
         Err(problem.hint("install it there: apt install ovmf").into())
+    }
+
+    /// Refuses a machine with more memory than the host has; more processors are slow, and said.
+    fn check_host(&self) -> anyhow::Result<()> {
+        let (host, wanted) = (self.conn.node_info()?, self.args.memory);
+        if wanted > host.memory {
+            let what = format!(
+                "the host has {} of memory, and the machine would have {wanted}",
+                host.memory
+            );
+            return Err(Problem::new(Class::Host, what).hint("ask for less: `--memory`").into());
+        }
+        let cpus = self.args.cpus;
+        if cpus > host.cpus {
+            self.ctx
+                .ui
+                .warn(format!("the host has {} processors, and the guest gets {cpus}", host.cpus));
+        }
+        Ok(())
     }
 
     /// Returns the interfaces and the forwards of each machine, checked: the networks are there,
@@ -453,7 +473,8 @@ pub(super) fn make(
         Err(error) if args.rm_on_failure => {
             undo::remove_machine(ctx, &machine)?;
             ctx.ui.say(format!("`{name}` was removed again"));
-            Err(error)
+            let error = error.downcast::<Problem>();
+            Err(error.map_or_else(|other| other, |problem| problem.without_hints().into()))
         }
         Err(error) => Err(error),
     }

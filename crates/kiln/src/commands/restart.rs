@@ -17,7 +17,8 @@ pub(crate) fn run(ctx: &Context, args: &Restart) -> anyhow::Result<u8> {
         let how = machine.stop(ctx, args.how)?;
         stop::say(ctx, &machine.name, how);
         machine.start(ctx)?;
-        ctx.ui.say(format!("`{}` runs", machine.name));
+        let name = &machine.name;
+        ctx.ui.say(format!("`{name}` runs; `kiln wait {name}` waits until one can log in"));
         Ok(machine.name.clone())
     })?;
     if ctx.ui.json() {

@@ -15,8 +15,11 @@ pub(crate) fn run(ctx: &Context, args: &Start) -> anyhow::Result<u8> {
     let machines = Machine::find_all(&conn, &args.names)?;
     let (changed, failed, code) = many::of_each(&ctx.ui, &machines, |machine| {
         let changed = machine.start(ctx)?;
-        let already = if changed { "" } else { " already" };
-        ctx.ui.say(format!("`{}` runs{already}", machine.name));
+        let name = &machine.name;
+        ctx.ui.say(match changed {
+            true => format!("`{name}` runs; `kiln wait {name}` waits until one can log in"),
+            false => format!("`{name}` runs already"),
+        });
         Ok(changed.then(|| machine.name.clone()))
     })?;
     if ctx.ui.json() {

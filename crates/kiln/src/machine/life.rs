@@ -312,7 +312,7 @@ impl Machine {
             if signal::interrupted() || began.elapsed() > timeout {
                 let secs = began.elapsed().as_secs();
                 let what = format!("no guest agent answers in `{}` after {secs} s", self.name);
-                let hint = "is qemu-guest-agent installed in the guest?";
+                let hint = "the guest may be booting still, or have no qemu-guest-agent";
                 return Err(Problem::new(Class::Guest, what).hint(hint).into());
             }
             // Its event, or the tick, ends this.

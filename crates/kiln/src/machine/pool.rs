@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kiln_host::{copy, signal};
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::{DiskFormat, DiskSource};
-use kiln_libvirt::storage::{Pool, RbdPool, Volume, VolumeSpec};
+use kiln_libvirt::storage::{Pool, PoolInfo, RbdPool, Volume, VolumeSpec};
 use kiln_spec::{Bytes, MachineName};
 use uuid::Uuid;
 
@@ -167,6 +167,24 @@ pub(crate) fn find(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Resu
     in_use(pool, name)
 }
 
+/// Asks how much room a pool has. Of a folder of this machine that is what others than root may fill:
+/// libvirt counts in what a file system keeps for root, and QEMU is not root.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn room(pool: &Pool) -> Result<PoolInfo, kiln_libvirt::Error> {
+    let mut info = pool.info()?;
+    if pool.connection().is_local()
+        && let Some(folder) = pool.xml()?.target_path()
+        && let Ok(stat) = rustix::fs::statvfs(folder)
+    {
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        info.available = info.available.min(Bytes(free));
+    }
+    Ok(info)
+}
+
 /// Refuses a pool without room for `what`.
 ///
 /// # Errors
@@ -175,7 +193,7 @@ pub(crate) fn find(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Resu
 pub(crate) fn check_space(pool: &PoolInUse, what: &str, needed: Bytes) -> anyhow::Result<()> {
     // libvirt refuses while somebody uploads into the pool; what it knew before must do then.
     pool.pool.refresh().ok();
-    let info = pool.pool.info()?;
+    let info = room(&pool.pool)?;
     let free = info.available;
     // A Ceph cluster that has just begun has not counted yet.
     if info.capacity.0 == 0 || free.0 >= needed.0.saturating_add(RESERVE) {
@@ -223,13 +241,35 @@ const FORGOTTEN: Duration = Duration::from_secs(45);
 /// How often it is asked meanwhile.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How often libvirt is asked whether it has ended.
+const TICK: Duration = Duration::from_millis(100);
+/// How long libvirt may go on to make a volume whose client was killed.
+const MAKING: Duration = Duration::from_secs(30);
+
 /// Removes a volume, in a Ceph pool with its snapshots; an image that was in use until just now is
-/// waited for. Not there is success.
+/// waited for, and one that libvirt still makes or fills, which it goes on with when its client is
+/// killed. Not there is success.
 ///
 /// # Errors
 ///
 /// What libvirt says, as when another volume lies over it.
 pub(crate) fn delete(ctx: &Context, pool: &Pool, volume: &Volume) -> anyhow::Result<()> {
+    let since = Instant::now();
+    loop {
+        let error = match delete_once(ctx, pool, volume) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let libvirts = error.downcast_ref::<kiln_libvirt::Error>();
+        let being_made = libvirts.is_some_and(kiln_libvirt::Error::is_operation_invalid);
+        if !being_made || since.elapsed() > MAKING || signal::interrupted() {
+            return Err(error);
+        }
+        std::thread::park_timeout(TICK);
+    }
+}
+
+fn delete_once(ctx: &Context, pool: &Pool, volume: &Volume) -> anyhow::Result<()> {
     let Some(rbd) = pool.xml()?.rbd() else {
         return match volume.delete() {
             Err(error) if error.is_not_found() => Ok(()),

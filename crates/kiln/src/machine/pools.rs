@@ -332,7 +332,7 @@ impl Summary {
             active,
             autostart: pool.autostart().unwrap_or(false),
             view: pool.xml()?,
-            room: active.then(|| pool.info()).transpose()?,
+            room: active.then(|| super::pool::room(pool)).transpose()?,
         })
     }
 

@@ -8,10 +8,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use kiln_host::journal::{self, Journal};
-use kiln_host::signal;
 use kiln_libvirt::Connection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -279,13 +277,7 @@ fn remove_libvirts_log(ctx: &Context, machine: &Machine) {
     }
 }
 
-/// How long a volume is waited for that libvirt still makes for a client that was killed.
-const MAKING: Duration = Duration::from_secs(30);
-/// How often it is asked for meanwhile: libvirt tells nobody when it is made.
-const POLL: Duration = Duration::from_millis(100);
-
-/// Deletes a volume. libvirt refuses while it makes it, which it goes on with when its client is
-/// killed: that is waited for.
+/// Deletes a volume, if it is there.
 pub(crate) fn remove_volume(
     ctx: &Context,
     conn: &Connection,
@@ -299,21 +291,7 @@ pub(crate) fn remove_volume(
         Err(error) if error.is_not_found() => return Ok(()),
         other => other?,
     };
-    let being_made = |error: &anyhow::Error| {
-        let error = error.downcast_ref::<kiln_libvirt::Error>();
-        error.is_some_and(kiln_libvirt::Error::is_operation_invalid)
-    };
-    let since = Instant::now();
-    loop {
-        match pool::delete(ctx, &pool, &found) {
-            Err(error)
-                if being_made(&error) && since.elapsed() < MAKING && !signal::interrupted() =>
-            {
-                std::thread::park_timeout(POLL);
-            }
-            other => return other,
-        }
-    }
+    pool::delete(ctx, &pool, &found)
 }
 
 /// Deletes the older pieces of a console's log: virtlogd.conf(5), `max_backups`, names them

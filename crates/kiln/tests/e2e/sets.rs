@@ -428,7 +428,7 @@ fn refused(lab: &Lab) {
     };
     let wrong = text.replace("    memory: 128MiB", "    mem: 128MiB");
     refuse(&wrong, 3, "kt-wrong.yaml:13:5: unknown key `mem`");
-    refuse(&text.replace("{dir:", "{rbd: {pool: vms}, dir:"), 3, "cannot do `rbd` in a set yet");
+    refuse(&text.replace("{dir:", "{nfs: a, dir:"), 3, "cannot do `nfs` in a set yet");
     refuse(&text.replace("{name: kt-wrong-net}", "{name: kt-nowhere}"), 4, "kt-nowhere");
     refuse(&text.replace("memory: 128MiB", "disk: 1MiB"), 3, "is to have 1 MiB, and its image");
     refuse(&text.replace("phony.raw", "nothing.raw"), 4, "there is no image");

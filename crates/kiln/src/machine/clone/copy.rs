@@ -27,7 +27,7 @@ use super::source::SourceDisk;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::ceph::Client;
-use crate::machine::pool::{RESERVE, shared};
+use crate::machine::pool::{RESERVE, room, shared};
 use crate::remains;
 
 /// How a copy was made.
@@ -89,7 +89,7 @@ pub(crate) fn disk(
 /// Says that a pool is full, if that is why a copy failed.
 fn full(pool: &Pool, error: anyhow::Error) -> anyhow::Error {
     pool.refresh().ok();
-    match pool.info() {
+    match room(pool) {
         Ok(info) if info.available.0 < RESERVE => {
             let what = format!("the pool `{}` is full", pool.name());
             let hint = "free some space, or choose another with `--pool`";

@@ -285,7 +285,8 @@ fn of_machine(
     let interfaces = interfaces(spec, number, &found.usual)?;
     let forwards = forwards(&spec.forwards, number)?;
     let Some(there) = found.machines.get(&name) else {
-        let mut detail = format!("image {}, {} cpus, {}", image.name, spec.cpus, spec.memory);
+        let cpus = if spec.cpus == 1 { "cpu" } else { "cpus" };
+        let mut detail = format!("image {}, {} {cpus}, {}", image.name, spec.cpus, spec.memory);
         let known = image.unbuilt.is_none().then_some(image.size);
         detail.extend(spec.disk.or(known).map(|disk| format!(", disk {disk}")));
         detail.extend(interfaces.iter().map(|interface| format!(", {interface}")));
