@@ -379,7 +379,7 @@ fn two_at_once(lab: &Lab) {
 
 fn killed(lab: &Lab) {
     let lab = &lab.with_home("sets-killed");
-    let (name, file) = ("kt-kill", small(lab, "kt-kill", (235, 2)));
+    let (name, file) = ("kt-cut-set", small(lab, "kt-cut-set", (235, 2)));
     let pool = lab.folder.join(name);
     let (up, down) = (["up", &file, "--no-wait"], ["down", &file]);
     // The first makes what is made once; the second is measured.
