@@ -8,18 +8,15 @@
 //! **Invariant:** a line is whole or it is not there: a torn last line (the kill came while it
 //! was written) belongs to a step that had not begun, and is left out.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::marker::PhantomData;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How long a process that a killed job was starting may take to become another program.
-const MOMENT: Duration = Duration::from_secs(5);
+use crate::lock;
 
 /// Why the journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +140,7 @@ fn remains_of<T: DeserializeOwned>(path: PathBuf) -> Result<Option<Remains<T>>, 
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(error)?,
     };
-    if !take(&file).map_err(error)? {
+    if !lock::take(&file).map_err(error)? {
         return Ok(None);
     }
     // The job may have ended, or another `kiln` may have undone it, before we got the lock.
@@ -158,40 +155,6 @@ fn remains_of<T: DeserializeOwned>(path: PathBuf) -> Result<Option<Remains<T>>, 
         .collect::<Result<Vec<T>, _>>()
         .map_err(|e| error(e.into()))?;
     Ok(Some(Remains { path, _lock: file, undo, kind: PhantomData }))
-}
-
-/// Locks a journal; `false` if its job lives.
-fn take(file: &File) -> io::Result<bool> {
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < MOMENT && !owner_lives(file)? => {
-                // There is no event for that.
-                std::thread::park_timeout(Duration::from_millis(2));
-            }
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            other => return other.map(|()| true).map_err(io::Error::from),
-        }
-    }
-}
-
-/// Returns whether the process that took the lock of a file is there; also if that is not known.
-///
-/// A process that was just starting another when it was killed leaves the lock to that for a moment:
-/// until it has become the other program. /proc/locks (proc(5)) names the one that took it.
-fn owner_lives(file: &File) -> io::Result<bool> {
-    let inode = format!(":{}", file.metadata()?.ino());
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let owner = locks.lines().find_map(|line| {
-        // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`
-        let mut words = line.split_whitespace().skip(1);
-        let kind = words.next()?;
-        let (owner, place) = (words.nth(2)?, words.next()?);
-        (kind == "FLOCK" && place.ends_with(&inode)).then(|| owner.to_owned())
-    });
-    // In a namespace of its own /proc/locks knows an owner outside as 0.
-    let known = owner.and_then(|owner| owner.parse::<u32>().ok()).filter(|owner| *owner > 0);
-    Ok(known.is_none_or(|owner| Path::new(&format!("/proc/{owner}")).exists()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a process that a killed one was starting may take to become another program.
+const MOMENT: Duration = Duration::from_secs(5);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -95,14 +100,48 @@ impl Lock {
     /// [`LockError::Io`].
     pub fn attempt(path: &Path) -> Result<Option<Self>, LockError> {
         let file = open(path)?;
+        let taken =
+            take(&file).map_err(|source| LockError::Io { path: path.to_owned(), source })?;
+        Ok(taken.then_some(Self { file }))
+    }
+}
+
+/// Locks a file alone; `false` if a process that lives holds it.
+///
+/// # Errors
+///
+/// What the host says.
+pub(crate) fn take(file: &File) -> io::Result<bool> {
+    let began = Instant::now();
+    loop {
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => {
-                Err(LockError::Io { path: path.to_owned(), source })
+            Err(TryLockError::WouldBlock) if began.elapsed() < MOMENT && !owner_lives(file)? => {
+                // There is no event for that.
+                std::thread::park_timeout(Duration::from_millis(2));
             }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            other => return other.map(|()| true).map_err(io::Error::from),
         }
     }
+}
+
+/// Returns whether the process that took the lock of a file is there; also if that is not known.
+///
+/// A process that was just starting another when it was killed leaves the lock to that for a moment:
+/// until it has become the other program. /proc/locks (proc(5)) names the one that took it.
+fn owner_lives(file: &File) -> io::Result<bool> {
+    let inode = format!(":{}", file.metadata()?.ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let owner = locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`
+        let mut words = line.split_whitespace().skip(1);
+        let kind = words.next()?;
+        let (owner, place) = (words.nth(2)?, words.next()?);
+        (kind == "FLOCK" && place.ends_with(&inode)).then(|| owner.to_owned())
+    });
+    // In a namespace of its own /proc/locks knows an owner outside as 0.
+    let known = owner.and_then(|owner| owner.parse::<u32>().ok()).filter(|owner| *owner > 0);
+    Ok(known.is_none_or(|owner| Path::new(&format!("/proc/{owner}")).exists()))
 }
 
 fn open(path: &Path) -> Result<File, LockError> {

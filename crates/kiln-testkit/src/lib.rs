@@ -97,16 +97,20 @@ pub fn need(met: bool, what: &str) -> bool {
     let required =
         variable("CI").is_some_and(|v| v == "true") || variable("KILN_TEST_REQUIRE").is_some();
     assert!(!required, "needs {what}, and skipping is not allowed here");
-    if let Some(file) = variable("KILN_SKIPS") {
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(file)
-            .expect("the list of skipped tests can be written");
-        writeln!(file, "skipped: {}:{}: needs {what}", caller.file(), caller.line())
-            .expect("the list of skipped tests can be written");
+    if let Some(list) = variable("KILN_SKIPS") {
+        note(&list, &format!("skipped: {}:{}: needs {what}", caller.file(), caller.line()));
     }
     false
+}
+
+/// Adds a line to a list of tests.
+fn note(list: &str, line: &str) {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(list)
+        .and_then(|mut list| writeln!(list, "{line}"))
+        .expect("the list of tests can be written");
 }
 
 /// Returns whether the tests run as root, which `what` is done with. Where `KILN_ROOT_LATER` names a
@@ -128,13 +132,7 @@ pub fn need_root(what: &str) -> bool {
     let folder = std::env::current_dir().expect("this folder");
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main").expect("a thread for each test");
-    let mut list = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(list)
-        .expect("the list of tests for root can be written");
-    writeln!(list, "{} {} {test}", folder.display(), program.display())
-        .expect("the list of tests for root can be written");
+    note(&list, &format!("{} {} {test}", folder.display(), program.display()));
     false
 }
 

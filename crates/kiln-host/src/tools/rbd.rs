@@ -150,11 +150,14 @@ pub fn parse_watchers(printed: &[u8]) -> Option<Vec<String>> {
     value.get("watchers")?.as_array()?.iter().map(address).collect()
 }
 
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name)?.as_str().map(str::to_owned)
+}
+
 /// Reads what [`list`] printed. `None` if it is nothing of the kind.
 #[must_use]
 pub fn parse_list(printed: &[u8]) -> Option<Vec<Listed>> {
     let value: Value = serde_json::from_slice(printed).ok()?;
-    let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
     let one = |value: &Value| {
         let parent = value.get("parent");
         let parent =
@@ -168,7 +171,6 @@ pub fn parse_list(printed: &[u8]) -> Option<Vec<Listed>> {
 #[must_use]
 pub fn parse_children(printed: &[u8]) -> Option<Vec<(String, String)>> {
     let value: Value = serde_json::from_slice(printed).ok()?;
-    let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
     let one = |value: &Value| Some((text(value, "pool")?, text(value, "image")?));
     value.as_array()?.iter().map(one).collect()
 }
@@ -177,7 +179,7 @@ pub fn parse_children(printed: &[u8]) -> Option<Vec<(String, String)>> {
 #[must_use]
 pub fn parse_meta(printed: &[u8], key: &str) -> Option<String> {
     let value: Value = serde_json::from_slice(printed).ok()?;
-    value.get(key)?.as_str().map(str::to_owned)
+    text(&value, key)
 }
 
 #[cfg(test)]

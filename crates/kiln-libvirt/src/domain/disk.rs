@@ -257,12 +257,18 @@ impl RbdAuth {
     }
 
     fn to_element(&self) -> Element {
-        let secret = Element::new("secret").attr("type", "ceph");
-        let secret = match &self.secret {
-            RbdSecret::Uuid(uuid) => secret.attr("uuid", uuid),
-            RbdSecret::Usage(usage) => secret.attr("usage", usage),
-        };
+        let secret = self.secret.named_in(Element::new("secret").attr("type", "ceph"));
         Element::new("auth").attr("username", &self.user).child(secret)
+    }
+}
+
+impl RbdSecret {
+    /// Names it in a `<secret>` element.
+    pub(crate) fn named_in(&self, secret: Element) -> Element {
+        match self {
+            Self::Uuid(uuid) => secret.attr("uuid", uuid),
+            Self::Usage(usage) => secret.attr("usage", usage),
+        }
     }
 }
 

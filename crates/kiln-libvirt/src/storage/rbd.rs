@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use super::PoolView;
-use crate::domain::{Rbd, RbdAuth, RbdHost, RbdSecret};
+use crate::domain::{Rbd, RbdAuth, RbdHost};
 use crate::xml::Element;
 
 /// A pool of a Ceph cluster.
@@ -53,10 +53,7 @@ impl RbdPool {
     #[must_use]
     pub fn source(&self) -> Element {
         let auth = self.auth.as_ref().map(|auth| {
-            let secret = match &auth.secret {
-                RbdSecret::Uuid(uuid) => Element::new("secret").attr("uuid", uuid),
-                RbdSecret::Usage(usage) => Element::new("secret").attr("usage", usage),
-            };
+            let secret = auth.secret.named_in(Element::new("secret"));
             Element::new("auth").attr("type", "ceph").attr("username", &auth.user).child(secret)
         });
         Element::new("source")
@@ -124,6 +121,7 @@ impl FromStr for RbdHost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RbdSecret;
     use crate::storage::{PoolKind, pool_element};
 
     fn pool() -> RbdPool {

@@ -11,6 +11,7 @@ use super::machine::MachineFile;
 use super::network::NetworkFile;
 use super::{
     FORMAT, ImageSource, Images, PoolSource, PoolSpec, RbdKey, RbdSpec, Set, SetName, check,
+    is_ceph_pool,
 };
 use crate::network::NetworkName;
 use crate::{MachineName, PoolName};
@@ -176,9 +177,8 @@ impl PoolFile {
 
 impl RbdFile {
     fn check(&self, at: Location) -> Result<(), Finding> {
-        let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         let name = &self.pool.value;
-        if name.is_empty() || name.starts_with('-') || !name.chars().all(fine) {
+        if !is_ceph_pool(name) {
             let message = format!("`{}` is no name of a Ceph pool", name.escape_debug());
             return Err((self.pool.referenced, message));
         }

@@ -73,6 +73,14 @@ pub enum PoolSource {
     Rbd(RbdSpec),
 }
 
+/// Returns whether a word can be the name of a Ceph pool: letters, digits, `.`, `_` and `-`, which is
+/// not the first.
+#[must_use]
+pub fn is_ceph_pool(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(fine)
+}
+
 /// A pool of a Ceph cluster, as a file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RbdSpec {

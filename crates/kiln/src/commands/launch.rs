@@ -13,7 +13,7 @@ use kiln_spec::interface::InterfaceSpec;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::many;
+use super::{many, start};
 use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedConfig};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, report, unreadable};
@@ -538,7 +538,7 @@ fn tell(
         return Ok(None);
     }
     match ready {
-        None => ui.say(format!("`{name}` runs; `kiln wait {name}` waits until one can log in")),
+        None => ui.say(start::runs(name)),
         Some(ready) => {
             tell_ready(common.ctx, name, ready);
             let secs = Duration::as_secs_f64(&timings.whole());

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::args::restart::Restart;
-use crate::commands::{many, stop};
+use crate::commands::{many, start, stop};
 use crate::context::Context;
 use crate::machine::existing::Machine;
 use crate::machine::host;
@@ -17,8 +17,7 @@ pub(crate) fn run(ctx: &Context, args: &Restart) -> anyhow::Result<u8> {
         let how = machine.stop(ctx, args.how)?;
         stop::say(ctx, &machine.name, how);
         machine.start(ctx)?;
-        let name = &machine.name;
-        ctx.ui.say(format!("`{name}` runs; `kiln wait {name}` waits until one can log in"));
+        ctx.ui.say(start::runs(&machine.name));
         Ok(machine.name.clone())
     })?;
     if ctx.ui.json() {

@@ -17,7 +17,7 @@ pub(crate) fn run(ctx: &Context, args: &Start) -> anyhow::Result<u8> {
         let changed = machine.start(ctx)?;
         let name = &machine.name;
         ctx.ui.say(match changed {
-            true => format!("`{name}` runs; `kiln wait {name}` waits until one can log in"),
+            true => runs(name),
             false => format!("`{name}` runs already"),
         });
         Ok(changed.then(|| machine.name.clone()))
@@ -27,4 +27,9 @@ pub(crate) fn run(ctx: &Context, args: &Start) -> anyhow::Result<u8> {
         ctx.ui.result(&json!({ "started": changed, "failed": failed }));
     }
     Ok(code)
+}
+
+/// Returns what is said of a machine that was started and not waited for.
+pub(super) fn runs(name: &str) -> String {
+    format!("`{name}` runs; `kiln wait {name}` waits until one can log in")
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln up`.
 
+use kiln_host::beside::folder_of;
 use serde_json::json;
 
 use super::plan::summary;
-use super::set::{
-    Carry, Outcome, Things, build_images, folder_of, lock, read, resolve, show, sources,
-};
+use super::set::{Carry, Outcome, Things, build_images, lock, read, resolve, show, sources};
 use crate::args::stop::How;
 use crate::args::up::Up;
 use crate::context::Context;
@@ -20,7 +19,7 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     let sources = sources(ctx, &wish, (&args.set.file, Some(args)))?;
     let conn = host::connect(ctx)?;
     let _lock = lock(ctx, &conn, wish.name.as_str())?;
-    let (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;
+    let (mut wanted, mut images) = resolve(ctx, &conn, &wish, &sources)?;
     let found = set::ask(&conn, &wanted.name)?;
     let actions = set::compare(&wanted, &found)?;
     let allowed = Allowed::from(args.allow);
@@ -34,7 +33,6 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
         undo::can_begin(ctx)?;
     }
     let built = build_images(ctx, &actions)?;
-    let (mut wanted, mut images) = (wanted, images);
     if !built.is_empty() {
         // Only now is known what the images are; what else is to be done is the same.
         (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;

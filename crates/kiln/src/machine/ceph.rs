@@ -129,10 +129,7 @@ impl<'a> Client<'a> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> anyhow::Result<()> {
         let served = self.serve((name, None), Access::Write)?;
-        let socket = served.socket();
-        let to = || -> io::Result<Box<dyn Device>> {
-            Ok(Box::new(NbdDevice::connect(&socket, EXPORT)?))
-        };
+        let to = once_more(&served);
         let go_on = |done: u64| {
             progress(done);
             !signal::interrupted()
@@ -151,10 +148,7 @@ impl<'a> Client<'a> {
     /// As [`Self::fill`].
     pub(crate) fn copy(&self, from: &str, (to, size): (&str, u64)) -> anyhow::Result<()> {
         let served = self.serve((from, None), Access::Read)?;
-        let socket = served.socket();
-        let from = || -> io::Result<Box<dyn Device>> {
-            Ok(Box::new(NbdDevice::connect(&socket, EXPORT)?))
-        };
+        let from = once_more(&served);
         self.fill(to, (&from, size), &|_| ())
     }
 
@@ -165,11 +159,8 @@ impl<'a> Client<'a> {
     /// What QEMU says, or this client's file system; a signal.
     pub(crate) fn fetch(&self, from: &str, to: &File) -> anyhow::Result<()> {
         let served = self.serve((from, None), Access::Read)?;
-        let (socket, size) = (served.socket(), served.size());
+        let (from, size) = (once_more(&served), served.size());
         to.set_len(size)?;
-        let from = || -> io::Result<Box<dyn Device>> {
-            Ok(Box::new(NbdDevice::connect(&socket, EXPORT)?))
-        };
         let to = || -> io::Result<Box<dyn Device>> {
             Ok(Box::new(RawFile::new(to.try_clone()?)?.without_flush()))
         };
@@ -279,6 +270,12 @@ impl<'a> Client<'a> {
         let printed = self.run(&rbd::list_meta(&self.image(name)))?;
         Ok(rbd::parse_meta(&printed, key))
     }
+}
+
+/// Returns what opens an image that is served once more.
+fn once_more(served: &Served) -> impl Fn() -> io::Result<Box<dyn Device>> + Sync + use<> {
+    let socket = served.socket();
+    move || Ok(Box::new(NbdDevice::connect(&socket, EXPORT)?))
 }
 
 /// Removes what a change of an image that was killed had still to bring into it: the image goes.

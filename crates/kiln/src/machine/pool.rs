@@ -254,9 +254,9 @@ const MAKING: Duration = Duration::from_secs(30);
 ///
 /// What libvirt says, as when another volume lies over it.
 pub(crate) fn delete(ctx: &Context, pool: &Pool, volume: &Volume) -> anyhow::Result<()> {
-    let since = Instant::now();
+    let (rbd, since) = (pool.xml()?.rbd(), Instant::now());
     loop {
-        let error = match delete_once(ctx, pool, volume) {
+        let error = match delete_once(ctx, (pool, rbd.as_ref()), volume) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -269,27 +269,34 @@ pub(crate) fn delete(ctx: &Context, pool: &Pool, volume: &Volume) -> anyhow::Res
     }
 }
 
-fn delete_once(ctx: &Context, pool: &Pool, volume: &Volume) -> anyhow::Result<()> {
-    let Some(rbd) = pool.xml()?.rbd() else {
+fn delete_once(
+    ctx: &Context,
+    (pool, rbd): (&Pool, Option<&RbdPool>),
+    volume: &Volume,
+) -> anyhow::Result<()> {
+    let Some(rbd) = rbd else {
         return match volume.delete() {
             Err(error) if error.is_not_found() => Ok(()),
             other => Ok(other?),
         };
     };
-    forget_changes(ctx, &rbd, volume.name());
-    let since = Instant::now();
+    forget_changes(ctx, rbd, volume.name());
+    let (since, mut last) = (Instant::now(), false);
     loop {
         let error = match volume.delete_with_snapshots() {
             Ok(()) => return Ok(()),
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => error,
         };
-        let waited = since.elapsed() > FORGOTTEN || signal::interrupted();
-        if waited || !Client::open(ctx, pool.connection(), &rbd)?.is_watched(volume.name()) {
+        if last || since.elapsed() > FORGOTTEN || signal::interrupted() {
             return Err(error.into());
         }
-        ctx.ui.detail(format!("waiting for the last user of `{}` to go", volume.name()));
-        std::thread::park_timeout(POLL);
+        // Its last user may have gone since libvirt was refused: without one it is tried once more.
+        last = !Client::open(ctx, pool.connection(), rbd)?.is_watched(volume.name());
+        if !last {
+            ctx.ui.detail(format!("waiting for the last user of `{}` to go", volume.name()));
+            std::thread::park_timeout(POLL);
+        }
     }
 }
 

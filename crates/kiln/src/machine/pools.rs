@@ -174,6 +174,24 @@ pub(crate) fn secret_of(
     Ok(users.iter().all(|user| *user == format!("pool `{name}`")).then_some((uuid, own)))
 }
 
+/// Takes a pool out of use, with the secret that was made with it; `made` says that its folder was,
+/// too.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn remove(
+    ctx: &Context,
+    conn: &Connection,
+    (name, uuid, made): (&str, Uuid, bool),
+    secret: Option<(Uuid, String)>,
+) -> anyhow::Result<()> {
+    let uri = conn.uri().to_string();
+    let secret = secret.map(|(uuid, name)| Undo::Secret { uri: uri.clone(), uuid, name });
+    let pool = Undo::Pool { uri, uuid, name: name.to_owned(), made };
+    undo::remove_all(ctx, conn, secret.into_iter().chain([pool]).collect())
+}
+
 /// Says what is wrong with a Ceph pool. libvirt has one number for all of it, so the cluster is asked
 /// once more, from here.
 fn not_started(ctx: &Context, conn: &Connection, view: &PoolView, error: Error) -> anyhow::Error {

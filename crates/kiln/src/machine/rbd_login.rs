@@ -36,8 +36,8 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// There is no such secret, or one of the name that it would get (class object); what libvirt
-    /// says.
+    /// There is no such secret, or one of the name that it would get; another pool of the host is
+    /// that one (class object); what libvirt says.
     pub(crate) fn found(
         self,
         conn: &Connection,
@@ -64,6 +64,8 @@ impl Login {
             }
         };
         let auth = Some(RbdAuth { user, secret: RbdSecret::Uuid(uuid) });
-        Ok((PoolKind::Rbd(RbdPool { pool, hosts, auth }), key))
+        let rbd = RbdPool { pool, hosts, auth };
+        pools::rbd_is_free(conn, &rbd)?;
+        Ok((PoolKind::Rbd(rbd), key))
     }
 }

@@ -37,16 +37,8 @@ const WIDTH: usize = 80;
 /// Builds the image of a recipe, or finds it in the store.
 pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     let recipe = read_recipe(&args.recipe, &args.parameters.iter().cloned().collect())?;
-    let bundles = ctx.sub("bundles");
-    let store = ctx.sub("store");
-    let places = Places { recipe: &args.recipe, bundles: &bundles, store: &store };
-    let mut plan = Plan::of(&recipe, places)?;
     let lock = lock_file(&args.recipe);
-    if !args.lock
-        && let Some(lock) = read_lock(&lock)?
-    {
-        plan.lock(&lock)?;
-    }
+    let mut plan = planned(ctx, &recipe, (&args.recipe, (!args.lock).then_some(&lock)))?;
     if args.dry_run {
         return dry_run(ctx, &recipe, &plan);
     }
@@ -67,6 +59,20 @@ pub(crate) fn run(ctx: &Context, args: &Build) -> anyhow::Result<u8> {
     let files = outputs::make(ctx, &recipe, (&built.image, plan.epoch()), folder)?;
     report(ctx, args, &built, &files);
     Ok(0)
+}
+
+/// Plans what a recipe makes; heeds its lock, if there is one.
+fn planned<'a>(
+    ctx: &Context,
+    recipe: &'a Recipe,
+    (path, lock): (&Path, Option<&PathBuf>),
+) -> anyhow::Result<Plan<'a>> {
+    let (bundles, store) = (ctx.sub("bundles"), ctx.sub("store"));
+    let mut plan = Plan::of(recipe, Places { recipe: path, bundles: &bundles, store: &store })?;
+    if let Some(lock) = lock.map(|lock| read_lock(lock)).transpose()?.flatten() {
+        plan.lock(&lock)?;
+    }
+    Ok(plan)
 }
 
 /// Builds what is planned, or finds it in the store.

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use kiln_build::build::{Force, Places, Plan};
+use kiln_build::build::{Force, Plan};
 use kiln_build::store::Store;
 use kiln_spec::image::Digest;
 use kiln_spec::recipe::{Parameters, Recipe};
 
-use super::{lock_file, read_lock, read_recipe};
+use super::{lock_file, planned, read_recipe};
 use crate::context::Context;
 
 /// What a recipe makes.
@@ -53,10 +53,6 @@ fn with_plan<T>(
     work: impl FnOnce(&Recipe, &mut Plan<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let recipe = read_recipe(path, &Parameters::new())?;
-    let (bundles, store) = (ctx.sub("bundles"), ctx.sub("store"));
-    let mut plan = Plan::of(&recipe, Places { recipe: path, bundles: &bundles, store: &store })?;
-    if let Some(lock) = read_lock(&lock_file(path))? {
-        plan.lock(&lock)?;
-    }
+    let mut plan = planned(ctx, &recipe, (path, Some(&lock_file(path))))?;
     work(&recipe, &mut plan)
 }

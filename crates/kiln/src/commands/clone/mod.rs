@@ -12,7 +12,7 @@ use kiln_spec::{Bytes, MachineName};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::many;
+use super::{many, start};
 use crate::args::clone::Clone;
 use crate::args::launch::WantedIp;
 use crate::context::{Context, unix_secs};
@@ -209,7 +209,7 @@ fn show(common: &Common<'_>, (machine, facts): &Made) -> Option<Value> {
     let lines = identity::lines(&common.source.machine.name, name, facts);
     lines.iter().for_each(|line| ui.say(line));
     ui.say(match common.args.start {
-        true => format!("`{name}` runs; `kiln wait {name}` waits until one can log in"),
+        true => start::runs(name),
         false => format!("`{name}` is made; `kiln start {name}` starts it"),
     });
     ui.out(name);

@@ -4,6 +4,7 @@
 use std::path::{Component, Path};
 
 use kiln_libvirt::storage::{PoolKind, pool_element};
+use kiln_spec::set::is_ceph_pool;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -26,10 +27,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }
     };
     let place = match &kind {
-        PoolKind::Rbd(rbd) => {
-            pools::rbd_is_free(&conn, rbd)?;
-            format!("the Ceph pool {}", rbd.pool)
-        }
+        PoolKind::Rbd(rbd) => format!("the Ceph pool {}", rbd.pool),
         _ => {
             let folder = kind.folder().unwrap_or_default();
             pools::folder_is_free(&conn, folder)?;
@@ -83,8 +81,7 @@ fn wanted(args: &Create) -> anyhow::Result<Wanted> {
         let hint = "name the pool alone, or one that is the user's own";
         return Err(Problem::new(Class::Usage, what).hint(hint).into());
     }
-    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !pool.chars().all(fine) || pool.starts_with('-') || pool.is_empty() {
+    if !is_ceph_pool(pool) {
         let what = format!("`{pool}` is no name of a Ceph pool");
         return Err(Problem::new(Class::Usage, what).into());
     }

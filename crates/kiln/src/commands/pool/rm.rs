@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::args::pool::rm::Rm;
 use crate::context::Context;
 use crate::error::{Class, Problem};
-use crate::machine::undo::{self, Undo};
 use crate::machine::{host, pools};
 
 /// Takes pools out of use.
@@ -42,10 +41,7 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
                 ctx.ui.out(format!("pool `{name}`{stay}"));
             }
         } else {
-            let (uri, made) = (conn.uri().to_string(), false);
-            let pool = Undo::Pool { uri: uri.clone(), uuid, name: name.clone(), made };
-            let secret = secret.map(|(uuid, name)| Undo::Secret { uri, uuid, name });
-            undo::remove_all(ctx, &conn, secret.into_iter().chain([pool]).collect())?;
+            pools::remove(ctx, &conn, (name, uuid, false), secret)?;
             ctx.ui.say(format!("removed the pool `{name}`{stay}"));
         }
         removed.push(json!({ "name": name, "volumes_left": count, "folder": place }));

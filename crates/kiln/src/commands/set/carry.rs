@@ -376,9 +376,6 @@ fn make_pool(ctx: &Context, things: &Things<'_>, spec: &PoolSpec) -> anyhow::Res
             let hosts = monitors(rbd)?;
             let place = (rbd.pool.clone(), hosts);
             let (kind, key) = login(ctx, rbd, things.folder)?.found(conn, name, place)?;
-            if let PoolKind::Rbd(rbd) = &kind {
-                pools::rbd_is_free(conn, rbd)?;
-            }
             (kind, key, false)
         }
     };

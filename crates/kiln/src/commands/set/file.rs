@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_build::digest;
 use kiln_guest::userdata::UserData;
+use kiln_host::beside::folder_of;
 use kiln_host::read;
 use kiln_libvirt::Connection;
 use kiln_spec::Bytes;
@@ -80,14 +81,6 @@ pub(in crate::commands) fn sources(
     pool::check(ctx, set, folder)?;
     let one = |spec: &MachineSpec| source(ctx, (set.name.as_str(), spec), (folder, up));
     set.machines.iter().map(one).collect()
-}
-
-/// Returns the folder of a set's file.
-pub(in crate::commands) fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// Returns a path that a set's file names: from its folder, or from the user's own.

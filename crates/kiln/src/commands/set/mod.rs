@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::context::Context;
 
 pub(super) use carry::{Carry, Things, take_all};
-pub(super) use file::{Source, build_images, folder_of, read, resolve, sources};
+pub(super) use file::{Source, build_images, read, resolve, sources};
 pub(super) use outcome::{Outcome, show};
 
 /// Takes the lock of all who change a set of a host: the second of two sees what the first has

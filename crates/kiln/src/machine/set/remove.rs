@@ -72,11 +72,8 @@ pub(crate) fn remove_pool(
     if pool.is_active()? {
         clear(ctx, conn, &pool)?;
     }
-    let uri = conn.uri().to_string();
     let secret = pools::secret_of(conn, name, &view)?;
-    let secret = secret.map(|(uuid, name)| Undo::Secret { uri: uri.clone(), uuid, name });
-    let pool = Undo::Pool { uri, uuid, name: name.to_owned(), made };
-    undo::remove_all(ctx, conn, secret.into_iter().chain([pool]).collect())
+    pools::remove(ctx, conn, (name, uuid, made), secret)
 }
 
 /// Removes the images' copies in a pool that nobody needs.
