@@ -10,6 +10,7 @@ use kiln_host::RealHost;
 
 use crate::args::Global;
 use crate::error::{Class, Problem};
+use crate::machine::pace::Pace;
 use crate::ui::{Ui, UiOptions};
 
 /// The variables that name proxies, in the two ways that programs look for them.
@@ -121,6 +122,8 @@ pub(crate) struct Context {
     pub(crate) folder: PathBuf,
     /// Whether we are root.
     pub(crate) root: bool,
+    /// How many machines are made at the same time.
+    pub(crate) pace: Pace,
     /// How the program was called, to be typed again: `kiln`, or its path where it is in none of
     /// the shell's folders.
     pub(crate) program: String,
@@ -152,7 +155,8 @@ impl Context {
         }
         let program = std::env::args().next().unwrap_or_else(|| "kiln".to_owned());
         let program = kiln_host::cmd::quote(&program);
-        Ok(Self { env, global, ui, host: RealHost, folder, root, program })
+        let pace = Pace::default();
+        Ok(Self { env, global, ui, host: RealHost, folder, root, pace, program })
     }
 
     /// Returns a folder inside Kiln's own.

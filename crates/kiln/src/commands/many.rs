@@ -16,7 +16,11 @@ use crate::ui::Ui;
 
 /// How many machines that are there are worked on at the same time: what libvirt takes of one
 /// connection (`max_client_requests`, 5), and some that wait for their guests.
-pub(super) const AT_ONCE: usize = 16;
+pub(in crate::commands) const AT_ONCE: usize = 16;
+
+/// So many machines at most are told of one by one while they are made; of more it is said how many
+/// are made, too.
+const A_FEW: usize = 8;
 
 /// What one machine came to.
 pub(super) struct Made<T> {
@@ -25,7 +29,7 @@ pub(super) struct Made<T> {
 }
 
 /// Makes all the machines, `at_once` at the same time; one that fails does not stop the others.
-/// `make` gets the number of each, from 0. Of more than fit side by side it is told how many are made.
+/// `make` gets the number of each, from 0.
 pub(super) fn make_all<T: Send>(
     ui: &Ui,
     names: &[MachineName],
@@ -34,7 +38,7 @@ pub(super) fn make_all<T: Send>(
 ) -> Vec<Made<T>> {
     let numbered: Vec<(usize, &MachineName)> = names.iter().enumerate().collect();
     let all = names.len();
-    let (whole, ended) = ((all > at_once).then(|| ui.task("machines")), AtomicUsize::new(0));
+    let (whole, ended) = ((all > A_FEW).then(|| ui.task("machines")), AtomicUsize::new(0));
     each(&numbered, at_once, |(number, name)| {
         let outcome = begin().and_then(|()| make(*number, name));
         let ended = ended.fetch_add(1, Ordering::Relaxed) + 1;
@@ -76,7 +80,7 @@ fn begin() -> anyhow::Result<()> {
 
 /// Does `work` for each of `all`, `at_once` at the same time. Returns what came of each, in their
 /// order.
-pub(super) fn each<I: Sync, T: Send>(
+pub(in crate::commands) fn each<I: Sync, T: Send>(
     all: &[I],
     at_once: usize,
     work: impl Fn(&I) -> T + Sync,

@@ -40,6 +40,7 @@ pub(crate) mod meta;
 pub(crate) mod network;
 pub(crate) mod networks;
 pub(crate) mod nics;
+pub(crate) mod pace;
 pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod pools;

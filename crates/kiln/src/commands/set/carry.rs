@@ -27,8 +27,8 @@ use super::Source;
 use super::outcome::{Done, Outcome};
 use super::pool::{login, monitors};
 use crate::args::stop::How;
-use crate::commands::launch::{self, AT_ONCE, Common, Found, Part};
-use crate::commands::many::each;
+use crate::commands::launch::{self, Common, Found, Part};
+use crate::commands::many::{AT_ONCE, each};
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
@@ -208,7 +208,8 @@ impl<'a> Carry<'a> {
                 jobs.push((launch, place, object));
             }
         }
-        let made = each(&jobs, AT_ONCE, |(launch, place, object)| {
+        let at_once = launches.iter().map(|(launch, _)| launch.at_once).max().unwrap_or(1);
+        let made = each(&jobs, at_once, |(launch, place, object)| {
             let name: MachineName = object.name().parse()?;
             go_on()?;
             launch::make(launch, (*place, &name))

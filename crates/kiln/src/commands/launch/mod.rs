@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln launch`.
 
-use std::time::Duration;
+mod show;
 
 use kiln_guest::userdata::UserData;
 use kiln_host::read;
 use kiln_libvirt::Connection;
-use kiln_libvirt::connect::VirtType;
+use kiln_libvirt::connect::{NodeInfo, VirtType};
 use kiln_libvirt::domain::Cpu;
 use kiln_spec::MachineName;
 use kiln_spec::interface::InterfaceSpec;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{many, start};
+use super::many;
 use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedConfig};
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, report, unreadable};
@@ -25,30 +24,34 @@ use crate::machine::meta::{Forward, Owner};
 use crate::machine::plan::{NetworkConfig, Plan, Wanted};
 use crate::machine::pool::{self, Place, PoolInUse};
 use crate::machine::ready::{self, Ready};
-use crate::machine::ssh::Route;
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
 use crate::machine::{forward, host, make, nics, pools, step, template, undo};
-use crate::ui::waterfall;
+
+pub(in crate::commands) use show::show;
+pub(crate) use show::{ready_json, show_timings, tell_ready};
 
 /// The most user-data that is read: far more than any cloud takes (16 KiB on most).
 const USER_DATA_MOST: u64 = 16 << 20;
-/// Width of the waterfall.
-const WIDTH: usize = 80;
-/// How many machines are made at the same time.
-pub(super) const AT_ONCE: usize = 8;
+/// How many machines at the same time may wait for their turn to be made.
+const WAITING: usize = 64;
+/// How many boot at the same time for each of the host's processors: they share it. A boot takes a
+/// processor for a few seconds with KVM, and for a minute or more without.
+const BOOTS: (usize, usize) = (8, 4);
+/// The fewest, and the most, that boot at the same time.
+const BOOTING: (usize, usize) = (8, 256);
 
 /// Which of an entry's machines are made, and whose they are.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(in crate::commands) struct Part {
     /// Their numbers, from 1.
-    pub(super) numbers: Vec<u32>,
+    pub(in crate::commands) numbers: Vec<u32>,
     /// The set that they are of.
-    pub(super) owner: Option<Owner>,
+    pub(in crate::commands) owner: Option<Owner>,
 }
 
 /// Everything that is the same for all machines of a launch.
-pub(super) struct Common<'a> {
+pub(in crate::commands) struct Common<'a> {
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
@@ -67,6 +70,8 @@ pub(super) struct Common<'a> {
     forwards: Vec<Vec<Forward>>,
     accelerator: Accelerator,
     cpu: Option<Cpu>,
+    /// How many machines are under way at the same time.
+    pub(in crate::commands) at_once: usize,
     part: Part,
     timings: Timings,
 }
@@ -105,8 +110,9 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         return dry_run(&common, &names);
     }
     upload_template(&mut common)?;
-    let made =
-        many::make_all(&ctx.ui, &names, AT_ONCE, |number, name| make(&common, (number, name)));
+    let made = many::make_all(&ctx.ui, &names, common.at_once, |number, name| {
+        make(&common, (number, name))
+    });
     many::show(&ctx.ui, made, |made| show(&common, &made))
 }
 
@@ -115,7 +121,7 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
 /// # Errors
 ///
 /// As [`image::find`] and [`templates::find`].
-pub(super) fn find_image(
+pub(in crate::commands) fn find_image(
     ctx: &Context,
     conn: &Connection,
     args: &Launch,
@@ -189,7 +195,10 @@ fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
 /// # Errors
 ///
 /// Class file, with the place.
-pub(super) fn user_data(ctx: &Context, args: &Launch) -> anyhow::Result<Option<UserData>> {
+pub(in crate::commands) fn user_data(
+    ctx: &Context,
+    args: &Launch,
+) -> anyhow::Result<Option<UserData>> {
     let Some(path) = &args.user_data else { return Ok(None) };
     let shown = path.display().to_string();
     let bytes = read::bounded(path, USER_DATA_MOST)
@@ -223,7 +232,7 @@ fn network_config(args: &Launch) -> anyhow::Result<NetworkConfig> {
 /// What a guest is told at its first boot.
 type Told = (Option<UserData>, NetworkConfig);
 /// What the command line's words lead to.
-pub(super) type Found = (ImageFile, Keys, Told, Timings);
+pub(in crate::commands) type Found = (ImageFile, Keys, Told, Timings);
 /// The interfaces and the forwards of each machine.
 type OfEach = (Vec<Vec<InterfaceSpec>>, Vec<Vec<Forward>>);
 
@@ -232,7 +241,7 @@ type OfEach = (Vec<Vec<InterfaceSpec>>, Vec<Vec<Forward>>);
 /// # Errors
 ///
 /// What cannot be launched so, or not on this host.
-pub(super) fn prepare<'a>(
+pub(in crate::commands) fn prepare<'a>(
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
@@ -258,7 +267,7 @@ pub(super) fn prepare<'a>(
 /// # Errors
 ///
 /// As [`prepare`].
-pub(super) fn begin<'a>(
+pub(in crate::commands) fn begin<'a>(
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
@@ -274,6 +283,8 @@ pub(super) fn begin<'a>(
     let cpu = cpu.transpose()?;
     let place = pool::place_to_be(ctx, &conn, &args.pool)?;
     let consoles = pool::of_consoles(ctx, &conn, (&args.pool, &place))?;
+    let node = conn.node_info()?;
+    let at_once = at_once(args.no_wait, accelerator.virt_type, node.cpus);
     let common = Common {
         ctx,
         args,
@@ -289,13 +300,25 @@ pub(super) fn begin<'a>(
         forwards: Vec::new(),
         accelerator,
         cpu,
+        at_once,
         part,
         timings,
     };
     common.wanted().check()?;
     common.check_firmware()?;
-    common.check_host()?;
+    common.check_host(&node)?;
     Ok(common)
+}
+
+/// Returns how many machines may be under way at the same time: made, which has its own pace, and
+/// waited for while they boot.
+fn at_once(no_wait: bool, virt_type: VirtType, cpus: u32) -> usize {
+    let each = match virt_type {
+        VirtType::Kvm => BOOTS.0,
+        VirtType::Qemu | VirtType::Test => BOOTS.1,
+    };
+    let cpus = usize::try_from(cpus).unwrap_or(usize::MAX);
+    if no_wait { WAITING } else { cpus.saturating_mul(each).clamp(BOOTING.0, BOOTING.1) }
 }
 
 impl Common<'_> {
@@ -322,7 +345,7 @@ impl Common<'_> {
     }
 
     /// Finds the keys of the login, if none are given.
-    pub(super) fn find_keys(&mut self) -> anyhow::Result<()> {
+    pub(in crate::commands) fn find_keys(&mut self) -> anyhow::Result<()> {
         if self.keys.public.is_empty() {
             self.keys = keys::find(self.ctx, self.args.dry_run)?;
         }
@@ -330,7 +353,7 @@ impl Common<'_> {
     }
 
     /// Says so if guests are run slowly.
-    pub(super) fn warn(&self) {
+    pub(in crate::commands) fn warn(&self) {
         if let Some(warning) = &self.accelerator.warning {
             self.ctx.ui.warn(warning);
         }
@@ -354,8 +377,8 @@ impl Common<'_> {
     }
 
     /// Refuses a machine with more memory than the host has; more processors are slow, and said.
-    fn check_host(&self) -> anyhow::Result<()> {
-        let (host, wanted) = (self.conn.node_info()?, self.args.memory);
+    fn check_host(&self, host: &NodeInfo) -> anyhow::Result<()> {
+        let wanted = self.args.memory;
         if wanted > host.memory {
             let what = format!(
                 "the host has {} of memory, and the machine would have {wanted}",
@@ -428,7 +451,7 @@ fn dry_run(common: &Common<'_>, names: &[MachineName]) -> anyhow::Result<u8> {
 /// # Errors
 ///
 /// As [`template::ensure`].
-pub(super) fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
+pub(in crate::commands) fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
     let (ctx, mut timings) = (common.ctx, common.timings.clone());
     let image = &common.image;
     let uploaded = timings.phase("template", || {
@@ -444,7 +467,7 @@ pub(super) fn upload_template(common: &mut Common<'_>) -> anyhow::Result<()> {
 }
 
 /// A machine that was made, and what it took.
-pub(super) struct Made {
+pub(in crate::commands) struct Made {
     machine: Machine,
     ready: Option<Ready>,
     timings: Timings,
@@ -455,16 +478,18 @@ pub(super) struct Made {
 /// # Errors
 ///
 /// As [`make::make`] and [`ready::wait`].
-pub(super) fn make(
+pub(in crate::commands) fn make(
     common: &Common<'_>,
     (number, name): (usize, &MachineName),
 ) -> anyhow::Result<Made> {
     let (ctx, args) = (common.ctx, common.args);
     let mut timings = common.timings.clone();
-    let task = ctx.ui.task(name.as_str());
-    let plan = common.plan(name, number)?;
-    let machine =
-        make::make(ctx, (&common.conn, common.pool()?), plan, &common.keys, (&task, &mut timings))?;
+    let (task, machine) = ctx.pace.turn(|| -> anyhow::Result<_> {
+        let (task, place) = (ctx.ui.task(name.as_str()), (&common.conn, common.pool()?));
+        let plan = common.plan(name, number)?;
+        let machine = make::make(ctx, place, plan, &common.keys, (&task, &mut timings))?;
+        Ok((task, machine))
+    })?;
     if args.no_wait {
         return Ok(Made { machine, ready: None, timings });
     }
@@ -477,124 +502,5 @@ pub(super) fn make(
             Err(error.map_or_else(|other| other, |problem| problem.without_hints().into()))
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Shows a machine: to people, or as the JSON that it returns.
-pub(super) fn show(common: &Common<'_>, made: &Made) -> anyhow::Result<Option<Value>> {
-    if common.ctx.ui.json() { machine_json(common, made).map(Some) } else { tell(common, made) }
-}
-
-fn machine_json(
-    common: &Common<'_>,
-    Made { machine, ready, timings }: &Made,
-) -> anyhow::Result<Value> {
-    let route = machine.route(common.ctx)?;
-    Ok(json!({
-        "name": machine.name,
-        "uuid": machine.uuid,
-        "host": machine.conn.uri().to_string(),
-        "image": common.image.name,
-        "addresses": machine.addresses(),
-        "ssh": route.as_ref().map(|route| json!({
-            "user": route.user,
-            "address": route.address,
-            "port": route.port,
-            "command": route.line(),
-        })),
-        "ready": ready.as_ref().map(ready_json),
-        "timings": timings.json(),
-    }))
-}
-
-/// Returns what was proven, as JSON.
-pub(crate) fn ready_json(ready: &Ready) -> Value {
-    json!({
-        "agent": ready.agent,
-        "cloud_init": ready.cloud_init,
-        "ssh": ready.ssh.is_ok(),
-        "ssh_why_not": ready.ssh.as_ref().err(),
-    })
-}
-
-fn tell(
-    common: &Common<'_>,
-    Made { machine, ready, timings }: &Made,
-) -> anyhow::Result<Option<Value>> {
-    let ui = &common.ctx.ui;
-    if common.args.timings {
-        // Of several at once nobody can say whose libvirt's calls were.
-        let alone = common.args.no_wait && common.args.count.is_none_or(|count| count == 1);
-        show_timings(common.ctx, timings, alone);
-    }
-    let name = &machine.name;
-    let route = machine.route(common.ctx)?;
-    if common.args.count.is_some_and(|count| count > 1) {
-        ui.say(line_of_many(name, ready.as_ref().map(|_| timings.whole()), route.as_ref()));
-        if let Some(ready) = ready {
-            tell_ready(common.ctx, name, ready);
-        }
-        ui.out(name);
-        return Ok(None);
-    }
-    match ready {
-        None => ui.say(start::runs(name)),
-        Some(ready) => {
-            tell_ready(common.ctx, name, ready);
-            let secs = Duration::as_secs_f64(&timings.whole());
-            ui.say(format!("`{name}` is ready after {secs:.1} s"));
-        }
-    }
-    if let Some(route) = route {
-        ui.say(format!("address: {}", shown_address(&route)));
-    }
-    if ready.is_some() {
-        ui.say(format!("log in with: {} ssh {name}", common.ctx.program));
-    }
-    ui.out(name);
-    Ok(None)
-}
-
-/// Says of one of several machines what became of it.
-fn line_of_many(name: &str, ready: Option<Duration>, route: Option<&Route>) -> String {
-    let state = ready
-        .map_or("runs".to_owned(), |took| format!("is ready after {:.1} s", took.as_secs_f64()));
-    let address = route.map(|route| format!(", {}", shown_address(route)));
-    format!("`{name}` {state}{}", address.unwrap_or_default())
-}
-
-fn shown_address(route: &Route) -> String {
-    if route.port == 22 {
-        route.address.clone()
-    } else {
-        format!("{} port {}", route.address, route.port)
-    }
-}
-
-/// Says what could not be proven.
-pub(crate) fn tell_ready(ctx: &Context, name: &str, ready: &Ready) {
-    if !ready.agent {
-        ctx.ui.warn(format!(
-            "no guest agent answers in `{name}`; it is ready by SSH, its host key was taken on first use"
-        ));
-    }
-    if ready.cloud_init == crate::machine::cloud_init::CloudInit::Absent {
-        ctx.ui.warn(format!("`{name}` has no cloud-init: name, keys and user-data were not set"));
-    }
-    if let Err(why) = &ready.ssh {
-        ctx.ui.warn(format!("a login to `{name}` was not tried: {why}"));
-    }
-}
-
-/// Draws the waterfall, and with `parts` what of it was Kiln's own.
-pub(crate) fn show_timings(ctx: &Context, timings: &Timings, parts: bool) {
-    waterfall(timings.phases(), WIDTH).iter().for_each(|line| ctx.ui.say(line));
-    if parts {
-        let own = timings.whole().saturating_sub(timings.in_libvirt());
-        ctx.ui.say(format!(
-            "of that in libvirt's calls {:.1} ms, Kiln itself {:.1} ms",
-            timings.in_libvirt().as_secs_f64() * 1000.0,
-            own.as_secs_f64() * 1000.0
-        ));
     }
 }
