@@ -4,7 +4,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 KILN := $(TARGET)/release/kiln
 
-.PHONY: demo test test-e2e check gen bench setup build fuzz
+.PHONY: demo test test-e2e test-kills check gen bench setup build fuzz
 
 setup:            ## install what is needed; fast when nothing is
 	@tools/setup
@@ -25,6 +25,9 @@ test: setup       ## all tests this machine can run
 
 test-e2e: setup   ## only those that start real machines
 	@tools/test e2e
+
+test-kills: setup ## Kiln killed at 100 moments of each verb, or KILN_KILLS (about 25 minutes)
+	@tools/test kills
 
 check:            ## what a reviewer would say first: format, lints, documentation
 	cargo fmt --all --check

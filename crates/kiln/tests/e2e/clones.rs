@@ -11,7 +11,7 @@ use kiln_testkit::{Files, need, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, POOL, kill_at, parsed, spawn, trial, virsh};
+use crate::lab::{Lab, POOL, kill_at, kills, parsed, spawn, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -344,8 +344,8 @@ fn killed(lab: &Lab) {
     drop(lab.kiln(&args).success());
     let whole = began.elapsed();
     drop(lab.kiln(&["rm", name]).success());
-    let (mut cut, mut n) = (0, 0_u32);
-    while cut < 8 && n < 60 {
+    let (kills, mut cut, mut n) = (kills(8), 0, 0_u32);
+    while cut < kills && n < 10 * kills {
         n += 1;
         let clone = spawn(lab, &args);
         let beside = (n == 1).then(|| spawn(lab, &["clone", source, "kt-beside-it"]));
@@ -369,7 +369,7 @@ fn killed(lab: &Lab) {
         let network = virsh(&["net-dumpxml", "default"]).success().stdout;
         assert!(!network.contains("name='kt-cut'"), "after kill {n}: {network}");
     }
-    assert_eq!(cut, 8, "of {n}");
+    assert_eq!(cut, kills, "of {n}");
     drop(lab.kiln(&["rm", source]).success());
     let left = fs::read_dir(lab.home.join("run"))
         .map_or(0, |all| all.filter(|e| e.as_ref().is_ok_and(|e| e.path().is_dir())).count());

@@ -262,6 +262,12 @@ pub(crate) fn cut_short(lab: &Lab, args: &[&str], whole: Duration, n: u32) -> bo
     kill_at(spawn(lab, args), whole, n)
 }
 
+/// Returns how many times a test kills: `usual`, or more if `KILN_KILLS` says so (`make test-kills`).
+pub(crate) fn kills(usual: u32) -> u32 {
+    let asked = variable("KILN_KILLS").map(|text| text.parse().expect("KILN_KILLS is a number"));
+    asked.map_or(usual, |asked: u32| asked.max(usual))
+}
+
 /// Kills what was just started for the `n`th time at a moment that is one of many, spread over this
 /// long; returns whether it was cut short.
 pub(crate) fn kill_at(mut child: Child, whole: Duration, n: u32) -> bool {

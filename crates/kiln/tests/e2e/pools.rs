@@ -7,7 +7,7 @@ use std::time::Instant;
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use crate::lab::{Lab, cut_short, ours, parsed, trial, virsh};
+use crate::lab::{Lab, cut_short, kills, ours, parsed, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -123,8 +123,8 @@ fn killed(lab: &Lab) {
     let whole = began.elapsed();
     drop(lab.kiln(&["pool", "rm", name]).success());
     fs::remove_dir(&folder).expect("it is empty");
-    let (mut cut, mut n) = (0, 0_u32);
-    while cut < 5 && n < 60 {
+    let (kills, mut cut, mut n) = (kills(5), 0, 0_u32);
+    while cut < kills && n < 10 * kills {
         n += 1;
         cut += u32::from(cut_short(lab, &args, whole, n));
         let list = parsed(lab.kiln(&["pool", "list", "--json"]));
@@ -138,5 +138,5 @@ fn killed(lab: &Lab) {
         assert!(!names().contains(&name.to_owned()), "after kill {n}");
         assert!(!folder.exists(), "after kill {n}: its folder");
     }
-    assert_eq!(cut, 5, "of {n}");
+    assert_eq!(cut, kills, "of {n}");
 }

@@ -19,7 +19,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::clones::used;
-use crate::lab::{Lab, ours, parsed, project, spawn, trial, until, virsh};
+use crate::lab::{Lab, kills, ours, parsed, project, spawn, trial, until, virsh};
 use crate::terminal::answers;
 
 /// The pool of these tests.
@@ -482,8 +482,8 @@ fn killed(lab: &Lab, cluster: &Cluster, image: &str) {
     let whole = began.elapsed();
     drop(lab.kiln(&["rm", name]).success());
     let before = cluster.images();
-    let (mut cut, mut n) = (0, 0_u32);
-    while cut < 4 && n < 30 {
+    let (kills, mut cut, mut n) = (kills(4), 0, 0_u32);
+    while cut < kills && n < 10 * kills {
         n += 1;
         cut += u32::from(crate::lab::kill_at(spawn(lab, &args), whole, n));
         let out = lab.kiln(&["list", "--json"]);
@@ -496,7 +496,7 @@ fn killed(lab: &Lab, cluster: &Cluster, image: &str) {
         assert_eq!(lab.journals(), 0, "after kill {n}: nothing is left to undo: {told}");
         assert_eq!(cluster.images(), before, "after kill {n}");
     }
-    assert_eq!(cut, 4, "of {n}");
+    assert_eq!(cut, kills, "of {n}");
     // In the middle of the import of another image.
     let other = lab.folder.join("another.raw");
     fs::copy(lab.folder.join("sector.raw"), &other).expect("copied");

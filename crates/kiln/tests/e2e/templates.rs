@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::clones::{cat, off, used, volume};
-use crate::lab::{Lab, POOL, cut_short, parsed, trial, virsh};
+use crate::lab::{Lab, POOL, cut_short, kills, parsed, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -124,8 +124,8 @@ fn killed(lab: &Lab) {
     drop(lab.kiln(&args).success());
     let whole = began.elapsed();
     rm();
-    let (mut cut, mut n) = (0, 0_u32);
-    while cut < 6 && n < 60 {
+    let (kills, mut cut, mut n) = (kills(6), 0, 0_u32);
+    while cut < kills && n < 10 * kills {
         n += 1;
         cut += u32::from(cut_short(lab, &args, whole, n));
         let list = parsed(lab.kiln(&["template", "list", "--pool", POOL, "--json"]));
@@ -137,6 +137,6 @@ fn killed(lab: &Lab) {
         }
         assert_eq!(files(lab, "kiln-kt-cast"), [""; 0], "after kill {n}");
     }
-    assert_eq!(cut, 6, "of {n}");
+    assert_eq!(cut, kills, "of {n}");
     drop(lab.kiln(&["rm", "kt-moulded"]).success());
 }
