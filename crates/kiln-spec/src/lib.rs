@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod bundle;
+pub mod dns;
 pub mod forward;
 pub mod image;
 pub mod interface;
@@ -22,6 +23,7 @@ pub mod word;
 pub mod yaml;
 
 pub use arch::Arch;
+pub use dns::{DnsAddress, DnsServerName};
 pub use image::{Digest, Manifest};
 pub use lock::Lock;
 pub use name::{MachineName, PoolName, Tag};

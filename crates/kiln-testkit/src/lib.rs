@@ -9,6 +9,7 @@ mod files;
 mod folder;
 pub mod fuzz;
 pub mod http;
+pub mod named;
 
 use std::io::Write;
 use std::process::Stdio;

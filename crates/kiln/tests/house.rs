@@ -15,7 +15,19 @@ const EDGES: &[(&str, &[&str])] = &[
     ("kiln-guest", &["kiln-spec", "kiln-host", "kiln-disk"]),
     ("kiln-libvirt", &["kiln-spec", "kiln-host"]),
     ("kiln-build", &["kiln-spec", "kiln-host", "kiln-disk", "kiln-guest"]),
-    ("kiln", &["kiln-spec", "kiln-host", "kiln-disk", "kiln-guest", "kiln-libvirt", "kiln-build"]),
+    ("kiln-dns", &["kiln-spec"]),
+    (
+        "kiln",
+        &[
+            "kiln-spec",
+            "kiln-host",
+            "kiln-disk",
+            "kiln-guest",
+            "kiln-libvirt",
+            "kiln-build",
+            "kiln-dns",
+        ],
+    ),
     ("kiln-testkit", &["kiln-spec", "kiln-host"]),
 ];
 
