@@ -40,6 +40,9 @@ _kiln() {
             kiln,cp)
                 cmd="kiln__subcmd__cp"
                 ;;
+            kiln,dns)
+                cmd="kiln__subcmd__dns"
+                ;;
             kiln,doctor)
                 cmd="kiln__subcmd__doctor"
                 ;;
@@ -232,6 +235,69 @@ _kiln() {
             kiln__subcmd__catalog__subcmd__help,sign)
                 cmd="kiln__subcmd__catalog__subcmd__help__subcmd__sign"
                 ;;
+            kiln__subcmd__dns,help)
+                cmd="kiln__subcmd__dns__subcmd__help"
+                ;;
+            kiln__subcmd__dns,list)
+                cmd="kiln__subcmd__dns__subcmd__list"
+                ;;
+            kiln__subcmd__dns,rm)
+                cmd="kiln__subcmd__dns__subcmd__rm"
+                ;;
+            kiln__subcmd__dns,server)
+                cmd="kiln__subcmd__dns__subcmd__server"
+                ;;
+            kiln__subcmd__dns,update)
+                cmd="kiln__subcmd__dns__subcmd__update"
+                ;;
+            kiln__subcmd__dns__subcmd__help,help)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__dns__subcmd__help,list)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__dns__subcmd__help,rm)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__rm"
+                ;;
+            kiln__subcmd__dns__subcmd__help,server)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__server"
+                ;;
+            kiln__subcmd__dns__subcmd__help,update)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__update"
+                ;;
+            kiln__subcmd__dns__subcmd__help__subcmd__server,add)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__server__subcmd__add"
+                ;;
+            kiln__subcmd__dns__subcmd__help__subcmd__server,list)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__server__subcmd__list"
+                ;;
+            kiln__subcmd__dns__subcmd__help__subcmd__server,rm)
+                cmd="kiln__subcmd__dns__subcmd__help__subcmd__server__subcmd__rm"
+                ;;
+            kiln__subcmd__dns__subcmd__server,add)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__add"
+                ;;
+            kiln__subcmd__dns__subcmd__server,help)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__help"
+                ;;
+            kiln__subcmd__dns__subcmd__server,list)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__list"
+                ;;
+            kiln__subcmd__dns__subcmd__server,rm)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__rm"
+                ;;
+            kiln__subcmd__dns__subcmd__server__subcmd__help,add)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__add"
+                ;;
+            kiln__subcmd__dns__subcmd__server__subcmd__help,help)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__dns__subcmd__server__subcmd__help,list)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__list"
+                ;;
+            kiln__subcmd__dns__subcmd__server__subcmd__help,rm)
+                cmd="kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__rm"
+                ;;
             kiln__subcmd__element,help)
                 cmd="kiln__subcmd__element__subcmd__help"
                 ;;
@@ -303,6 +369,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,cp)
                 cmd="kiln__subcmd__help__subcmd__cp"
+                ;;
+            kiln__subcmd__help,dns)
+                cmd="kiln__subcmd__help__subcmd__dns"
                 ;;
             kiln__subcmd__help,doctor)
                 cmd="kiln__subcmd__help__subcmd__doctor"
@@ -429,6 +498,27 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__catalog,sign)
                 cmd="kiln__subcmd__help__subcmd__catalog__subcmd__sign"
+                ;;
+            kiln__subcmd__help__subcmd__dns,list)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__dns,rm)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__rm"
+                ;;
+            kiln__subcmd__help__subcmd__dns,server)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__server"
+                ;;
+            kiln__subcmd__help__subcmd__dns,update)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__update"
+                ;;
+            kiln__subcmd__help__subcmd__dns__subcmd__server,add)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__server__subcmd__add"
+                ;;
+            kiln__subcmd__help__subcmd__dns__subcmd__server,list)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__server__subcmd__list"
+                ;;
+            kiln__subcmd__help__subcmd__dns__subcmd__server,rm)
+                cmd="kiln__subcmd__help__subcmd__dns__subcmd__server__subcmd__rm"
                 ;;
             kiln__subcmd__help__subcmd__element,info)
                 cmd="kiln__subcmd__help__subcmd__element__subcmd__info"
@@ -818,7 +908,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool secret template element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1831,6 +1921,402 @@ _kiln() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kiln__subcmd__dns)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version list update rm server help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help)
+            opts="list update rm server help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__server)
+            opts="add list rm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__server__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__server__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__server__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__help__subcmd__update)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__list)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__rm)
+            opts="-c -q -v -h -V --forget --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version add list rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__add)
+            opts="-c -q -v -h -V --address --zone --tsig-file --reverse --subnet --ttl --no-check --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tsig-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subnet)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__help)
+            opts="add list rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__list)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__server__subcmd__rm)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__dns__subcmd__update)
+            opts="-c -q -v -h -V --all --server --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kiln__subcmd__doctor)
             opts="-c -q -v -h -V --fix --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2256,7 +2742,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward pool secret template element doctor completions man help"
+            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2580,6 +3066,118 @@ _kiln() {
         kiln__subcmd__help__subcmd__cp)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns)
+            opts="list update rm server"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__server)
+            opts="add list rm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__server__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__server__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__server__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__dns__subcmd__update)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -5076,7 +5674,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --dns --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5115,6 +5713,10 @@ _kiln() {
                     return 0
                     ;;
                 --forward)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dns)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -10,6 +10,7 @@ use kiln_host::RealHost;
 
 use crate::args::Global;
 use crate::error::{Class, Problem};
+use crate::machine::dns::Silent;
 use crate::machine::pace::Pace;
 use crate::ui::{Ui, UiOptions};
 
@@ -127,6 +128,8 @@ pub(crate) struct Context {
     /// How the program was called, to be typed again: `kiln`, or its path where it is in none of
     /// the shell's folders.
     pub(crate) program: String,
+    /// The DNS servers that were not there.
+    pub(crate) silent: Silent,
 }
 
 impl Context {
@@ -155,8 +158,8 @@ impl Context {
         }
         let program = std::env::args().next().unwrap_or_else(|| "kiln".to_owned());
         let program = kiln_host::cmd::quote(&program);
-        let pace = Pace::default();
-        Ok(Self { env, global, ui, host: RealHost, folder, root, pace, program })
+        let (pace, silent) = (Pace::default(), Silent::default());
+        Ok(Self { env, global, ui, host: RealHost, folder, root, pace, program, silent })
     }
 
     /// Returns a folder inside Kiln's own.

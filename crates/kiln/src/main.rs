@@ -108,6 +108,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Catalog(args) => commands::catalog::run(ctx, &args),
         Verb::Network(args) => commands::network::run(ctx, &args),
         Verb::Forward(args) => commands::forward::run(ctx, &args),
+        Verb::Dns(args) => commands::dns::run(ctx, &args),
         Verb::Pool(args) => commands::pool::run(ctx, &args),
         Verb::Secret(args) => commands::secret::run(ctx, &args),
         Verb::Template(args) => commands::template::run(ctx, &args),

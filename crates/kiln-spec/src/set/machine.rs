@@ -10,7 +10,7 @@ use crate::forward::ForwardSpec;
 use crate::interface::InterfaceSpec;
 use crate::ready::ReadyError;
 use crate::recipe::UserName;
-use crate::{Bytes, MachineName, PoolName, Tag};
+use crate::{Bytes, DnsServerName, MachineName, PoolName, Tag};
 
 /// The memory of a machine that names none: as a launch's.
 const MEMORY: Bytes = Bytes::from_gib(1);
@@ -34,6 +34,7 @@ pub(super) struct MachineFile {
     #[serde(default)]
     users: Vec<Spanned<UserFile>>,
     user_data: Option<String>,
+    dns: Option<DnsServerName>,
     #[serde(default)]
     tags: Vec<Tag>,
     #[serde(default)]
@@ -177,6 +178,7 @@ impl MachineFile {
             ssh_keys: keys.iter().map(|key| key.value.clone()).collect(),
             user: user.map(|user| user.name),
             user_data: self.user_data,
+            dns: self.dns,
             tags: self.tags,
             uefi: self.firmware == Firmware::Uefi,
             ready: self.ready.into_iter().map(ready).collect::<Result<_, _>>()?,

@@ -25,7 +25,7 @@ use crate::ready::ReadyCheck;
 use crate::recipe::UserName;
 use crate::word::{is_word, word};
 use crate::yaml::{self, YamlError};
-use crate::{Bytes, MachineName, PoolName, Tag};
+use crate::{Bytes, DnsServerName, MachineName, PoolName, Tag};
 
 /// The format that this Kiln reads.
 pub const FORMAT: u32 = 1;
@@ -152,6 +152,8 @@ pub struct MachineSpec {
     pub ssh_keys: Vec<String>,
     /// The file of its user-data, by its path from the set's file.
     pub user_data: Option<String>,
+    /// The DNS server that is to have its name, by what the user calls it.
+    pub dns: Option<DnsServerName>,
     /// The words by which it is put together with others.
     pub tags: Vec<Tag>,
     /// Whether it starts by UEFI.

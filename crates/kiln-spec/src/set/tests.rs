@@ -28,6 +28,7 @@ machines:
     forwards: [\"2201:22\", \"8080:80\"]
     users: [{name: ops, ssh_keys: [~/.ssh/id_ed25519.pub], sudo: true}]
     user_data: web.user-data
+    dns: lab
     tags: [front]
   db:
     image: debian-12
@@ -78,6 +79,7 @@ fn a_whole_file_is_read() {
     assert_eq!(web.user.as_ref().map(UserName::as_str), Some("ops"));
     assert_eq!(web.ssh_keys, ["~/.ssh/id_ed25519.pub"]);
     assert_eq!(web.user_data.as_deref(), Some("web.user-data"));
+    assert_eq!(web.dns.as_ref().map(|server| server.as_str()), Some("lab"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use kiln_guest::seed::NetworkVersion;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::InterfaceSpec;
 use kiln_spec::ready::ReadyCheck;
-use kiln_spec::{Bytes, MachineName, Tag};
+use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
 
 use super::bundle::trust::Trust;
 use super::duration;
@@ -77,6 +77,11 @@ pub(crate) struct Launch {
     /// it, as with `--ip auto`. More with `kiln forward`.
     #[arg(long, value_name = "PORT:PORT[/udp]")]
     pub(crate) forward: Vec<ForwardSpec>,
+    /// Put the machine's name into a DNS server: one of `kiln dns server list`
+    ///
+    /// Its address is reserved for it, as with `--ip auto`. The name goes with the machine.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) dns: Option<DnsServerName>,
     /// A word that the machine is found by: a group of `kiln inventory` (repeatable)
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<Tag>,

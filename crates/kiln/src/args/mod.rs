@@ -9,6 +9,7 @@ pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
+pub(crate) mod dns;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod element;
@@ -111,6 +112,8 @@ pub(crate) enum Verb {
     Network(network::Network),
     #[command(subcommand)]
     Forward(forward::Forward),
+    #[command(subcommand)]
+    Dns(dns::Dns),
     #[command(subcommand)]
     Pool(pool::Pool),
     #[command(subcommand)]

@@ -45,6 +45,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "reservations": meta.map(|m| &m.reservations),
             "tags": meta.map(|m| &m.tags),
             "forwards": meta.map(|m| m.forwards.iter().map(|f| json_of(&machine.name, f)).collect::<Vec<_>>()),
+            "dns": meta.and_then(|m| m.dns.as_ref()).map(|dns| json!({ "server": dns.server, "names": dns.names() })),
             "interfaces": machine.interfaces_json(),
             "ssh": route.as_ref().map(|r| json!({"user": r.user, "address": r.address, "port": r.port, "command": r.line()})),
             "made_at": meta.map(|m| m.made_at),
@@ -96,6 +97,11 @@ fn remembered(meta: &Meta, line: &dyn Fn(&str, String)) {
     line("user", meta.user.clone());
     for forward in &meta.forwards {
         line("forward", format!("{forward} to port {}", forward.to));
+    }
+    if let Some(dns) = &meta.dns {
+        let names = dns.names().join(", ");
+        let names = if names.is_empty() { "no name yet".to_owned() } else { names };
+        line("dns", format!("{names} (server {})", dns.server));
     }
     if !meta.tags.is_empty() {
         line("tags", meta.tags.join(", "));

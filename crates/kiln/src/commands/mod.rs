@@ -9,6 +9,7 @@ pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod cp;
+pub(crate) mod dns;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod element;

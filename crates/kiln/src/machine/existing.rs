@@ -160,6 +160,21 @@ impl Machine {
     /// Kiln knows of an interface, or else what is leased, what the agent says, or what is in the
     /// host's ARP table. A machine that is off has only what is known.
     pub(crate) fn addresses(&self) -> Vec<String> {
+        let all = self.addresses_of_each();
+        all.iter().flat_map(|(_, known)| known).map(ToString::to_string).collect()
+    }
+
+    /// Returns [`Machine::addresses`] that others can reach: none of user-mode networking.
+    pub(crate) fn outside_addresses(&self) -> Vec<IpAddr> {
+        let interfaces = self.xml.interfaces();
+        let user = interfaces.iter().filter(|one| one.kind().as_deref() == Some("user"));
+        let user: Vec<String> = user.filter_map(|one| Some(one.mac()?.to_string())).collect();
+        let all = self.addresses_of_each().into_iter();
+        all.filter(|(mac, _)| !user.contains(mac)).flat_map(|(_, known)| known).collect()
+    }
+
+    /// Returns the addresses by the hardware addresses of the interfaces, in order.
+    fn addresses_of_each(&self) -> Vec<(String, Vec<IpAddr>)> {
         let mut of: Vec<(String, Vec<IpAddr>)> =
             self.macs().into_iter().map(|mac| (mac.clone(), self.known_of(&mac))).collect();
         for source in [AddressSource::Lease, AddressSource::Agent, AddressSource::Arp] {
@@ -178,7 +193,7 @@ impl Machine {
                 known.dedup();
             }
         }
-        of.iter().flat_map(|(_, known)| known).map(ToString::to_string).collect()
+        of
     }
 
     /// Returns the addresses that are reserved for the machine or that it was told, in the order

@@ -97,6 +97,8 @@ impl Machine {
                 |r: &Reservation| format!("reservation of {} in network `{}`", r.ip, r.network);
             lines.extend(meta.reservations.iter().map(reservation));
             lines.extend(meta.forwards.iter().map(|f| format!("forward of the host's port {f}")));
+            let records = meta.dns.iter().flat_map(|dns| &dns.records);
+            lines.extend(records.map(|record| format!("`{record}` in DNS")));
         }
         lines
     }

@@ -12,6 +12,8 @@ use kiln_libvirt::xml::Element;
 use kiln_spec::forward::{ForwardSpec, Protocol};
 use uuid::Uuid;
 
+use super::dns::Dns;
+
 /// A volume: pool and name.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct VolumeRef {
@@ -145,6 +147,8 @@ pub(crate) struct Meta {
     pub(crate) ssh_port: Option<u16>,
     /// The ports of the host that lead to it, besides that.
     pub(crate) forwards: Vec<Forward>,
+    /// Its names in a DNS server of somebody else's.
+    pub(crate) dns: Option<Dns>,
 }
 
 impl Meta {
@@ -203,6 +207,7 @@ impl Meta {
             .children(self.tags.iter().map(|tag| q("tag").attr("name", tag)))
             .maybe(self.ssh_port.map(|port| q("forward").attr("port", port).attr("to", 22)))
             .children(self.forwards.iter().map(forward))
+            .maybe(self.dns.as_ref().map(Dns::element))
     }
 
     /// Reads the element back from a domain's XML; `None` if Kiln did not make the domain.
@@ -266,6 +271,10 @@ impl Meta {
                 .filter(|e| e.attribute("protocol").is_some())
                 .map(forward_of)
                 .collect::<Option<_>>()?,
+            dns: match child("dns") {
+                Some(element) => Some(Dns::read(element)?),
+                None => None,
+            },
         })
     }
 }
@@ -285,6 +294,8 @@ fn forward_of(element: &Element) -> Option<Forward> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use kiln_dns::{Data, Record};
+
     use super::*;
 
     pub(crate) fn sample() -> Meta {
@@ -325,6 +336,21 @@ pub(crate) mod tests {
                 Forward::new("8080:80".parse().unwrap(), None),
                 Forward::new("53:5353/udp".parse().unwrap(), "192.168.1.5".parse().ok()),
             ],
+            dns: Some(Dns {
+                server: "lab".into(),
+                records: vec![
+                    Record {
+                        zone: "lab.example".into(),
+                        name: "web1.lab.example".into(),
+                        data: Data::of("192.168.122.7".parse().unwrap()),
+                    },
+                    Record {
+                        zone: "168.192.in-addr.arpa".into(),
+                        name: "7.122.168.192.in-addr.arpa".into(),
+                        data: Data::Ptr("web1.lab.example".into()),
+                    },
+                ],
+            }),
         }
     }
 

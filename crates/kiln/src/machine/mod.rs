@@ -7,6 +7,7 @@
 //! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
 //! | `ceph` | bytes of volumes in a Ceph pool, and what hangs on what there |
 //! | `forward` | ports of the host that lead to machines |
+//! | `dns` | names of machines in a DNS server of somebody else's |
 //! | `guard` | what puts forwards back after a restart of the host |
 //! | `networks`, `pools`, `secrets`, `templates` | what the host has of them, and what hangs on each |
 //! | `plan` | all that will be done, as a value: pure |
@@ -30,6 +31,7 @@ pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod keys;
 
+pub(crate) mod dns;
 pub(crate) mod existing;
 pub(crate) mod forward;
 pub(crate) mod greeting;

@@ -13,9 +13,10 @@ use kiln_spec::arch::Arch;
 use kiln_spec::forward::Protocol;
 use kiln_spec::image::Firmware as ImageFirmware;
 use kiln_spec::interface::Addressing;
-use kiln_spec::{Bytes, MachineName, Tag};
+use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
 use uuid::Uuid;
 
+use super::dns::Dns;
 use super::forward::passt_ports;
 use super::image::ImageFile;
 use super::keys::Keys;
@@ -61,6 +62,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) user_data: Option<&'a UserData>,
     /// The words by which it is put together with others.
     pub(crate) tags: &'a [Tag],
+    /// The DNS server that is to have its name.
+    pub(crate) dns: Option<&'a DnsServerName>,
     /// How the guest is told of its interfaces.
     pub(crate) network_config: &'a NetworkConfig,
     /// The set that it is of.
@@ -215,6 +218,7 @@ impl Wanted<'_> {
             tags: self.tags.iter().map(Tag::to_string).collect(),
             ssh_port,
             forwards,
+            dns: self.dns.map(|server| Dns { server: server.to_string(), records: Vec::new() }),
         };
         let seed = Seed {
             instance_id: uuid,
@@ -342,6 +346,9 @@ impl Plan {
             format!("forward the host's port {forward} to the machine's port {}", forward.to)
         }));
         lines.push(format!("start `{}`", self.name));
+        if let Some(dns) = &meta.dns {
+            lines.push(format!("put its name into the DNS server `{}`", dns.server));
+        }
         lines
     }
 
@@ -393,6 +400,7 @@ mod tests {
             keys,
             user_data: None,
             tags: &[],
+            dns: None,
             network_config: &NetworkConfig::Needed,
             owner: None,
             now: 1_700_000_000,

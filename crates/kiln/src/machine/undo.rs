@@ -14,6 +14,7 @@ use kiln_libvirt::Connection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::dns;
 use super::existing::Machine;
 use super::forward::{self, Change};
 use super::meta::{Reservation, VolumeRef};
@@ -203,8 +204,8 @@ pub(crate) fn remove_domain(conn: &Connection, uuid: Uuid) -> anyhow::Result<()>
     }
 }
 
-/// Removes a machine with everything that Kiln made for it: domain, volumes, reservation, and
-/// what this client keeps. All of it is in the journal first, so that a kill in the middle is
+/// Removes a machine with everything that Kiln made for it: domain, volumes, reservation, names in
+/// DNS, and what this client keeps. All of it is in the journal first, so that a kill in the middle is
 /// finished by the next `kiln`.
 ///
 /// # Errors
@@ -215,6 +216,8 @@ pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result
     let uri = machine.conn.uri().to_string();
     let meta = machine.meta()?;
     pools::refuse_parent(ctx, machine)?;
+    // While its address is still its own. What does not work is no reason for the machine to stay.
+    let named = dns::leave(ctx, machine)?;
     let mut job = Journal::begin(&ctx.sub("journal"), &format!("rm-{}", Uuid::now_v7()))?;
     // Undone in reverse: the machine stops first, its name is free when all else is gone.
     let (name, uuid) = (machine.name.clone(), machine.uuid);
@@ -234,11 +237,22 @@ pub(crate) fn remove_machine(ctx: &Context, machine: &Machine) -> anyhow::Result
     let (left, why) = undo_all(ctx, &machine.conn, &job);
     let Some(error) = why else {
         remove_libvirts_log(ctx, machine);
-        return Ok(job.commit()?);
+        job.commit()?;
+        return named.map_or(Ok(()), |error| Err(still_named(machine, error).into()));
     };
     let what = format!("not all of `{name}` could be removed; left: {}", left.join(", "));
     let problem = Problem::new(Class::Undo, what).hint("the next kiln command tries again");
     Err(problem.because(error).into())
+}
+
+/// Returns the problem of a machine that is gone and whose names are not.
+fn still_named(machine: &Machine, error: anyhow::Error) -> Problem {
+    let name = &machine.name;
+    let records = machine.meta.iter().flat_map(|meta| &meta.dns).flat_map(|dns| &dns.records);
+    let left: Vec<String> = records.map(|record| format!("`{record}`")).collect();
+    let what = format!("`{name}` was removed, but not its names in DNS; left: {}", left.join(", "));
+    let hint = format!("`kiln dns rm {name}` tries again; `kiln dns list` shows what is left");
+    Problem::new(Class::Undo, what).hint(hint).because(error)
 }
 
 /// Undoes each step of a job, also after one that fails. Returns what is left, and the first

@@ -8,6 +8,7 @@
 mod build;
 mod bundles;
 mod clones;
+mod dns;
 mod faults;
 mod forwards;
 mod hosts;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         sets::trials(),
         set_images::trials(),
         clones::trials(),
+        dns::trials(),
         templates::trials(),
     ]
     .into_iter()

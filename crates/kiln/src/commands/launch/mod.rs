@@ -26,7 +26,7 @@ use crate::machine::pool::{self, Place, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::templates::{self, TemplateName};
 use crate::machine::timings::Timings;
-use crate::machine::{forward, host, make, nics, pools, step, template, undo};
+use crate::machine::{dns, forward, host, make, nics, pools, step, template, undo};
 
 pub(in crate::commands) use show::show;
 pub(crate) use show::{ready_json, show_timings, tell_ready};
@@ -82,6 +82,9 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     // All that can be wrong with the user's own things is found before the host is asked.
     let user_data = user_data(ctx, args)?;
     let network_config = network_config(args)?;
+    if let Some(server) = &args.dns {
+        dns::find(ctx, server.as_str())?;
+    }
     let image =
         timings.phase("image", || image::find(ctx, &args.image, (&args.trust, args.dry_run)));
     let (image, known) = match image {
@@ -109,6 +112,7 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     if args.dry_run {
         return dry_run(&common, &names);
     }
+    common.check_names_of(&names)?;
     upload_template(&mut common)?;
     let made = many::make_all(&ctx.ui, &names, common.at_once, |number, name| {
         make(&common, (number, name))
@@ -338,6 +342,7 @@ impl Common<'_> {
             keys: &self.keys,
             user_data: self.user_data.as_ref(),
             tags: &self.args.tag,
+            dns: self.args.dns.as_ref(),
             network_config: &self.network_config,
             owner: self.part.owner.as_ref(),
             now: unix_secs(),
@@ -350,6 +355,23 @@ impl Common<'_> {
             self.keys = keys::find(self.ctx, self.args.dry_run)?;
         }
         Ok(())
+    }
+
+    /// Checks that the DNS server takes the names of the machines, if it is to have them.
+    pub(in crate::commands) fn check_names(&self) -> anyhow::Result<()> {
+        let Some(base) = &self.args.name else { return Ok(()) };
+        let names = self.part.numbers.iter().map(|number| match self.args.count {
+            Some(_) => base.counted(*number),
+            None => Ok(base.clone()),
+        });
+        self.check_names_of(&names.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    fn check_names_of(&self, names: &[MachineName]) -> anyhow::Result<()> {
+        match &self.args.dns {
+            Some(server) => dns::check(self.ctx, server, names),
+            None => Ok(()),
+        }
     }
 
     /// Says so if guests are run slowly.
@@ -400,6 +422,9 @@ impl Common<'_> {
     fn interfaces(&self) -> anyhow::Result<OfEach> {
         let numbers = self.part.numbers.as_slice();
         let mut wanted = nics::wanted(&self.conn, &self.args.network, self.args.ip)?;
+        if self.args.dns.is_some() {
+            dns::at_launch(&self.conn, &mut wanted)?;
+        }
         let place = (wanted.as_mut_slice(), numbers);
         let forwards = forward::at_launch(self.ctx, &self.conn, &self.args.forward, place)?;
         let all = nics::of_each(&wanted, numbers)?;
@@ -490,17 +515,28 @@ pub(in crate::commands) fn make(
         let machine = make::make(ctx, place, plan, &common.keys, (&task, &mut timings))?;
         Ok((task, machine))
     })?;
+    let wished = args.dns.as_ref();
+    let named = wished.and_then(|_| timings.phase("dns", || dns::early(ctx, &machine)));
     if args.no_wait {
+        let machine = dns::late(ctx, machine, named)?;
         return Ok(Made { machine, ready: None, timings });
     }
     match ready::wait(ctx, &machine, &task, &mut timings, (args.timeout, &args.ready)) {
-        Ok(ready) => Ok(Made { machine, ready: Some(ready), timings }),
+        Ok(ready) => {
+            let machine = dns::late(ctx, machine, named)?;
+            Ok(Made { machine, ready: Some(ready), timings })
+        }
         Err(error) if args.rm_on_failure => {
             undo::remove_machine(ctx, &machine)?;
             ctx.ui.say(format!("`{name}` was removed again"));
             let error = error.downcast::<Problem>();
             Err(error.map_or_else(|other| other, |problem| problem.without_hints().into()))
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            if let Some(Err(unnamed)) = named {
+                ctx.ui.warn(format!("{unnamed:#}"));
+            }
+            Err(error)
+        }
     }
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::{Common, Made};
 use crate::commands::start;
 use crate::context::Context;
+use crate::machine::dns::Dns;
+use crate::machine::existing::Machine;
 use crate::machine::ready::Ready;
 use crate::machine::ssh::Route;
 use crate::machine::timings::Timings;
@@ -32,6 +34,7 @@ fn machine_json(
         "host": machine.conn.uri().to_string(),
         "image": common.image.name,
         "addresses": machine.addresses(),
+        "dns": names_of(machine),
         "ssh": route.as_ref().map(|route| json!({
             "user": route.user,
             "address": route.address,
@@ -84,11 +87,20 @@ fn tell(
     if let Some(route) = route {
         ui.say(format!("address: {}", shown_address(&route)));
     }
+    for name in names_of(machine) {
+        ui.say(format!("name: {name}"));
+    }
     if ready.is_some() {
         ui.say(format!("log in with: {} ssh {name}", common.ctx.program));
     }
     ui.out(name);
     Ok(None)
+}
+
+/// Returns the machine's names in DNS.
+fn names_of(machine: &Machine) -> Vec<&str> {
+    let meta = machine.meta.as_ref();
+    meta.and_then(|meta| meta.dns.as_ref()).map(Dns::names).unwrap_or_default()
 }
 
 /// Says of one of several machines what became of it.

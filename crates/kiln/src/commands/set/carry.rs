@@ -240,6 +240,7 @@ impl<'a> Carry<'a> {
         let part = Part { numbers, owner: Some(source.owner.clone()) };
         let mut launch = launch::prepare(ctx, args, self.things.conn.clone(), found, part)?;
         launch.find_keys()?;
+        launch.check_names()?;
         launch::upload_template(&mut launch)?;
         Ok(launch)
     }

@@ -169,6 +169,7 @@ fn launch_of(
         network: spec.networks.clone(),
         ip: None,
         forward: spec.forwards.clone(),
+        dns: spec.dns.clone(),
         tag: spec.tags.clone(),
         pool: spec.pool.to_string(),
         firmware: if spec.uefi { Firmware::Uefi } else { Firmware::Bios },

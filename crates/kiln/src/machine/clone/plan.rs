@@ -165,8 +165,9 @@ impl Wanted<'_> {
             addresses: Vec::new(),
             tags: old.map_or_else(Vec::new, |old| old.tags.clone()),
             ssh_port,
-            // A port leads to one machine.
+            // A port leads to one machine, and a name.
             forwards: Vec::new(),
+            dns: None,
         };
         let (name, reservations) = (name.clone(), self.reservations(&macs));
         let (seed, console) = (seed_place, console_path.unwrap_or_default());

@@ -39,7 +39,7 @@ pub(crate) use rules::comment;
 pub(crate) use taken::{check_free, check_start};
 pub(crate) use target::{Target, targets};
 pub(crate) use way::{Way, check_able, find_way, listen_is_ours, place};
-pub(crate) use wish::at_launch;
+pub(crate) use wish::{at_launch, gives_out};
 
 /// Takes the lock of all who change forwards. The host's rules are one thing, whichever folder
 /// Kiln has, so root's lock is the host's.

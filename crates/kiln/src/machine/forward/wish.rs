@@ -49,6 +49,7 @@ pub(crate) fn at_launch(
     Ok(all)
 }
 
-fn gives_out(ip: &IpView) -> bool {
+/// Whether a network gives out such addresses, so that one can be reserved.
+pub(crate) fn gives_out(ip: &IpView) -> bool {
     ip.dhcp_start().is_some_and(|first| first.is_ipv4())
 }

@@ -85,6 +85,10 @@ pub(crate) enum What {
     Disk(Bytes, Bytes),
     /// The tags are changed.
     Tags(Vec<String>),
+    /// Its name is put into this DNS server.
+    Name(String),
+    /// Its name is taken back from this DNS server.
+    Unname(String),
     /// Forwards are taken away.
     TakeForwards(Vec<Forward>),
     /// Forwards are added.
@@ -219,6 +223,8 @@ impl Action {
             | What::Memory(..)
             | What::Disk(..)
             | What::Tags(_)
+            | What::Name(_)
+            | What::Unname(_)
             | What::TakeForwards(_)
             | What::AddForwards(_) => "change",
             What::Restart(_) => "restart",
@@ -245,6 +251,8 @@ impl Action {
             What::Disk(from, to) => format!("disk {from} -> {to}"),
             What::Tags(tags) if tags.is_empty() => "no tags".to_owned(),
             What::Tags(tags) => format!("tags {}", tags.join(", ")),
+            What::Name(server) => format!("put its name into the DNS server {server}"),
+            What::Unname(server) => format!("take its name from the DNS server {server}"),
             What::TakeForwards(all) => format!("take the forward of {}", ports(all)),
             What::AddForwards(all) => format!("forward {}", ports(all)),
             What::Restart(what) => format!("restart it, for {what}"),

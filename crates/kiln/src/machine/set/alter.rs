@@ -13,6 +13,7 @@ use super::What;
 use crate::args::stop::How;
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::machine::dns;
 use crate::machine::existing::Machine;
 use crate::machine::forward::{self, Change, Way};
 use crate::machine::meta::Forward;
@@ -45,6 +46,8 @@ pub(crate) fn alter(
             meta.tags.clone_from(tags);
             Ok(machine.domain.set_metadata(Some(&meta.element()))?)
         }
+        What::Name(server) => dns::register(ctx, conn, (machine.uuid, server)).map(drop),
+        What::Unname(_) => dns::withdraw(ctx, &machine),
         What::TakeForwards(forwards) => take(ctx, &machine, forwards),
         What::AddForwards(forwards) => {
             let way = forward::find_way(&machine)?;

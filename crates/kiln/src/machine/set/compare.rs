@@ -291,6 +291,7 @@ fn of_machine(
         detail.extend(spec.disk.or(known).map(|disk| format!(", disk {disk}")));
         detail.extend(interfaces.iter().map(|interface| format!(", {interface}")));
         detail.extend(forwards.iter().map(|forward| format!(", {forward} to {}", forward.to)));
+        detail.extend(spec.dns.iter().map(|server| format!(", name in the DNS server {server}")));
         push(What::MakeMachine { entry, number, detail });
         return Ok(());
     };
@@ -318,6 +319,7 @@ fn of_machine(
     if tags != meta.tags {
         push(What::Tags(tags));
     }
+    names(spec, meta).into_iter().for_each(&mut push);
     let gone = without(&meta.forwards, &forwards);
     let new = without(&forwards, &meta.forwards);
     let passt = interfaces.first().is_some_and(|first| first.network == network::USER);
@@ -365,6 +367,18 @@ fn whole_kib(memory: Bytes) -> Bytes {
 fn ports(xml: &DomainXml) -> Vec<String> {
     let all = xml.0.find_all("devices/interface/portForward");
     all.into_iter().map(ToString::to_string).collect()
+}
+
+/// Returns what is done so that a DNS server has a machine's name. One that has nothing of it yet was
+/// not there when it was asked.
+fn names(spec: &kiln_spec::set::MachineSpec, meta: &Meta) -> Vec<What> {
+    let wished = spec.dns.as_ref().map(ToString::to_string);
+    let has = meta.dns.as_ref();
+    let gone = has.filter(|dns| Some(&dns.server) != wished.as_ref());
+    let there =
+        has.is_some_and(|dns| Some(&dns.server) == wished.as_ref() && !dns.records.is_empty());
+    let gone = gone.map(|dns| What::Unname(dns.server.clone()));
+    gone.into_iter().chain(wished.filter(|_| !there).map(What::Name)).collect()
 }
 
 fn without(all: &[Forward], others: &[Forward]) -> Vec<Forward> {

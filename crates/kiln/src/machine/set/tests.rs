@@ -82,6 +82,7 @@ fn machine(number: u8) -> HostMachine {
             format!("{}:22", 2200 + u16::from(number)).parse().unwrap(),
             None,
         )],
+        dns: None,
         ..crate::machine::meta::tests::sample()
     };
     let xml = format!(
@@ -165,6 +166,33 @@ fn changes_are_told_from_what_to_what() {
             "- machine web-2: remove it (with --prune)",
         ]
     );
+}
+
+#[test]
+fn a_name_in_dns_is_put_there_and_taken_back() {
+    let dns =
+        |server: &str, text: &str| text.replace("tags:", &format!("dns: {server}\n    tags:"));
+    let (lab, text) = (dns("lab", FILE), FILE.replace("count: 2", "count: 1"));
+    let new = difference(&lab, &Found::default());
+    assert!(new[2].ends_with(", 2201/tcp to 22, name in the DNS server lab"), "{new:?}");
+    let mut found = whole();
+    found.machines.remove("web-2");
+    let put = "~ machine web-1: put its name into the DNS server lab";
+    assert_eq!(difference(&dns("lab", &text), &found), [put]);
+    // The server was not there when the machine was made.
+    let sample = crate::machine::meta::tests::sample().dns.unwrap();
+    let set = |found: &mut Found, records| {
+        let meta = found.machines.get_mut("web-1").unwrap().meta.as_mut().unwrap();
+        meta.dns = Some(crate::machine::dns::Dns { server: "lab".into(), records });
+    };
+    set(&mut found, Vec::new());
+    assert_eq!(difference(&dns("lab", &text), &found), [put]);
+    set(&mut found, sample.records);
+    assert_eq!(difference(&dns("lab", &text), &found), Vec::<String>::new());
+    let take = "~ machine web-1: take its name from the DNS server lab";
+    assert_eq!(difference(&text, &found), [take]);
+    let other = [take, "~ machine web-1: put its name into the DNS server other"];
+    assert_eq!(difference(&dns("other", &text), &found), other);
 }
 
 #[test]
