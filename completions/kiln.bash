@@ -106,6 +106,9 @@ _kiln() {
             kiln,secret)
                 cmd="kiln__subcmd__secret"
                 ;;
+            kiln,seed)
+                cmd="kiln__subcmd__seed"
+                ;;
             kiln,ssh)
                 cmd="kiln__subcmd__ssh"
                 ;;
@@ -433,6 +436,9 @@ _kiln() {
             kiln__subcmd__help,secret)
                 cmd="kiln__subcmd__help__subcmd__secret"
                 ;;
+            kiln__subcmd__help,seed)
+                cmd="kiln__subcmd__help__subcmd__seed"
+                ;;
             kiln__subcmd__help,ssh)
                 cmd="kiln__subcmd__help__subcmd__ssh"
                 ;;
@@ -636,6 +642,15 @@ _kiln() {
                 ;;
             kiln__subcmd__help__subcmd__secret,rm)
                 cmd="kiln__subcmd__help__subcmd__secret__subcmd__rm"
+                ;;
+            kiln__subcmd__help__subcmd__seed,build)
+                cmd="kiln__subcmd__help__subcmd__seed__subcmd__build"
+                ;;
+            kiln__subcmd__help__subcmd__seed,serve)
+                cmd="kiln__subcmd__help__subcmd__seed__subcmd__serve"
+                ;;
+            kiln__subcmd__help__subcmd__seed,show)
+                cmd="kiln__subcmd__help__subcmd__seed__subcmd__show"
                 ;;
             kiln__subcmd__help__subcmd__template,create)
                 cmd="kiln__subcmd__help__subcmd__template__subcmd__create"
@@ -871,6 +886,30 @@ _kiln() {
             kiln__subcmd__secret__subcmd__help,rm)
                 cmd="kiln__subcmd__secret__subcmd__help__subcmd__rm"
                 ;;
+            kiln__subcmd__seed,build)
+                cmd="kiln__subcmd__seed__subcmd__build"
+                ;;
+            kiln__subcmd__seed,help)
+                cmd="kiln__subcmd__seed__subcmd__help"
+                ;;
+            kiln__subcmd__seed,serve)
+                cmd="kiln__subcmd__seed__subcmd__serve"
+                ;;
+            kiln__subcmd__seed,show)
+                cmd="kiln__subcmd__seed__subcmd__show"
+                ;;
+            kiln__subcmd__seed__subcmd__help,build)
+                cmd="kiln__subcmd__seed__subcmd__help__subcmd__build"
+                ;;
+            kiln__subcmd__seed__subcmd__help,help)
+                cmd="kiln__subcmd__seed__subcmd__help__subcmd__help"
+                ;;
+            kiln__subcmd__seed__subcmd__help,serve)
+                cmd="kiln__subcmd__seed__subcmd__help__subcmd__serve"
+                ;;
+            kiln__subcmd__seed__subcmd__help,show)
+                cmd="kiln__subcmd__seed__subcmd__help__subcmd__show"
+                ;;
             kiln__subcmd__template,create)
                 cmd="kiln__subcmd__template__subcmd__create"
                 ;;
@@ -908,7 +947,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret template element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2742,7 +2781,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret template element doctor completions man help"
+            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4002,6 +4041,62 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__secret__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__seed)
+            opts="build show serve"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__seed__subcmd__build)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__seed__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__seed__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -5674,7 +5769,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --dns --tag --pool --firmware --user --ssh-key --user-data --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --network --ip --forward --dns --tag --pool --firmware --user --ssh-key --user-data --vendor-data --datasource --seed-url --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5741,6 +5836,18 @@ _kiln() {
                     return 0
                     ;;
                 --user-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vendor-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --datasource)
+                    COMPREPLY=($(compgen -W "nocloud configdrive" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -6633,6 +6740,204 @@ _kiln() {
             ;;
         kiln__subcmd__secret__subcmd__rm)
             opts="-c -q -v -h -V --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version build show serve help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__build)
+            opts="-c -q -v -h -V --hostname --fqdn --instance-id --user --ssh-key --user-data --vendor-data --datasource --network-config --folder --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --hostname)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fqdn)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --instance-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vendor-data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --datasource)
+                    COMPREPLY=($(compgen -W "nocloud configdrive" -- "${cur}"))
+                    return 0
+                    ;;
+                --network-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__help)
+            opts="build show serve help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__help__subcmd__build)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__serve)
+            opts="-c -q -v -h -V --listen --any-address --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__seed__subcmd__show)
+            opts="-c -q -v -h -V --secrets --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -3,13 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panic")]
 
-use kiln_guest::seed::{Login, NetworkVersion, Seed, network_config};
+use kiln_guest::seed::{Login, Seed, network_data};
 use kiln_guest::userdata::UserData;
-use kiln_spec::interface::{Addressing, InterfaceSpec};
+use kiln_spec::Datasource;
+use kiln_spec::interface::InterfaceSpec;
 use kiln_spec::mac::Mac;
 use kiln_testkit::{need, need_program, run};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA a@b";
@@ -33,9 +33,14 @@ fn ask(what: &str, about: &Value) -> Value {
     serde_json::from_str(&out.stdout).unwrap_or_else(|e| panic!("{e}: {out:?}"))
 }
 
+fn parsed(text: &str) -> UserData {
+    UserData::parse(text.as_bytes(), "u.yaml").unwrap()
+}
+
 fn seed(user_data: Option<&str>) -> Seed {
     Seed {
-        instance_id: Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001),
+        datasource: Datasource::NoCloud,
+        instance_id: "01900000-0000-7000-8000-000000000001".to_owned(),
         hostname: "web1".parse().unwrap(),
         fqdn: None,
         login: Login {
@@ -43,7 +48,7 @@ fn seed(user_data: Option<&str>) -> Seed {
             is_default_user: true,
             ssh_keys: vec![KEY.to_owned()],
         },
-        user_data: user_data.map(|text| UserData::parse(text.as_bytes(), "u.yaml").unwrap()),
+        user_data: user_data.map(parsed),
         network_config: None,
         vendor_data: None,
     }
@@ -53,15 +58,22 @@ fn seed(user_data: Option<&str>) -> Seed {
 fn seen(seed: &Seed) -> Value {
     let folder = tempfile::tempdir().unwrap();
     for file in seed.files().unwrap() {
-        std::fs::write(folder.path().join(file.name), file.bytes).unwrap();
+        let path = folder.path().join(file.name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file.bytes).unwrap();
     }
-    let seen = ask("seed", &json!(folder.path()));
+    let question = match seed.datasource {
+        Datasource::NoCloud => "seed",
+        Datasource::ConfigDrive => "config_drive",
+    };
+    let seen = ask(question, &json!(folder.path()));
     assert_eq!(seen["found"], true, "{seen}");
     seen
 }
 
 fn user_data(seed: &Seed) -> String {
-    let file = seed.files().unwrap().into_iter().find(|f| f.name == "user-data").unwrap();
+    let file =
+        seed.files().unwrap().into_iter().find(|f| f.name == seed.datasource.files()[1]).unwrap();
     String::from_utf8(file.bytes).unwrap()
 }
 
@@ -90,15 +102,45 @@ fn all_files_and_another_account() {
     seed.login = Login { name: "ann".into(), is_default_user: false, ssh_keys: vec![KEY.into()] };
     seed.network_config =
         Some("network:\n  version: 2\n  ethernets: {eth0: {dhcp4: true}}\n".into());
-    seed.vendor_data = Some("#cloud-config\npackages: [vim]\n".into());
+    seed.vendor_data = Some(parsed("#cloud-config\npackages: [vim] # as written\n"));
     let seen = seen(&seed);
     assert_eq!(seen["hostname"], json!(["web1", "web1.example.org"]));
     assert_eq!(seen["network"], json!({"version": 2, "ethernets": {"eth0": {"dhcp4": true}}}));
-    assert_eq!(seen["vendor"], "#cloud-config\npackages: [vim]\n");
+    assert_eq!(seen["vendor"], "#cloud-config\npackages: [vim] # as written\n");
     assert_eq!(seen["user"]["errors"], Value::Null);
     assert_eq!(seen["user"]["keys"], json!({"debian": [], "ann": [KEY]}));
     assert_eq!(seen["user"]["users"]["ann"]["sudo"], "ALL=(ALL) NOPASSWD:ALL");
     assert_eq!(seen["user"]["users"]["ann"]["lock_passwd"], true);
+}
+
+/// OpenStack's drive says the same.
+#[test]
+fn a_config_drive_is_read() {
+    if !cloud_init() {
+        return;
+    }
+    let mut seed = seed(Some("#cloud-config\npackages: [vim]\n"));
+    seed.datasource = Datasource::ConfigDrive;
+    seed.fqdn = Some("web1.example.org".to_owned());
+    seed.vendor_data = Some(parsed("#!/bin/sh\necho hi\n"));
+    let text = "lan,static=10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.1";
+    let interface: InterfaceSpec = text.parse().unwrap();
+    seed.network_config = Some(network_data(&[(Mac::qemu([0, 0, 1]), &interface.addressing)]));
+    let seen = seen(&seed);
+    assert_eq!(seen["metadata"]["instance-id"], seed.instance_id);
+    assert_eq!(seen["hostname"], json!(["web1", "web1.example.org"]));
+    assert_eq!(seen["public_keys"], json!([KEY]));
+    assert_eq!(seen["vendor"], "#!/bin/sh\necho hi\n");
+    assert_eq!(seen["user"]["errors"], Value::Null);
+    assert_eq!(seen["user"]["config"]["packages"], json!(["vim"]));
+    assert_eq!(seen["user"]["keys"], json!({"debian": [KEY]}));
+    let network = &seen["network"];
+    assert_eq!(network["config"][0]["name"], "eth0", "{network}");
+    assert_eq!(network["config"][0]["mac_address"], "52:54:00:00:00:01");
+    assert_eq!(network["config"][0]["subnets"][0]["address"], "10.0.0.5");
+    // The account that the seed makes is not the image's own, which the keys would open, too.
+    seed.login.is_default_user = false;
+    assert_eq!(self::seen(&seed)["public_keys"], json!([]));
 }
 
 #[test]
@@ -300,19 +342,22 @@ fn the_drive_holds_the_files() {
     if !need_program("isoinfo") || !need_program("blkid") {
         return;
     }
-    let seed = seed(Some("#!/bin/sh\nreboot\n"));
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("seed.iso");
-    std::fs::write(&file, seed.to_iso(1_700_000_000).unwrap()).unwrap();
-    let file = file.to_str().unwrap();
-    let label = run(&["blkid", "-p", "-o", "value", "-s", "LABEL", file]).success();
-    assert_eq!(label.stdout, "cidata\n");
-    for wanted in seed.files().unwrap() {
-        let path = format!("/{}", wanted.name);
-        let read = run(&["isoinfo", "-R", "-i", file, "-x", &path]).success();
-        assert_eq!(read.stdout.as_bytes(), wanted.bytes);
+    for datasource in Datasource::ALL {
+        let seed = Seed { datasource: *datasource, ..seed(Some("#!/bin/sh\nreboot\n")) };
+        let file = folder.path().join("seed.iso");
+        std::fs::write(&file, seed.to_iso(1_700_000_000).unwrap()).unwrap();
+        let file = file.to_str().unwrap();
+        let label = run(&["blkid", "-p", "-o", "value", "-s", "LABEL", file]).success();
+        assert_eq!(label.stdout.trim_end(), datasource.volume());
+        for wanted in seed.files().unwrap() {
+            let path = format!("/{}", wanted.name);
+            let read = run(&["isoinfo", "-R", "-i", file, "-x", &path]).success();
+            assert_eq!(read.stdout.as_bytes(), wanted.bytes);
+        }
+        let late = seed.to_iso(u64::MAX).unwrap_err();
+        assert_eq!(late.to_string(), "could not lay out the drive of the seed");
     }
-    assert!(seed.to_iso(u64::MAX).unwrap_err().to_string().contains("drive `cidata`"));
 }
 
 /// A config that is only written anew, since the login has no keys.
@@ -424,88 +469,57 @@ fn damaged_user_data_never_ends_in_a_panic() {
     assert!((150..1450).contains(&refused), "{refused} of 1500 refused");
 }
 
-/// What each of cloud-init's writers makes of an interface of DHCP and one of static addresses:
-/// the writer, the distribution, the file, and lines that are to be in it.
-const WRITTEN: &[(&str, &str, &str, &[&str])] = &[
-    (
-        "networkd",
-        "debian",
-        "etc/systemd/network/10-cloud-init-eth1.network",
-        &[
-            "Name=eth1",
-            "MACAddress=52:54:00:00:00:01",
-            "Address=10.0.0.5/24",
-            "Address=fd00::5/64",
-            "Gateway=10.0.0.1",
-            "Gateway=fd00::1",
-            "DNS=10.0.0.1",
-        ],
-    ),
-    ("networkd", "debian", "etc/systemd/network/10-cloud-init-eth0.network", &["DHCP=ipv4"]),
-    (
-        "eni",
-        "debian",
-        "etc/network/interfaces.d/50-cloud-init",
-        &[
-            "iface eth0 inet dhcp",
-            "iface eth1 inet static",
-            "    address 10.0.0.5/24",
-            "    gateway 10.0.0.1",
-            "iface eth1 inet6 static",
-            "    address fd00::5/64",
-            "    gateway fd00::1",
-        ],
-    ),
-    (
-        "sysconfig",
-        "centos",
-        "etc/sysconfig/network-scripts/ifcfg-eth1",
-        &[
-            "HWADDR=52:54:00:00:00:01",
-            "IPADDR=10.0.0.5",
-            "GATEWAY=10.0.0.1",
-            "IPV6ADDR=fd00::5/64",
-            "IPV6_DEFAULTGW=fd00::1",
-        ],
-    ),
-    (
-        "network-manager",
-        "debian",
-        "etc/NetworkManager/system-connections/cloud-init-eth1.nmconnection",
-        &["mac-address=52:54:00:00:00:01", "address1=10.0.0.5/24", "gateway=10.0.0.1"],
-    ),
-    ("netplan", "ubuntu", "etc/netplan/50-cloud-init.yaml", &["            set-name: eth1"]),
-];
-
+/// Parts are what cloud-init sees, and each is checked by its schema.
 #[test]
-fn every_writer_of_cloud_init_understands_both_formats_of_interfaces() {
+fn parts_are_those_of_cloud_init() {
     if !cloud_init() {
         return;
     }
-    let specs = [
-        "lan",
-        "db,static=10.0.0.5/24,static=fd00::5/64,gateway=10.0.0.1,gateway=fd00::1,dns=10.0.0.1",
-    ]
-    .map(|text| text.parse::<InterfaceSpec>().unwrap());
-    let all: Vec<(Mac, &Addressing)> =
-        (0_u8..).map(|n| Mac::qemu([0, 0, n])).zip(specs.iter().map(|s| &s.addressing)).collect();
-    for version in [NetworkVersion::V1, NetworkVersion::V2] {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("config"), folder.path().join("out"));
-        std::fs::write(&from, network_config(&all, version)).unwrap();
-        for (writer, system, file, lines) in WRITTEN {
-            let paths = ["-p", from.to_str().unwrap(), "-d", to.to_str().unwrap()];
-            let what = ["-k", "yaml", "-D", system, "-O", writer];
-            // Files of networkd get an owner: a user gives it in a namespace.
-            let root = run(&["id", "-u"]).stdout.trim() == "0";
-            let inside = ["unshare", "--map-root-user", "--map-auto"];
-            let ask = ["cloud-init", "devel", "net-convert"];
-            let ask = [if root { &[] } else { &inside[..] }, &ask, &paths, &what].concat();
-            let _ = run(&ask).success();
-            let text = std::fs::read_to_string(to.join(file)).unwrap();
-            for line in *lines {
-                assert!(text.lines().any(|l| l == *line), "{version:?}, {writer}: {line}: {text}");
-            }
+    let message = "Content-Type: multipart/mixed; boundary=\"B\"\nMIME-Version: 1.0\n\n\
+        --B\nContent-Type: text/cloud-config\n\npackages: [a]\n\n\
+        --B\nContent-Type: multipart/mixed; boundary=\"C\"\n\n\
+        --C\nContent-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n\n\
+        IyEvYmluL3NoCmVjaG8g44GCCg==\n\n\
+        --C\nContent-Type: text/x-shellscript\nContent-Transfer-Encoding: quoted-printable\n\n\
+        #!/bin/sh\na=3D1\n--C--\n--B\nContent-Type: text/jinja2\n\n## template: jinja\n#!/bin/sh\n--B--\n";
+    let archive = "#cloud-config-archive\n- \"#!/bin/sh\\necho\\n\"\n\
+        - {type: text/cloud-config, content: 'packages: [a]'}\n- 'packages: [b]'\n";
+    for whole in [message, archive, "#!/bin/sh\necho\n"] {
+        let data = parsed(whole);
+        let ours: Vec<Value> = data
+            .parts()
+            .iter()
+            .map(|part| json!([part.mime_type, part.text.as_deref().unwrap_or("").trim_end()]))
+            .collect();
+        let seen = seen(&seed(Some(whole)));
+        let mut theirs = seen["user"]["parts"].as_array().unwrap().clone();
+        // Kiln's own is the last.
+        drop(theirs.pop());
+        for part in &mut theirs {
+            part[1] = json!(part[1].as_str().unwrap().trim_end());
         }
+        assert_eq!(json!(ours), json!(theirs), "{whole}");
     }
+}
+
+/// What is packed or included is merged as well.
+#[test]
+fn what_is_fetched_is_merged_by_the_same_rule() {
+    if !cloud_init() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let more = folder.path().join("more");
+    std::fs::write(&more, format!("#cloud-config\nssh_authorized_keys: ['{THEIR_KEY}']\n"))
+        .unwrap();
+    let include = format!("#include\nfile://{}\n", more.display());
+    let user = &seen(&seed(Some(&include)))["user"];
+    assert_eq!(user["keys"], json!({"debian": [THEIR_KEY, KEY]}));
+    // `Merge-Type` of a part of the user's is obeyed, too.
+    let message = "Content-Type: multipart/mixed; boundary=\"B\"\nMIME-Version: 1.0\n\n\
+        --B\nContent-Type: text/cloud-config\n\npackages: [a]\n\n\
+        --B\nContent-Type: text/cloud-config\nMerge-Type: list(append)+dict(recurse_list)+str()\n\npackages: [b]\n--B--\n";
+    let user = &seen(&seed(Some(message)))["user"];
+    assert_eq!(user["config"]["packages"], json!(["a", "b"]));
+    assert_eq!(user["keys"], json!({"debian": [KEY]}));
 }

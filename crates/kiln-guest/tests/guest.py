@@ -8,11 +8,11 @@ import sys
 import tempfile
 
 import yaml
-from cloudinit import helpers, util
+from cloudinit import dmi, helpers, util
 from cloudinit.config import schema
 from cloudinit.distros import ug_util
 from cloudinit.handlers.cloud_config import CloudConfigPartHandler
-from cloudinit.sources import DataSourceNoCloud
+from cloudinit.sources import DataSourceConfigDrive, DataSourceNoCloud
 from cloudinit.user_data import UserDataProcessor
 
 logging.basicConfig(level=logging.WARNING)
@@ -26,6 +26,26 @@ class Distro:
         return {"name": "debian", "lock_passwd": True, "sudo": ["ALL=(ALL) NOPASSWD:ALL"]}
 
 
+def config_drive(folder):
+    """The same of a folder as OpenStack's drive has it."""
+    os.makedirs(paths.seed_dir, exist_ok=True)
+    os.symlink(folder, os.path.join(paths.seed_dir, "config_drive"))
+    source = DataSourceConfigDrive.DataSourceConfigDrive({}, None, paths)
+    return {"found": source._get_data(), "public_keys": source.get_public_ssh_keys(), **facts(source)}
+
+
+def seed_net(serial):
+    """What a guest with this serial number in SMBIOS fetches."""
+    os.makedirs(paths.seed_dir, exist_ok=True)
+    dmi.read_dmi_data = lambda key: serial if key == "system-serial-number" else None
+    found = []
+    for kind in DataSourceNoCloud.DataSourceNoCloud, DataSourceNoCloud.DataSourceNoCloudNet:
+        source = kind({"datasource": {"NoCloud": {"fs_label": None}}}, None, paths)
+        found.append(source._get_data())
+    # Without a network there is nothing; with one there is the seed.
+    return {"found": found, "mode": source.dsmode, **facts(source)}
+
+
 def seed(folder):
     """The datasource's own view of a folder of seed files."""
     os.makedirs(paths.seed_dir, exist_ok=True)
@@ -33,12 +53,16 @@ def seed(folder):
     os.symlink(folder, link)
     source = DataSourceNoCloud.DataSourceNoCloud({"datasource": {"NoCloud": {"fs_label": None}}}, None, paths)
     found = source._get_data()
+    return {"found": found, **facts(source)}
+
+
+def facts(source):
+    """What a datasource has found."""
     return {
-        "found": found,
         "metadata": source.metadata,
         "hostname": util.get_hostname_fqdn({}, source)[:2] if hasattr(source, "get_hostname") else None,
         "network": source.network_config,
-        "vendor": util.decode_binary(source.vendordata_raw),
+        "vendor": None if source.vendordata_raw is None else util.decode_binary(source.vendordata_raw),
         "user": user(source.userdata_raw),
     }
 

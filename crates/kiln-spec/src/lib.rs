@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod bundle;
+pub mod datasource;
 pub mod dns;
 pub mod forward;
 pub mod image;
@@ -23,6 +24,7 @@ pub mod word;
 pub mod yaml;
 
 pub use arch::Arch;
+pub use datasource::Datasource;
 pub use dns::{DnsAddress, DnsServerName};
 pub use image::{Digest, Manifest};
 pub use lock::Lock;

@@ -111,6 +111,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Dns(args) => commands::dns::run(ctx, &args),
         Verb::Pool(args) => commands::pool::run(ctx, &args),
         Verb::Secret(args) => commands::secret::run(ctx, &args),
+        Verb::Seed(args) => commands::seed::run(ctx, &args),
         Verb::Template(args) => commands::template::run(ctx, &args),
         Verb::Element(args) => commands::element::run(ctx, &args),
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),

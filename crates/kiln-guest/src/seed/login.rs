@@ -23,7 +23,9 @@ pub(super) fn alone(login: &Login) -> Node {
 /// Returns the user's cloud-config, a map, with the login added.
 pub(super) fn merged(theirs: Node, login: &Login) -> Node {
     let Value::Map(mut root) = theirs.value else { return theirs };
-    if login.is_default_user && !renames_default(&root, &login.name) {
+    // An account whose name is not known is the image's own, whatever it is called.
+    let theirs = login.name != DEFAULT && renames_default(&root, &login.name);
+    if login.is_default_user && !theirs {
         let users = value_mut(&mut root, "users");
         let placed = users.is_some_and(|users| ensure_default(users, login));
         if !placed && !login.ssh_keys.is_empty() {
@@ -40,6 +42,18 @@ pub(super) fn merged(theirs: Node, login: &Login) -> Node {
         if login.name == "root" && value_mut(&mut root, "disable_root").is_none() {
             root.push((Node::text("disable_root"), Node::boolean(false)));
         }
+    }
+    Value::Map(root).into()
+}
+
+/// Returns the vendor's cloud-config with the image's own account among its users, if that is the
+/// login: where the user's data name no accounts, the vendor's are all that is made.
+pub(super) fn beside_vendors(theirs: Node, login: &Login) -> Node {
+    let Value::Map(mut root) = theirs.value else { return theirs };
+    if login.is_default_user
+        && let Some(users) = value_mut(&mut root, "users")
+    {
+        ensure_default(users, login);
     }
     Value::Map(root).into()
 }
@@ -226,6 +240,17 @@ mod tests {
             merge("users: [{name: debian, ssh-authorized-keys: [A]}]", &login),
             "users:\n- name: debian\n  ssh-authorized-keys:\n  - A\n  - K1\n  - K2\n"
         );
+    }
+
+    #[test]
+    fn the_vendors_accounts_do_not_shut_the_images_out() {
+        let beside = |text: &str, login: &Login| {
+            yaml::emit(&beside_vendors(yaml::load(text).unwrap(), login))
+        };
+        let default = login("debian", true);
+        assert_eq!(beside("users: [{name: a}]", &default), "users:\n- name: a\n- default\n");
+        assert_eq!(beside("packages: [a]", &default), "packages:\n- a\n");
+        assert_eq!(beside("users: [a]", &login("ann", false)), "users:\n- a\n");
     }
 
     #[test]

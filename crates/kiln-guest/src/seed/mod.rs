@@ -3,31 +3,39 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `configdrive` | the files that OpenStack's `ConfigDrive` has |
+//! | `contents` | what is in a seed that is there |
 //! | `login` | Kiln's own cloud-config, and how it is merged into the user's |
+//! | `merged` | the user-data: the user's, and Kiln's in it or behind it |
 //! | `mime` | both side by side, where the user's cannot be merged |
 //! | `network` | which interface gets its addresses how |
-//! | `nocloud` | the files and the drive that cloud-init's `NoCloud` reads |
+//! | `nocloud` | the files that cloud-init's `NoCloud` reads |
 //! | `reissue` | a machine's seed made over for its clone |
+//! | `shape` | what a network configuration must look like |
 //!
 //! **Invariants:** nothing of the user's data is lost or outweighed by Kiln's; no private key and
 //! no file of the host gets into a seed.
 
+mod configdrive;
+mod contents;
 mod login;
+mod merged;
 mod mime;
 mod network;
 mod nocloud;
 mod reissue;
+mod shape;
 
-use kiln_disk::fs::iso9660::{IsoError, IsoFsError};
-use kiln_spec::MachineName;
-use uuid::Uuid;
+use kiln_disk::fs::iso9660::{Iso, IsoError, IsoFsError};
+use kiln_spec::{Datasource, MachineName};
 
-use crate::userdata::UserData;
-use crate::yaml::{self, Type, Value};
+use crate::userdata::{UserData, UserDataError};
 
+pub use configdrive::network_data;
+pub use contents::{Contents, MOST};
 pub use network::{NetworkVersion, network_config};
-pub use nocloud::VOLUME;
 pub use reissue::{Reissue, Reissued, reissue};
+pub use shape::check_network_config;
 
 /// The most characters of a full host name: RFC 1035, 2.3.4, less the final dot.
 const FQDN_CHARS: usize = 253;
@@ -35,12 +43,17 @@ const FQDN_CHARS: usize = 253;
 /// The most characters of a login name: useradd(8).
 const LOGIN_CHARS: usize = 32;
 
+/// The most characters of an instance-id: a folder's name in the guest.
+const ID_CHARS: usize = 128;
+
 /// Who a machine is and what it does first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seed {
+    /// Who reads it.
+    pub datasource: Datasource,
     /// Tells cloud-init whether this is a first boot: new for each clone, the same at each
-    /// restart. A version 7 UUID, handed in.
-    pub instance_id: Uuid,
+    /// restart. For a machine its UUID, of version 7, handed in.
+    pub instance_id: String,
     /// The host name.
     pub hostname: MachineName,
     /// The host name with its domain, if it has one: begins with the host name and a dot.
@@ -49,16 +62,17 @@ pub struct Seed {
     pub login: Login,
     /// The user's own data.
     pub user_data: Option<UserData>,
-    /// The network configuration, version 1 or 2, as YAML; by default the guest asks DHCP.
+    /// The network configuration: version 1 or 2 as YAML, for a `ConfigDrive` OpenStack's
+    /// `network_data.json`; by default the guest asks DHCP.
     pub network_config: Option<String>,
-    /// The data of whom provides the machine, weaker than the user's; as cloud-init takes it.
-    pub vendor_data: Option<String>,
+    /// The data of whom provides the machine, which the user's outweigh.
+    pub vendor_data: Option<UserData>,
 }
 
 /// The account that Kiln logs in to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// Its name.
+    /// Its name; `default` stands for the image's own account, whatever that is called.
     pub name: String,
     /// Whether it is the one that the image makes by itself (`debian`, `ubuntu`, …). Otherwise
     /// the seed makes it, with `sudo` that asks for no password.
@@ -70,7 +84,7 @@ pub struct Login {
 /// A file of a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeedFile {
-    /// Its name, which cloud-init asks for.
+    /// Its path, which cloud-init asks for.
     pub name: &'static str,
     /// Its content.
     pub bytes: Vec<u8>,
@@ -110,24 +124,41 @@ pub enum SeedError {
         /// The host name.
         hostname: MachineName,
     },
-    /// The network configuration cannot be read.
-    #[error("`network-config:{line}:{column}`: {what}")]
-    NetworkConfig {
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-        /// What is wrong.
-        what: String,
+    /// The instance-id is empty, or has what no file's name may have: cloud-init names a folder so.
+    #[error("`{id}` is no instance-id: 1 to {ID_CHARS} of a-z, A-Z, 0-9, `-`, `_`, `.`")]
+    InstanceId {
+        /// The instance-id.
+        id: String,
     },
-    /// A machine's own seed cannot be read, to be made over for its clone.
-    #[error("the seed of the machine cannot be read")]
-    Old {
+    /// The network configuration cannot be read.
+    #[error(transparent)]
+    NetworkConfig(#[from] UserDataError),
+    /// A seed cannot be read.
+    #[error("the seed cannot be read")]
+    Unreadable {
         /// Why.
         source: IsoFsError,
     },
+    /// What is on a drive is no seed.
+    #[error("a drive labelled `{label}` is no seed: cloud-init looks for `cidata` and `config-2`")]
+    Label {
+        /// Its label.
+        label: String,
+    },
+    /// A file is not there without which it is no seed.
+    #[error("a seed has a file `{name}`, and this has none")]
+    Incomplete {
+        /// The file.
+        name: &'static str,
+    },
+    /// What tells who the machine is cannot be read.
+    #[error("`{name}` of the seed is not what it should be")]
+    MetaData {
+        /// The file.
+        name: &'static str,
+    },
     /// The drive could not be made.
-    #[error("could not lay out the drive `{VOLUME}`")]
+    #[error("could not lay out the drive of the seed")]
     Drive {
         /// Why.
         #[from]
@@ -136,8 +167,8 @@ pub enum SeedError {
 }
 
 impl Seed {
-    /// Returns the files of the seed: `meta-data` and `user-data` always, `network-config` and
-    /// `vendor-data` if they are given.
+    /// Returns the files of the seed: who the machine is and its user-data always, its network and
+    /// the vendor-data if they are given.
     ///
     /// The user's cloud-config and Kiln's become one: Kiln's SSH keys and account are added to
     /// the lists, and a value that the user gave is never changed. Comments are lost. User data
@@ -149,25 +180,37 @@ impl Seed {
     ///
     /// # Errors
     ///
-    /// - [`SeedError::LoginName`], [`SeedError::SshKey`], [`SeedError::Fqdn`] or
-    ///   [`SeedError::NetworkConfig`] for the value that is wrong.
+    /// - [`SeedError::InstanceId`], [`SeedError::LoginName`], [`SeedError::SshKey`],
+    ///   [`SeedError::Fqdn`] or [`SeedError::NetworkConfig`] for the value that is wrong.
     pub fn files(&self) -> Result<Vec<SeedFile>, SeedError> {
         self.check()?;
-        Ok(nocloud::files(self))
+        Ok(match self.datasource {
+            Datasource::NoCloud => nocloud::files(self),
+            Datasource::ConfigDrive => configdrive::files(self),
+        })
     }
 
-    /// Returns the seed as a drive: ISO 9660 with the volume id [`VOLUME`], whose files all date
-    /// from `time_secs` (seconds since 1970). The same seed and time give the same bytes.
+    /// Returns the seed as a drive: ISO 9660 with the label of its data source, whose files all
+    /// date from `time_secs` (seconds since 1970). The same seed and time give the same bytes.
     ///
     /// # Errors
     ///
     /// - As [`Seed::files`].
     /// - [`SeedError::Drive`] if the time is beyond the year 2155.
     pub fn to_iso(&self, time_secs: u64) -> Result<Vec<u8>, SeedError> {
-        Ok(nocloud::iso(self.files()?, time_secs)?)
+        Ok(drive(self.datasource, self.files()?, time_secs)?)
     }
 
     fn check(&self) -> Result<(), SeedError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let id = &self.instance_id;
+        // The two names that are folders already.
+        if !(1..=ID_CHARS).contains(&id.len())
+            || !id.bytes().all(allowed)
+            || id.bytes().all(|b| b == b'.')
+        {
+            return Err(SeedError::InstanceId { id: id.clone() });
+        }
         self.login.check()?;
         if let Some(fqdn) = &self.fqdn
             && !is_fqdn_of(fqdn, &self.hostname)
@@ -175,8 +218,21 @@ impl Seed {
             let (fqdn, hostname) = (fqdn.clone(), self.hostname.clone());
             return Err(SeedError::Fqdn { fqdn, hostname });
         }
-        self.network_config.as_deref().map_or(Ok(()), check_network)
+        if let Some(text) = &self.network_config {
+            check_network_config(text, self.datasource.files()[3], self.datasource)?;
+        }
+        Ok(())
     }
+}
+
+/// Returns files as a drive that only root can read in the guest.
+fn drive(
+    datasource: Datasource,
+    files: Vec<SeedFile>,
+    time_secs: u64,
+) -> Result<Vec<u8>, IsoError> {
+    let empty = Iso::new(datasource.volume(), time_secs).private();
+    files.into_iter().fold(empty, |iso, file| iso.file(file.name, file.bytes)).build()
 }
 
 impl Login {
@@ -234,30 +290,6 @@ fn is_fqdn_of(fqdn: &str, hostname: &MachineName) -> bool {
     fqdn.len() <= FQDN_CHARS && domain.is_some_and(|domain| domain.split('.').all(label))
 }
 
-/// Checks that cloud-init will find a network configuration in a text: a mapping with its
-/// `version`, below `network` perhaps.
-fn check_network(text: &str) -> Result<(), SeedError> {
-    let wrong = |spot: yaml::Spot, what: &str| {
-        let what = what.to_owned();
-        Err(SeedError::NetworkConfig { line: spot.line, column: spot.column, what })
-    };
-    let tree = match yaml::load(text) {
-        Ok(tree) => tree,
-        Err(problem) => return wrong(problem.spot, &problem.what),
-    };
-    let inner = tree.get("network").unwrap_or(&tree);
-    if inner.type_of() != Type::Map {
-        return wrong(inner.spot, "a network configuration must be a mapping");
-    }
-    if inner.get("config").and_then(|config| config.as_text()) == Some("disabled") {
-        return Ok(());
-    }
-    match inner.get("version").map(|version| &version.value) {
-        Some(Value::Scalar(version)) if matches!(version.text.as_str(), "1" | "2") => Ok(()),
-        _ => wrong(inner.spot, "a network configuration must have `version: 1` or `version: 2`"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +300,8 @@ mod tests {
 
     fn seed() -> Seed {
         Seed {
-            instance_id: Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001),
+            datasource: Datasource::NoCloud,
+            instance_id: "01900000-0000-7000-8000-000000000001".into(),
             hostname: "web1".parse().unwrap(),
             fqdn: None,
             login: Login {
@@ -332,15 +365,19 @@ mod tests {
     }
 
     #[test]
-    fn network_configurations_have_a_version() {
+    fn instance_ids_name_folders() {
+        for id in ["", "..", "a/b", "a b", &"a".repeat(129)] {
+            let said = error(|s| s.instance_id = id.to_owned());
+            assert!(said.starts_with(&format!("`{id}` is no instance-id")), "{said}");
+        }
+        assert!(Seed { instance_id: "iid-web1.2_x".into(), ..seed() }.files().is_ok());
+    }
+
+    #[test]
+    fn network_configurations_are_checked() {
         for (text, expected) in [
             ("a: [", "`network-config:1:"),
-            ("- x", "`network-config:1:1`: a network configuration must be a mapping"),
-            (
-                "ethernets: {}",
-                "`network-config:1:1`: a network configuration must have `version: 1`",
-            ),
-            ("network: {version: 3}", "`network-config:1:10`: a network configuration must have"),
+            ("- x", "`network-config:1:1`: must be a mapping, and is a list"),
         ] {
             let error = error(|s| s.network_config = Some(text.to_owned()));
             assert!(error.starts_with(expected), "{error}");
@@ -350,5 +387,23 @@ mod tests {
         {
             assert!(Seed { network_config: Some(text.into()), ..seed() }.files().is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_made_is_read_back() {
+        for datasource in Datasource::ALL {
+            let vendor = UserData::parse(b"#!/bin/sh\n", "v").unwrap();
+            let seed = Seed { datasource: *datasource, vendor_data: Some(vendor), ..seed() };
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, &seed.to_iso(0).unwrap()).unwrap();
+            let device = kiln_disk::device::RawFile::new(file).unwrap();
+            let read = Contents::of_drive(Box::new(device)).unwrap();
+            assert_eq!((read.datasource, &read.files), (*datasource, &seed.files().unwrap()));
+            let of_folder: Result<Contents, SeedError> =
+                Contents::of_folder(|name| Ok(read.file(name).map(<[u8]>::to_vec)));
+            assert_eq!(of_folder.unwrap(), read);
+        }
+        let none = Contents::of_folder(|_| Ok::<_, SeedError>(None)).unwrap_err();
+        assert_eq!(none.to_string(), "a seed has a file `meta-data`, and this has none");
     }
 }

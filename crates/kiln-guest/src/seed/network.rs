@@ -126,7 +126,9 @@ mod tests {
     fn both_formats_are_written_and_are_network_configurations() {
         for version in [NetworkVersion::V1, NetworkVersion::V2] {
             let text = config(&BOTH, version);
-            assert!(super::super::check_network(&text).is_ok(), "{text}");
+            let nocloud = kiln_spec::Datasource::NoCloud;
+            let checked = super::super::check_network_config(&text, "n", nocloud);
+            assert!(checked.is_ok(), "{text}");
         }
         assert_eq!(
             config(&BOTH, NetworkVersion::V2).replace(['"', '\''], ""),

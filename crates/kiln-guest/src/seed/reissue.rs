@@ -2,19 +2,15 @@
 //! A machine's seed made over for its clone: who it is is new, all else stays.
 
 use kiln_disk::device::Device;
-use kiln_disk::fs::iso9660::{IsoFs, IsoFsError, Node as IsoNode};
-use kiln_spec::MachineName;
 use kiln_spec::mac::Mac;
+use kiln_spec::{Datasource, MachineName};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{SeedError, SeedFile, nocloud};
+use super::{Contents, SeedError, SeedFile, configdrive, drive};
 use crate::yaml::{self, Node};
 
-/// The most bytes of one file of a seed.
-const MOST: u64 = 16 << 20;
-/// The files that stay, but for hardware addresses in the last.
-const KEPT: [&str; 3] = ["user-data", "vendor-data", "network-config"];
-/// The words by which user-data names the machine, whatever the meta-data say: cloud-init's
+/// The words by which user-data name the machine, whatever the meta-data say: cloud-init's
 /// `util.get_hostname_fqdn`.
 const NAMES: [&str; 2] = ["hostname", "fqdn"];
 
@@ -38,45 +34,56 @@ pub struct Reissued {
     pub own_name: Option<String>,
 }
 
-/// Returns the seed on `drive` with another identity. The files are those of `NoCloud`; others are
-/// left out.
+/// Returns the seed on `old` with another identity: for the same data source, and only with files
+/// that this knows.
 ///
 /// # Errors
 ///
-/// [`SeedError::Old`] if the drive is none with a seed, [`SeedError::Drive`].
-pub fn reissue(
-    drive: Box<dyn Device>,
-    to: &Reissue,
-    time_secs: u64,
-) -> Result<Reissued, SeedError> {
-    let old = |source| SeedError::Old { source };
-    let mut fs = IsoFs::open(drive).map_err(old)?;
-    let mut files = vec![SeedFile { name: "meta-data", bytes: meta_data(to).into_bytes() }];
+/// As [`Contents::of_drive`]; [`SeedError::MetaData`], [`SeedError::Drive`].
+pub fn reissue(old: Box<dyn Device>, to: &Reissue, time_secs: u64) -> Result<Reissued, SeedError> {
+    let Contents { datasource, files } = Contents::of_drive(old)?;
+    let [meta, user, _, network] = datasource.files();
+    let mut made = Vec::new();
     let mut own_name = None;
-    for name in KEPT {
-        let Some(bytes) = read(&mut fs, name).map_err(old)? else { continue };
+    for SeedFile { name, bytes } in files {
         let bytes = match name {
-            "network-config" => with_macs(&String::from_utf8_lossy(&bytes), &to.macs).into_bytes(),
+            _ if name == meta => meta_data(datasource, (name, &bytes), to)?.into_bytes(),
+            _ if name == network => {
+                with_macs(&String::from_utf8_lossy(&bytes), &to.macs).into_bytes()
+            }
             _ => bytes,
         };
-        if name == "user-data" {
+        if name == user {
             own_name = named(&String::from_utf8_lossy(&bytes));
         }
-        files.push(SeedFile { name, bytes });
+        made.push(SeedFile { name, bytes });
     }
-    Ok(Reissued { iso: nocloud::iso(files, time_secs)?, own_name })
+    Ok(Reissued { iso: drive(datasource, made, time_secs)?, own_name })
 }
 
-fn read(fs: &mut IsoFs, name: &str) -> Result<Option<Vec<u8>>, IsoFsError> {
-    let node = fs.child(IsoNode::ROOT, name.as_bytes())?;
-    node.map(|node| fs.read_file(node, MOST)).transpose()
-}
-
-fn meta_data(to: &Reissue) -> String {
-    yaml::emit(&Node::map([
-        ("instance-id", Node::text(to.instance_id.to_string())),
-        ("local-hostname", Node::text(to.hostname.as_str())),
-    ]))
+fn meta_data(
+    datasource: Datasource,
+    (name, old): (&'static str, &[u8]),
+    to: &Reissue,
+) -> Result<String, SeedError> {
+    let (id, hostname) = (to.instance_id.to_string(), to.hostname.as_str());
+    match datasource {
+        Datasource::NoCloud => Ok(yaml::emit(&Node::map([
+            ("instance-id", Node::text(id)),
+            ("local-hostname", Node::text(hostname)),
+        ]))),
+        Datasource::ConfigDrive => {
+            // What else is in it says who may log in.
+            let mut all: Value =
+                serde_json::from_slice(old).map_err(|_| SeedError::MetaData { name })?;
+            let Some(map) = all.as_object_mut() else { return Err(SeedError::MetaData { name }) };
+            for (key, value) in [("uuid", id.as_str()), ("hostname", hostname), ("name", hostname)]
+            {
+                map.insert(key.to_owned(), json!(value));
+            }
+            Ok(configdrive::written(&all))
+        }
+    }
 }
 
 /// Returns a text with each old hardware address made the new one, however its letters are.
@@ -109,8 +116,10 @@ fn named(user_data: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::{Login, Seed, network_data};
     use kiln_disk::device::RawFile;
     use kiln_disk::fs::iso9660::Iso;
+    use kiln_spec::interface::Addressing;
     use std::io::Write as _;
 
     fn drive(files: &[(&str, &str)]) -> Box<dyn Device> {
@@ -134,8 +143,8 @@ mod tests {
     }
 
     fn file(iso: &[u8], name: &str) -> Option<String> {
-        let mut fs = IsoFs::open(device(iso)).unwrap();
-        read(&mut fs, name).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+        let read = Contents::of_drive(device(iso)).unwrap();
+        read.file(name).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     #[test]
@@ -166,6 +175,38 @@ mod tests {
     #[test]
     fn what_is_no_drive_is_refused() {
         let error = reissue(device(&[0; 65_536]), &to(), 0).unwrap_err();
-        assert_eq!(error.to_string(), "the seed of the machine cannot be read");
+        assert_eq!(error.to_string(), "the seed cannot be read");
+    }
+
+    #[test]
+    fn a_drive_of_openstacks_stays_one() {
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let seed = Seed {
+            datasource: Datasource::ConfigDrive,
+            instance_id: "old".into(),
+            hostname: "web1".parse().unwrap(),
+            fqdn: None,
+            login: Login {
+                name: "debian".into(),
+                is_default_user: true,
+                ssh_keys: vec![key.into()],
+            },
+            user_data: None,
+            network_config: Some(network_data(&[(Mac::qemu([0, 0, 0xa]), &Addressing::Dhcp)])),
+            vendor_data: None,
+        };
+        let made = reissue(device(&seed.to_iso(0).unwrap()), &to(), 0).unwrap();
+        let [meta, user, vendor, network] = Datasource::ConfigDrive.files();
+        let meta: Value = serde_json::from_str(&file(&made.iso, meta).unwrap()).unwrap();
+        let id = Uuid::from_u128(7).to_string();
+        let keys = json!({ "kiln-1": key });
+        assert_eq!(
+            meta,
+            json!({ "uuid": id, "hostname": "web2", "name": "web2", "public_keys": keys })
+        );
+        assert!(file(&made.iso, user).unwrap().contains(key));
+        assert!(file(&made.iso, network).unwrap().contains("52:54:00:00:00:02"));
+        assert_eq!(file(&made.iso, vendor), None);
     }
 }

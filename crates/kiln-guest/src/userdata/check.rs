@@ -23,11 +23,7 @@ pub(super) fn check(root: &Node, source: Source<'_>) -> Result<Vec<Warning>, Use
     }
     check.users(root)?;
     check.secrets(root);
-    check.warnings.sort_by_key(|warning| match warning {
-        Warning::UnknownKey { place, .. }
-        | Warning::PlainSecret { place, .. }
-        | Warning::CarriageReturn { place } => (place.line, place.column),
-    });
+    check.warnings.sort_by_key(|warning| (warning.place().line, warning.place().column));
     Ok(check.warnings)
 }
 

@@ -41,16 +41,28 @@ impl Place {
 
 /// A file's name and text, of which places are made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
-    pub(super) file: &'a str,
-    pub(super) text: &'a str,
+pub(crate) struct Source<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) text: &'a str,
+    /// How many lines of the file are before the text.
+    pub(crate) before: usize,
 }
 
-impl Source<'_> {
-    /// Returns a place in the file.
-    pub(super) fn place(self, line: usize, column: usize) -> Place {
+impl<'a> Source<'a> {
+    /// Returns the whole of a file.
+    pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, text, before: 0 }
+    }
+
+    /// Returns the place of a line and a column of the text.
+    pub(crate) fn place(self, line: usize, column: usize) -> Place {
         let text = self.text.lines().nth(line.saturating_sub(1)).unwrap_or("");
-        Place { file: self.file.to_owned(), line, column, text: text.to_owned() }
+        Place {
+            file: self.file.to_owned(),
+            line: line + self.before,
+            column,
+            text: text.to_owned(),
+        }
     }
 }
 
@@ -92,7 +104,7 @@ pub enum UserDataError {
         /// The first line.
         place: Place,
     },
-    /// It is no YAML that cloud-init can read.
+    /// It is no YAML that cloud-init can read, or a part of it is not what it should be.
     #[error("`{place}`: {what}")]
     Syntax {
         /// Where.
@@ -173,11 +185,11 @@ mod tests {
 
     #[test]
     fn snippets_point_at_the_place() {
-        let source = Source { file: "u", text: "a\npackages:\t5\n" };
+        let source = Source::new("u", "a\npackages:\t5\n");
         assert_eq!(source.place(2, 11).snippet(), "2 | packages: 5\n  |           ^");
         assert_eq!(source.place(9, 1).snippet(), "9 | \n  | ^");
         let long = "x".repeat(500);
-        let snippet = Source { file: "u", text: &long }.place(1, 400).snippet();
+        let snippet = Source::new("u", &long).place(1, 400).snippet();
         assert!(snippet.lines().all(|l| l.len() == 104), "{snippet}");
     }
 }

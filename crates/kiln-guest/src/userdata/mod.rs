@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The user's own data for cloud-init: what kind it is, whether cloud-init will understand it.
 //!
+//! | module | what |
+//! |---|---|
+//! | `check` | types of keys, passwords in plain text |
+//! | `hide` | a text without the secrets in it |
+//! | `keys` | the keys that cloud-init knows |
+//! | `parts` | messages, archives and lists of addresses: what each part is |
+//!
 //! Source: cloud-init 22.4 to 26.2, `handlers/__init__.py` (which kind), `user_data.py` (gzip and
 //! MIME), `schemas/schema-cloud-config-v1.json` (keys and types). Everything is checked before a
 //! machine is made, since in the guest cloud-init only writes a line to its log.
 
 mod check;
 mod error;
+mod hide;
 mod keys;
+mod parts;
 
 use std::fmt;
 use std::io::Read;
 
+pub(crate) use error::Source;
 pub use error::{Place, UserDataError};
+pub use hide::hidden;
+pub use parts::Part;
 
 use crate::yaml::{self, Node, Type, Value};
 
@@ -77,6 +89,12 @@ impl Kind {
     pub(crate) fn mime_type(self) -> Option<&'static str> {
         Self::BEGINNINGS.iter().find(|(_, kind, _)| *kind == self).map(|(.., mime)| *mime)
     }
+
+    /// Returns the kind that cloud-init has a MIME type for.
+    fn of_mime_type(mime_type: &str) -> Option<Self> {
+        let known = Self::BEGINNINGS.iter().find(|(.., mime)| mime.eq_ignore_ascii_case(mime_type));
+        known.map(|(_, kind, _)| *kind)
+    }
 }
 
 /// Returns whether cloud-init would take this for a MIME message.
@@ -119,6 +137,22 @@ pub enum Warning {
         /// Where it stands.
         place: Place,
     },
+    /// A part of a message or an archive that cloud-init has no use for.
+    UnknownPart {
+        /// Where it begins.
+        place: Place,
+    },
+}
+
+impl Warning {
+    fn place(&self) -> &Place {
+        match self {
+            Self::UnknownKey { place, .. }
+            | Self::PlainSecret { place, .. }
+            | Self::CarriageReturn { place }
+            | Self::UnknownPart { place } => place,
+        }
+    }
 }
 
 impl fmt::Display for Warning {
@@ -141,6 +175,9 @@ impl fmt::Display for Warning {
                     "`{place}`: the first line ends with a carriage return (Windows line ends)"
                 )
             }
+            Self::UnknownPart { place } => {
+                write!(f, "`{place}`: cloud-init cannot tell what this part is, and will ignore it")
+            }
         }
     }
 }
@@ -151,17 +188,11 @@ impl fmt::Display for Warning {
 #[derive(Clone, PartialEq)]
 pub struct UserData {
     kind: Kind,
-    pub(crate) content: Content,
+    /// The text, unpacked.
+    text: String,
+    /// Of a cloud-config what it holds: always a map.
+    config: Option<Node>,
     warnings: Vec<Warning>,
-}
-
-/// What the user data holds.
-#[derive(Clone, PartialEq)]
-pub(crate) enum Content {
-    /// Cloud-config: always a map.
-    Config(Node),
-    /// All else, as written.
-    Other(String),
 }
 
 impl fmt::Debug for UserData {
@@ -174,8 +205,9 @@ impl UserData {
     /// Reads user data. `file_name` is what errors and warnings call it.
     ///
     /// Data compressed with gzip is unpacked. Of a cloud-config the syntax is checked, and for
-    /// each key that cloud-init knows the type of its value; of the other kinds only that they
-    /// are text.
+    /// each key that cloud-init knows the type of its value; so is each that is a part of a MIME
+    /// message or of an archive. A JSON patch must be one, an include must name addresses. Scripts
+    /// and templates are only read as text.
     ///
     /// # Errors
     ///
@@ -184,56 +216,25 @@ impl UserData {
     /// - [`UserDataError::Gzip`] if it begins like gzip and cannot be unpacked.
     /// - [`UserDataError::NotText`] if it is no UTF-8.
     /// - [`UserDataError::Header`] if the first line does not tell its kind.
-    /// - [`UserDataError::Syntax`] if it is no YAML that cloud-init can read.
+    /// - [`UserDataError::Syntax`] if it, or a part of it, is no YAML that cloud-init can read, no
+    ///   JSON patch, no address or no message.
     /// - [`UserDataError::Root`] if the YAML is no mapping.
     /// - [`UserDataError::WrongType`] if a key has a value that cloud-init cannot use.
     pub fn parse(bytes: &[u8], file_name: &str) -> Result<Self, UserDataError> {
-        let file = || file_name.to_owned();
-        let unpacked;
-        let mut bytes = bytes;
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            unpacked = gunzip(bytes, file_name)?;
-            bytes = &unpacked;
-        }
-        if u64::try_from(bytes.len()).is_ok_and(|len| len > MOST_BYTES) {
-            return Err(UserDataError::TooLarge { file: file() });
-        }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let good = bytes.iter().take(error.valid_up_to());
-            let line = good.filter(|&&b| b == b'\n').count() + 1;
-            UserDataError::NotText { file: file(), line }
-        })?;
-        // A byte order mark hides the first line from cloud-init.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.trim().is_empty() {
-            return Err(UserDataError::Empty { file: file() });
-        }
-        let source = error::Source { file: file_name, text };
-        let Some(kind) = Kind::of(text) else {
+        let text = text(bytes, file_name)?;
+        let source = Source::new(file_name, &text);
+        let Some(kind) = Kind::of(&text) else {
             let line = text.lines().position(|l| !l.trim().is_empty()).unwrap_or(0) + 1;
             return Err(UserDataError::Header { place: source.place(line, 1) });
         };
-        match kind {
-            Kind::CloudConfig => config(source),
-            Kind::Archive => {
-                let tree = tree(source)?;
-                if tree.type_of() != Type::List {
-                    let place = source.place(tree.spot.line, tree.spot.column);
-                    let (found, wanted) = (tree.type_of().name(), "a list");
-                    return Err(UserDataError::Root { place, wanted, found });
-                }
-                Ok(Self::other(kind, text))
+        let (config, warnings) = match kind {
+            Kind::CloudConfig => {
+                let (tree, warnings) = config(source)?;
+                (Some(tree), warnings)
             }
-            _ => {
-                let mut data = Self::other(kind, text);
-                let first = text.split('\n').next().unwrap_or("");
-                if matches!(kind, Kind::Script | Kind::Boothook) && first.ends_with('\r') {
-                    let place = source.place(1, first.chars().count());
-                    data.warnings.push(Warning::CarriageReturn { place });
-                }
-                Ok(data)
-            }
-        }
+            _ => (None, parts::check(kind, source)?),
+        };
+        Ok(Self { kind, config, warnings, text })
     }
 
     /// Returns what cloud-init takes it for.
@@ -248,12 +249,52 @@ impl UserData {
         &self.warnings
     }
 
-    fn other(kind: Kind, text: &str) -> Self {
-        Self { kind, content: Content::Other(text.to_owned()), warnings: Vec::new() }
+    /// Returns the text as it was written, unpacked. It may hold secrets.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns what a cloud-config holds, a map; `None` of all else.
+    pub(crate) fn config(&self) -> Option<&Node> {
+        self.config.as_ref()
+    }
+
+    /// Returns the parts that cloud-init makes of it before it fetches anything: those of a message
+    /// or of an archive, else the whole.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        parts::of(self.kind, &self.text)
     }
 }
 
-fn config(source: error::Source<'_>) -> Result<UserData, UserDataError> {
+/// Returns the text in some bytes, unpacked if need be.
+fn text(bytes: &[u8], file_name: &str) -> Result<String, UserDataError> {
+    let file = || file_name.to_owned();
+    let unpacked;
+    let mut bytes = bytes;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        unpacked = gunzip(bytes, file_name)?;
+        bytes = &unpacked;
+    }
+    if u64::try_from(bytes.len()).is_ok_and(|len| len > MOST_BYTES) {
+        return Err(UserDataError::TooLarge { file: file() });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let good = bytes.iter().take(error.valid_up_to());
+        let line = good.filter(|&&b| b == b'\n').count() + 1;
+        UserDataError::NotText { file: file(), line }
+    })?;
+    // A byte order mark hides the first line from cloud-init.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(UserDataError::Empty { file: file() });
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads and checks a cloud-config: a map, and what to warn of.
+fn config(source: Source<'_>) -> Result<(Node, Vec<Warning>), UserDataError> {
     let mut tree = tree(source)?;
     if tree.type_of() == Type::Null {
         tree.value = Value::Map(Vec::new());
@@ -264,10 +305,15 @@ fn config(source: error::Source<'_>) -> Result<UserData, UserDataError> {
         return Err(UserDataError::Root { place, wanted, found });
     }
     let warnings = check::check(&tree, source)?;
-    Ok(UserData { kind: Kind::CloudConfig, content: Content::Config(tree), warnings })
+    Ok((tree, warnings))
 }
 
-fn tree(source: error::Source<'_>) -> Result<Node, UserDataError> {
+/// Reads YAML as cloud-init does.
+///
+/// # Errors
+///
+/// [`UserDataError::Syntax`].
+pub(crate) fn tree(source: Source<'_>) -> Result<Node, UserDataError> {
     yaml::load(source.text).map_err(|problem| UserDataError::Syntax {
         place: source.place(problem.spot.line, problem.spot.column),
         what: problem.what,
@@ -306,7 +352,7 @@ mod tests {
             ("#include\nhttp://x/", Kind::Include),
             ("#include-once http://x/", Kind::IncludeOnce),
             ("#cloud-boothook\n#!/bin/sh", Kind::Boothook),
-            ("#cloud-config-archive\n- x\n", Kind::Archive),
+            ("#cloud-config-archive\n- '#!x'\n", Kind::Archive),
             ("#cloud-config-jsonp\n[]", Kind::JsonPatch),
             ("#part-handler\n", Kind::PartHandler),
             ("## template: jinja\n#cloud-config\n{{ x", Kind::Jinja),
@@ -360,8 +406,8 @@ mod tests {
 
     #[test]
     fn an_empty_config_is_one() {
-        assert!(matches!(parse("#cloud-config\n# nothing yet\n").unwrap().content,
-            Content::Config(tree) if tree.as_map().unwrap().is_empty()));
+        let data = parse("#cloud-config\n# nothing yet\n").unwrap();
+        assert!(data.config().unwrap().as_map().unwrap().is_empty());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod list;
 pub mod metadata;
 mod os;
 mod serial;
+mod smbios;
 mod spec;
 mod view;
 
@@ -31,5 +32,6 @@ pub use life::{
 };
 pub use os::Firmware;
 pub use serial::{Serial, SerialView};
+pub use smbios::{forget_nocloud, nocloud_serial};
 pub use spec::DomainSpec;
 pub use view::DomainXml;

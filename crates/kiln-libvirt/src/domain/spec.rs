@@ -4,7 +4,7 @@
 use kiln_spec::{Arch, Bytes};
 use uuid::Uuid;
 
-use super::{Cpu, Disk, DiskBus, Firmware, Interface, Serial, channel, metadata, os};
+use super::{Cpu, Disk, DiskBus, Firmware, Interface, Serial, channel, metadata, os, smbios};
 use crate::connect::VirtType;
 use crate::xml::Element;
 
@@ -50,6 +50,8 @@ pub struct DomainSpec {
     pub interfaces: Vec<Interface>,
     /// Its console.
     pub serial: Serial,
+    /// The system's serial number in SMBIOS; QEMU's own if it is not named.
+    pub system_serial: Option<String>,
     /// Whether it has a channel to a guest's agent.
     pub agent: bool,
 }
@@ -79,6 +81,7 @@ impl DomainSpec {
             disks: Vec::new(),
             interfaces: Vec::new(),
             serial: Serial::default(),
+            system_serial: None,
             agent: true,
         }
     }
@@ -98,7 +101,11 @@ impl DomainSpec {
             .maybe(metadata)
             .child(Element::new("memory").attr("unit", "KiB").text(self.memory.0 / 1024))
             .child(Element::new("vcpu").text(self.vcpus))
-            .child(os::os(self.arch, machine, self.firmware, self.serial.firmware))
+            .maybe(self.system_serial.as_deref().map(smbios::sysinfo))
+            .child(
+                os::os(self.arch, machine, self.firmware, self.serial.firmware)
+                    .maybe(self.system_serial.as_ref().map(|_| smbios::mode())),
+            )
             .child(os::features(self.arch, self.firmware))
             .maybe(self.cpu.to_element(self.arch))
             .child(Element::new("clock").attr("offset", "utc"))

@@ -10,7 +10,7 @@ use crate::forward::ForwardSpec;
 use crate::interface::InterfaceSpec;
 use crate::ready::ReadyError;
 use crate::recipe::UserName;
-use crate::{Bytes, DnsServerName, MachineName, PoolName, Tag};
+use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, Tag};
 
 /// The memory of a machine that names none: as a launch's.
 const MEMORY: Bytes = Bytes::from_gib(1);
@@ -35,6 +35,10 @@ pub(super) struct MachineFile {
     users: Vec<Spanned<UserFile>>,
     user_data: Option<String>,
     dns: Option<DnsServerName>,
+    vendor_data: Option<String>,
+    network_config: Option<String>,
+    #[serde(default)]
+    datasource: Datasource,
     #[serde(default)]
     tags: Vec<Tag>,
     #[serde(default)]
@@ -179,6 +183,9 @@ impl MachineFile {
             user: user.map(|user| user.name),
             user_data: self.user_data,
             dns: self.dns,
+            vendor_data: self.vendor_data,
+            network_config: self.network_config,
+            datasource: self.datasource,
             tags: self.tags,
             uefi: self.firmware == Firmware::Uefi,
             ready: self.ready.into_iter().map(ready).collect::<Result<_, _>>()?,

@@ -25,7 +25,7 @@ use crate::ready::ReadyCheck;
 use crate::recipe::UserName;
 use crate::word::{is_word, word};
 use crate::yaml::{self, YamlError};
-use crate::{Bytes, DnsServerName, MachineName, PoolName, Tag};
+use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, Tag};
 
 /// The format that this Kiln reads.
 pub const FORMAT: u32 = 1;
@@ -154,6 +154,12 @@ pub struct MachineSpec {
     pub user_data: Option<String>,
     /// The DNS server that is to have its name, by what the user calls it.
     pub dns: Option<DnsServerName>,
+    /// The file of its vendor-data, by its path from the set's file.
+    pub vendor_data: Option<String>,
+    /// The file of its guest's network configuration, by its path from the set's file.
+    pub network_config: Option<String>,
+    /// Who reads them in the guest.
+    pub datasource: Datasource,
     /// The words by which it is put together with others.
     pub tags: Vec<Tag>,
     /// Whether it starts by UEFI.

@@ -29,6 +29,9 @@ machines:
     users: [{name: ops, ssh_keys: [~/.ssh/id_ed25519.pub], sudo: true}]
     user_data: web.user-data
     dns: lab
+    vendor_data: vendor.sh
+    network_config: network.json
+    datasource: configdrive
     tags: [front]
   db:
     image: debian-12
@@ -80,6 +83,9 @@ fn a_whole_file_is_read() {
     assert_eq!(web.ssh_keys, ["~/.ssh/id_ed25519.pub"]);
     assert_eq!(web.user_data.as_deref(), Some("web.user-data"));
     assert_eq!(web.dns.as_ref().map(|server| server.as_str()), Some("lab"));
+    assert_eq!(web.vendor_data.as_deref(), Some("vendor.sh"));
+    assert_eq!(web.network_config.as_deref(), Some("network.json"));
+    assert_eq!((web.datasource, db.datasource), (Datasource::ConfigDrive, Datasource::NoCloud));
 }
 
 #[test]

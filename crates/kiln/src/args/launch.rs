@@ -15,6 +15,7 @@ use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
 
 use super::bundle::trust::Trust;
 use super::duration;
+use super::first_boot::FirstBoot;
 
 /// Make a machine from an image, start it and wait until one can log in
 ///
@@ -100,13 +101,19 @@ pub(crate) struct Launch {
     /// key that Kiln makes and keeps.
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Vec<PathBuf>,
-    /// Cloud-init user-data, merged with what Kiln itself needs
-    #[arg(long, value_name = "FILE")]
-    pub(crate) user_data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) first_boot: FirstBoot,
+    /// Have the guest fetch its seed from `kiln seed serve` at this address, instead of a drive
+    ///
+    /// `http://192.168.122.1:8000/`: the guest asks there for NAME/user-data and the like, at each
+    /// boot. It must be told of its network by DHCP. x86 guests only.
+    #[arg(long, value_name = "URL")]
+    pub(crate) seed_url: Option<SeedUrl>,
     /// How the guest is told of its interfaces: a file for cloud-init, or the format, `v1` or `v2`
     ///
     /// Without it cloud-init asks DHCP for one interface, and several interfaces or static
-    /// addresses are told in the format v2. A name with a `/` in it is a file.
+    /// addresses are told in the format v2. A file has one of these formats, or OpenStack's
+    /// `network_data.json` with `--datasource configdrive`. A name with a `/` in it is a file.
     #[arg(long, value_name = "FILE")]
     pub(crate) network_config: Option<WantedConfig>,
     /// How the processor is run; without it `kvm` if it works
@@ -138,6 +145,49 @@ pub(crate) struct Launch {
     pub(crate) dry_run: bool,
     #[command(flatten, next_help_heading = "Bundles from a web server")]
     pub(crate) trust: Trust,
+}
+
+/// The address below which machines find their seeds; ends with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeedUrl(String);
+
+impl SeedUrl {
+    /// Returns the address of a machine's seed.
+    pub(crate) fn of(&self, name: &MachineName) -> String {
+        format!("{}{name}/", self.0)
+    }
+
+    /// Returns the server's host and port.
+    pub(crate) fn server(&self) -> (String, u16) {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let place = rest.split('/').next().unwrap_or_default();
+        let place = place.rsplit('@').next().unwrap_or_default();
+        let (host, port) = match place.rsplit_once(':') {
+            // A colon inside of brackets is one of an IPv6 address.
+            Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap_or(usual)),
+            _ => (place, usual),
+        };
+        (host.trim_matches(['[', ']']).to_owned(), port)
+    }
+}
+
+impl FromStr for SeedUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = ["http://", "https://"].iter().find_map(|with| text.strip_prefix(with));
+        // The guest takes `;` for the end of the address, and `%s` for a place in it.
+        let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\";%#?".contains(&b));
+        match host {
+            Some(host) if plain && !host.starts_with('/') && !host.is_empty() => {
+                Ok(Self(format!("{}/", text.trim_end_matches('/'))))
+            }
+            _ => Err(format!(
+                "`{text}` is no address of a server; write it like `http://192.168.122.1:8000/`"
+            )),
+        }
+    }
 }
 
 /// Which address is to be reserved.
@@ -200,4 +250,32 @@ pub(crate) enum VirtType {
     Kvm,
     /// QEMU's translation (TCG): slow, works everywhere
     Qemu,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_seeds_end_with_a_slash() {
+        let name = "web1".parse().unwrap();
+        let of = |text: &str| text.parse::<SeedUrl>().map(|url| url.of(&name));
+        assert_eq!(of("http://10.0.0.1:8000").unwrap(), "http://10.0.0.1:8000/web1/");
+        let server = |text: &str| text.parse::<SeedUrl>().unwrap().server();
+        assert_eq!(server("http://10.0.0.1:8000/x"), ("10.0.0.1".into(), 8000));
+        assert_eq!(server("https://[fd00::1]/"), ("fd00::1".into(), 443));
+        assert_eq!(server("http://[fd00::1]:80"), ("fd00::1".into(), 80));
+        assert_eq!(of("https://a/b/").unwrap(), "https://a/b/web1/");
+        for wrong in [
+            "network",
+            "http://",
+            "http:///x",
+            "ftp://a",
+            "http://a;b",
+            "http://a/%s",
+            "http://a b",
+        ] {
+            assert!(of(wrong).unwrap_err().contains("is no address of a server"), "{wrong}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod element;
 pub(crate) mod exec;
+pub(crate) mod first_boot;
 pub(crate) mod flatten;
 pub(crate) mod forward;
 pub(crate) mod image;
@@ -29,6 +30,7 @@ pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod secret;
+pub(crate) mod seed;
 pub(crate) mod set;
 pub(crate) mod ssh;
 pub(crate) mod ssh_config;
@@ -118,6 +120,8 @@ pub(crate) enum Verb {
     Pool(pool::Pool),
     #[command(subcommand)]
     Secret(secret::Secret),
+    #[command(subcommand)]
+    Seed(seed::Seed),
     #[command(subcommand)]
     Template(template::Template),
     #[command(subcommand)]

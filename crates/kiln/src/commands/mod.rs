@@ -30,6 +30,7 @@ pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod secret;
+pub(crate) mod seed;
 mod set;
 pub(crate) mod ssh;
 pub(crate) mod ssh_config;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `host` | which libvirt, and what it can do |
 //! | `image`, `template`, `pool`, `network`, `keys` | what a machine is made of |
+//! | `first_boot` | what a guest is told: the user's files, read and checked |
 //! | `ceph` | bytes of volumes in a Ceph pool, and what hangs on what there |
 //! | `forward` | ports of the host that lead to machines |
 //! | `dns` | names of machines in a DNS server of somebody else's |
@@ -33,6 +34,7 @@ pub(crate) mod keys;
 
 pub(crate) mod dns;
 pub(crate) mod existing;
+pub(crate) mod first_boot;
 pub(crate) mod forward;
 pub(crate) mod greeting;
 pub(crate) mod guard;

@@ -2,21 +2,21 @@
 //! All that a launch will do, as a value. Pure: nothing is asked, made or started here.
 
 use kiln_guest::inspect::Processor;
-use kiln_guest::seed::{Login, NetworkVersion, Seed, network_config};
-use kiln_guest::userdata::UserData;
+use kiln_guest::seed::{Login, Seed};
 use kiln_libvirt::connect::VirtType;
 use kiln_libvirt::domain::{
     Cpu, Disk, DiskFormat, DomainSpec, Firmware, Interface, InterfaceKind, PortForward, Serial,
+    nocloud_serial,
 };
 use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
 use kiln_spec::forward::Protocol;
 use kiln_spec::image::Firmware as ImageFirmware;
-use kiln_spec::interface::Addressing;
 use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
 use uuid::Uuid;
 
 use super::dns::Dns;
+use super::first_boot::Told;
 use super::forward::passt_ports;
 use super::image::ImageFile;
 use super::keys::Keys;
@@ -24,6 +24,7 @@ use super::meta::{Forward, Meta, OwnAddress, Owner, VolumeRef};
 use super::network::{Attachment, Nic};
 use super::pool::Place;
 use super::template;
+use crate::args::launch::SeedUrl;
 use crate::error::{Class, Problem};
 
 /// The least memory that any machine is given: less does not hold a kernel and its initramfs.
@@ -58,14 +59,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) user: Option<&'a str>,
     /// The keys of the login.
     pub(crate) keys: &'a Keys,
-    /// The user's own user-data.
-    pub(crate) user_data: Option<&'a UserData>,
+    /// What the guest is told at its first boot.
+    pub(crate) told: &'a Told,
+    /// Where the guest fetches it, if it is on no drive.
+    pub(crate) seed_url: Option<&'a SeedUrl>,
     /// The words by which it is put together with others.
     pub(crate) tags: &'a [Tag],
     /// The DNS server that is to have its name.
     pub(crate) dns: Option<&'a DnsServerName>,
-    /// How the guest is told of its interfaces.
-    pub(crate) network_config: &'a NetworkConfig,
     /// The set that it is of.
     pub(crate) owner: Option<&'a Owner>,
     /// Seconds since 1970.
@@ -75,31 +76,6 @@ pub(crate) struct Wanted<'a> {
 /// Returns the least memory of a machine of an image.
 pub(crate) fn least_memory(image: &ImageFile) -> Bytes {
     image.manifest.as_ref().map_or(LEAST_MEMORY, |m| m.min_memory.max(LEAST_MEMORY))
-}
-
-/// How a guest is told of its interfaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NetworkConfig {
-    /// In the usual format, where cloud-init by itself would not do the same: it asks DHCP for the
-    /// addresses of one interface.
-    Needed,
-    /// In this format, whatever the interfaces are.
-    Always(NetworkVersion),
-    /// By the user's own text.
-    Theirs(String),
-}
-
-impl NetworkConfig {
-    fn text(&self, nics: &[Nic]) -> Option<String> {
-        let usual = matches!(nics, [one] if !matches!(one.addressing, Addressing::Static(_)));
-        let all: Vec<_> = nics.iter().map(|nic| (nic.mac, &nic.addressing)).collect();
-        match self {
-            Self::Theirs(text) => Some(text.clone()),
-            Self::Needed if usual => None,
-            Self::Needed => Some(network_config(&all, NetworkVersion::default())),
-            Self::Always(version) => Some(network_config(&all, *version)),
-        }
-    }
 }
 
 /// What will be done for one machine.
@@ -221,13 +197,14 @@ impl Wanted<'_> {
             dns: self.dns.map(|server| Dns { server: server.to_string(), records: Vec::new() }),
         };
         let seed = Seed {
-            instance_id: uuid,
+            datasource: self.told.datasource,
+            instance_id: uuid.to_string(),
             hostname: name.clone(),
             fqdn: None,
             login: Login { name: user, is_default_user, ssh_keys: self.keys.public.clone() },
-            user_data: self.user_data.cloned(),
-            network_config: self.network_config.text(&nics),
-            vendor_data: None,
+            user_data: self.told.user_data.clone(),
+            network_config: self.told.network(&nics),
+            vendor_data: self.told.vendor_data.clone(),
         };
         let domain = self.domain(name, &meta, interfaces(&nics, &meta.forwards));
         Plan {
@@ -268,17 +245,22 @@ impl Wanted<'_> {
         domain.metadata = Some(meta.element());
         domain.firmware =
             if self.uefi { Firmware::Uefi { secure_boot: false } } else { Firmware::Bios };
+        domain.disks = vec![Disk::new("vda", disk, self.place.disk_format()).boot(1)];
+        domain.interfaces = interfaces;
+        // What the firmware says is wanted where a guest does not boot.
+        domain.serial =
+            Serial { log: Some(self.consoles.1.path(&meta.console.name)), firmware: !self.uefi };
+        if let Some(url) = self.seed_url {
+            domain.system_serial = Some(nocloud_serial(&url.of(name)));
+            return domain;
+        }
         // The seed is a virtio disk, no CD-ROM: kernels for clouds have no drivers for SATA (seen
         // with Debian's), and cloud-init looks for the label on any block device. It stays: a
         // boot without it would be another instance to cloud-init, with new host keys.
         let mut seed = Disk::new("vdb", seed, DiskFormat::Raw);
         seed.readonly = true;
         seed.discard = false;
-        domain.disks = vec![Disk::new("vda", disk, self.place.disk_format()).boot(1), seed];
-        domain.interfaces = interfaces;
-        // What the firmware says is wanted where a guest does not boot.
-        domain.serial =
-            Serial { log: Some(self.consoles.1.path(&meta.console.name)), firmware: !self.uefi };
+        domain.disks.push(seed);
         domain
     }
 }
@@ -329,7 +311,9 @@ impl Plan {
             "create volume `{}`, {}, a linked clone of the template",
             meta.disk.name, self.disk_size
         ));
-        lines.push(format!("create volume `{}`, the cloud-init seed", meta.seed.name));
+        let served = self.domain.system_serial.is_some();
+        let how = if served { ", which `kiln seed serve` hands to the guest" } else { "" };
+        lines.push(format!("create volume `{}`, the cloud-init seed{how}", meta.seed.name));
         lines.push(format!("create volume `{}`, the console's log", meta.console.name));
         lines.extend(self.nics.iter().filter_map(|nic| match (nic.wish()?, nic.mac) {
             ((network, Some(ip)), mac) => {
@@ -362,6 +346,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kiln_spec::interface::Addressing;
 
     fn image() -> ImageFile {
         ImageFile {
@@ -384,6 +369,11 @@ mod tests {
         FOLDER.get_or_init(|| Place::Folder("/var/lib/libvirt/images".into()))
     }
 
+    fn usual() -> &'static Told {
+        static TOLD: std::sync::OnceLock<Told> = std::sync::OnceLock::new();
+        TOLD.get_or_init(Told::default)
+    }
+
     fn wanted<'a>(image: &'a ImageFile, keys: &'a Keys) -> Wanted<'a> {
         Wanted {
             image,
@@ -398,10 +388,10 @@ mod tests {
             virt_type: VirtType::Qemu,
             user: None,
             keys,
-            user_data: None,
+            told: usual(),
+            seed_url: None,
             tags: &[],
             dns: None,
-            network_config: &NetworkConfig::Needed,
             owner: None,
             now: 1_700_000_000,
         }
@@ -435,8 +425,6 @@ mod tests {
         assert!(plan.seed.network_config.unwrap().contains("10.0.0.5/24"));
         assert_eq!(plan.meta.addresses[0].ip.to_string(), "10.0.0.5");
         assert_eq!(plan.domain.interfaces.len(), 2);
-        let (all, one) = (NetworkConfig::Always(NetworkVersion::V1), user());
-        assert!(all.text(&one).unwrap().starts_with("version: 1"));
     }
 
     #[test]
@@ -461,6 +449,28 @@ mod tests {
                 "start `web1`",
             ]
         );
+    }
+
+    #[test]
+    fn a_seed_from_a_server_is_on_no_drive() {
+        let (image, keys) = (image(), keys());
+        let url: SeedUrl = "http://192.168.122.1:8000".parse().unwrap();
+        let plan = Wanted { seed_url: Some(&url), ..wanted(&image, &keys) }.plan(
+            &"web1".parse().unwrap(),
+            Uuid::from_u128(1),
+            (user(), Vec::new()),
+        );
+        let xml = plan.xml();
+        assert_eq!(xml.find_all("devices/disk").len(), 1);
+        assert_eq!(xml.get("os/smbios/@mode").as_deref(), Some("sysinfo"));
+        assert_eq!(
+            xml.get("sysinfo/system/entry").as_deref(),
+            Some("ds=nocloud;dsmode=net;s=http://192.168.122.1:8000/web1/")
+        );
+        assert!(plan.lines(true).contains(
+            &"create volume `web1-seed.iso`, the cloud-init seed, which `kiln seed serve` hands to the guest"
+                .to_owned()
+        ));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::hosts::USER;
 use crate::lab::{IMAGE, Lab, project, trial};
+use crate::seeds::Served;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -67,11 +68,15 @@ pub(crate) fn layered(lab: &Lab, name: &str) {
     // It gets ready but for a command of its user's, which fails.
     let data = lab.folder.join("failing.yaml");
     fs::write(&data, "#cloud-config\nruncmd:\n  - exit 3\n").expect("written");
-    let out = lab.launch("dev", name, &["--user-data", &data.display().to_string()]);
+    // Its guest fetches that from a server.
+    let served = Served::begin(lab);
+    let data = data.display().to_string();
+    let out = lab.launch("dev", name, &["--user-data", &data, "--seed-url", &served.url]);
     assert_eq!(out.code, 7, "{}", out.stderr);
     let failed = format!("error: cloud-init failed in `{name}`");
     assert!(out.stderr.contains(&failed), "{}", out.stderr);
     assert!(out.stderr.contains("  | module `scripts-user` (modules-final)"), "{}", out.stderr);
+    served.refuses_us(name);
     // It was kept to be looked at.
     let info = lab.kiln(&["info", name, "--json"]).success().stdout;
     let info: Value = serde_json::from_str(&info).expect("JSON");

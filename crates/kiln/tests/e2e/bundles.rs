@@ -18,6 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("e2e::bundles::elements_make_a_machine_a_bundle_and_machines_again", story)]
 }
 
+/// Asks which data source cloud-init has read, and what the vendor's script has written.
+const READ_BY: &str = "grep -o 'DataSource[A-Za-z]*' /run/cloud-init/result.json; cat /srv/vendor";
 /// What is put into the first machine, and asked of the second.
 const MARKS: &str = "mkdir -p /srv/s4 && cd /srv/s4 && echo first > name && \
     ln name other && ln -s name link && mkfifo pipe && truncate -s 1G holes && \
@@ -57,12 +59,22 @@ fn story(lab: &Lab) {
     drop(lab.kiln(&["bundle", "rm", "kt-s4"]).success());
     verbs::removed_without_a_trace(lab, first);
 
-    let out = lab.launch(&url, second, &["--firmware", "uefi", "--timings", "--json"]).success();
+    // Its guest reads OpenStack's drive, and so does its clone's.
+    let vendor = lab.folder.join("vendor.sh");
+    fs::write(&vendor, "#!/bin/sh\necho vendor > /srv/vendor\n").expect("written");
+    let vendor = vendor.display().to_string();
+    let seed = ["--datasource", "configdrive", "--vendor-data", &vendor];
+    let how = ["--firmware", "uefi", "--timings", "--json"];
+    let out = lab.launch(&url, second, &[&seed[..], &how].concat()).success();
     let launched: Value = serde_json::from_str(&out.stdout).expect("JSON");
     let machine = &launched["machines"][0];
     assert_eq!(machine["ready"]["ssh"], true, "{machine}");
     assert_eq!(exec(second, "test -d /sys/firmware/efi && hostname"), format!("{second}\n"));
     assert_eq!(exec(second, ASKED), marks);
+    assert_eq!(exec(second, READ_BY), "DataSourceConfigDrive\nvendor\n");
+    let shown = lab.kiln(&["seed", "show", second]).success().stdout;
+    assert!(shown.contains("\"hostname\": \"kt-unbundled\""), "{shown}");
+    assert!(shown.contains("\n==> openstack/latest/vendor_data.json <==\n#!/bin/sh\n"), "{shown}");
     // It is another machine.
     assert_ne!(exec(second, "cat /etc/machine-id"), id);
     assert_ne!(exec(second, "cat /etc/ssh/ssh_host_*_key.pub"), keys);
@@ -100,6 +112,7 @@ fn cloned(lab: &Lab, source: &str, clone: &str, exec: &impl Fn(&str, &str) -> St
     drop(lab.kiln(&["wait", clone]).success());
     assert_eq!(exec(clone, "test -d /sys/firmware/efi && hostname"), format!("{clone}\n"));
     assert_eq!(exec(clone, "cat /srv/s4/other"), "first\n");
+    assert_eq!(exec(clone, READ_BY), "DataSourceConfigDrive\nvendor\n");
     let ours = (exec(clone, ids), exec(clone, keys));
     for (ours, theirs) in [(ours.0, theirs.0), (ours.1, theirs.1)] {
         let mut pairs = ours.lines().zip(theirs.lines());

@@ -17,6 +17,7 @@ mod launch;
 mod networks;
 mod pools;
 mod rbd;
+mod seeds;
 mod set_images;
 mod sets;
 mod templates;

@@ -3,8 +3,6 @@
 
 mod show;
 
-use kiln_guest::userdata::UserData;
-use kiln_host::read;
 use kiln_libvirt::Connection;
 use kiln_libvirt::connect::{NodeInfo, VirtType};
 use kiln_libvirt::domain::Cpu;
@@ -13,15 +11,16 @@ use kiln_spec::interface::InterfaceSpec;
 use uuid::Uuid;
 
 use super::many;
-use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType, WantedConfig};
+use crate::args::launch::{Firmware, Launch, VirtType as AskedVirtType};
 use crate::context::{Context, unix_secs};
-use crate::error::{Class, Problem, report, unreadable};
+use crate::error::{Class, Problem, report};
 use crate::machine::existing::Machine;
+use crate::machine::first_boot::{self, Told, no_seed};
 use crate::machine::host::Accelerator;
 use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
 use crate::machine::meta::{Forward, Owner};
-use crate::machine::plan::{NetworkConfig, Plan, Wanted};
+use crate::machine::plan::{Plan, Wanted};
 use crate::machine::pool::{self, Place, PoolInUse};
 use crate::machine::ready::{self, Ready};
 use crate::machine::templates::{self, TemplateName};
@@ -31,8 +30,6 @@ use crate::machine::{dns, forward, host, make, nics, pools, step, template, undo
 pub(in crate::commands) use show::show;
 pub(crate) use show::{ready_json, show_timings, tell_ready};
 
-/// The most user-data that is read: far more than any cloud takes (16 KiB on most).
-const USER_DATA_MOST: u64 = 16 << 20;
 /// How many machines at the same time may wait for their turn to be made.
 const WAITING: usize = 64;
 /// How many boot at the same time for each of the host's processors: they share it. A boot takes a
@@ -62,8 +59,7 @@ pub(in crate::commands) struct Common<'a> {
     consoles: (String, Place),
     image: ImageFile,
     keys: Keys,
-    user_data: Option<UserData>,
-    network_config: NetworkConfig,
+    told: Told,
     /// The interfaces of each machine.
     interfaces: Vec<Vec<InterfaceSpec>>,
     /// The forwards of each machine.
@@ -80,8 +76,7 @@ pub(in crate::commands) struct Common<'a> {
 pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
     let mut timings = Timings::begin();
     // All that can be wrong with the user's own things is found before the host is asked.
-    let user_data = user_data(ctx, args)?;
-    let network_config = network_config(args)?;
+    let told = first_boot::of_launch(ctx, args)?;
     if let Some(server) = &args.dns {
         dns::find(ctx, server.as_str())?;
     }
@@ -104,7 +99,7 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         undo::can_begin(ctx)?;
     }
     let part = Part { numbers: (1..=args.count.unwrap_or(1)).collect(), owner: None };
-    let found = (image, given, (user_data, network_config), timings);
+    let found = (image, given, told, timings);
     let mut common = prepare(ctx, args, conn, found, part)?;
     step::refuse_taken(&common.conn, &names)?;
     common.find_keys()?;
@@ -194,47 +189,6 @@ fn names(args: &Launch, image: &ImageFile) -> anyhow::Result<Vec<MachineName>> {
     }
 }
 
-/// Reads and checks the user-data.
-///
-/// # Errors
-///
-/// Class file, with the place.
-pub(in crate::commands) fn user_data(
-    ctx: &Context,
-    args: &Launch,
-) -> anyhow::Result<Option<UserData>> {
-    let Some(path) = &args.user_data else { return Ok(None) };
-    let shown = path.display().to_string();
-    let bytes = read::bounded(path, USER_DATA_MOST)
-        .map_err(|source| unreadable(&format!("could not read the user-data `{shown}`"), source))?;
-    let parsed = UserData::parse(&bytes, &shown).map_err(|error| {
-        let excerpt = error.snippet().unwrap_or_default().lines().map(str::to_owned).collect();
-        let hint = error.hint();
-        Problem::new(Class::File, format!("`{shown}` is no valid user-data"))
-            .because(error)
-            .excerpt(excerpt)
-            .maybe_hint(hint)
-    })?;
-    parsed.warnings().iter().for_each(|warning| ctx.ui.warn(warning.to_string()));
-    Ok(Some(parsed))
-}
-
-fn network_config(args: &Launch) -> anyhow::Result<NetworkConfig> {
-    let path = match &args.network_config {
-        None => return Ok(NetworkConfig::Needed),
-        Some(WantedConfig::Version(version)) => return Ok(NetworkConfig::Always(*version)),
-        Some(WantedConfig::File(path)) => path,
-    };
-    let shown = path.display();
-    let bytes = read::bounded(path, USER_DATA_MOST).map_err(|source| {
-        unreadable(&format!("could not read the network configuration `{shown}`"), source)
-    })?;
-    let wrong = |_| Problem::new(Class::File, format!("`{shown}` is not text in UTF-8"));
-    Ok(NetworkConfig::Theirs(String::from_utf8(bytes).map_err(wrong)?))
-}
-
-/// What a guest is told at its first boot.
-type Told = (Option<UserData>, NetworkConfig);
 /// What the command line's words lead to.
 pub(in crate::commands) type Found = (ImageFile, Keys, Told, Timings);
 /// The interfaces and the forwards of each machine.
@@ -275,7 +229,7 @@ pub(in crate::commands) fn begin<'a>(
     ctx: &'a Context,
     args: &'a Launch,
     conn: Connection,
-    (image, keys, (user_data, network_config), timings): Found,
+    (image, keys, told, timings): Found,
     part: Part,
 ) -> anyhow::Result<Common<'a>> {
     let asked = args.virt_type.map(|virt_type| match virt_type {
@@ -298,8 +252,7 @@ pub(in crate::commands) fn begin<'a>(
         consoles,
         image,
         keys,
-        user_data,
-        network_config,
+        told,
         interfaces: Vec::new(),
         forwards: Vec::new(),
         accelerator,
@@ -340,10 +293,10 @@ impl Common<'_> {
             virt_type: self.accelerator.virt_type,
             user: self.args.user.as_deref(),
             keys: &self.keys,
-            user_data: self.user_data.as_ref(),
+            told: &self.told,
+            seed_url: self.args.seed_url.as_ref(),
             tags: &self.args.tag,
             dns: self.args.dns.as_ref(),
-            network_config: &self.network_config,
             owner: self.part.owner.as_ref(),
             now: unix_secs(),
         }
@@ -428,6 +381,13 @@ impl Common<'_> {
         let place = (wanted.as_mut_slice(), numbers);
         let forwards = forward::at_launch(self.ctx, &self.conn, &self.args.forward, place)?;
         let all = nics::of_each(&wanted, numbers)?;
+        if let Some(url) = &self.args.seed_url {
+            first_boot::check_served(&self.told, &all)?;
+            // Another host may be reached from its own networks only.
+            if self.conn.is_local() && !self.args.dry_run {
+                first_boot::warn_of_silence(self.ctx, url);
+            }
+        }
         nics::found(&self.conn, &wanted, Uuid::nil(), self.may_start())?;
         nics::check(&self.conn, &all)?;
         Ok((all, forwards))
@@ -449,9 +409,7 @@ impl Common<'_> {
     fn check_seed(&self) -> anyhow::Result<()> {
         let name = "sample".parse()?;
         let plan = self.wanted().plan(&name, Uuid::nil(), (Vec::new(), Vec::new()));
-        plan.seed.files().map_err(|error| {
-            Problem::new(Class::Usage, "no first-boot data can be made of this").because(error)
-        })?;
+        plan.seed.files().map_err(no_seed)?;
         Ok(())
     }
 }

@@ -33,7 +33,6 @@ use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::image::ImageFile;
-use crate::machine::plan::NetworkConfig;
 use crate::machine::set::{self, Action, Object, What, new_pool_uuid};
 use crate::machine::timings::Timings;
 use crate::machine::{networks, pools, undo};
@@ -248,7 +247,7 @@ impl<'a> Carry<'a> {
     /// What a launch of an entry is made of.
     fn found(&self, entry: usize) -> anyhow::Result<Found> {
         let source = &self.things.sources[entry];
-        let told = (source.user_data.clone(), NetworkConfig::Needed);
+        let told = source.told.clone();
         let image = self.things.images[entry].clone();
         let image = image.ok_or_else(|| Problem::new(Class::Bug, "a launch of no image"))?;
         Ok((image, source.keys.clone(), told, Timings::begin()))

@@ -8,23 +8,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kiln_build::digest;
-use kiln_guest::userdata::UserData;
 use kiln_host::beside::folder_of;
 use kiln_host::read;
 use kiln_libvirt::Connection;
-use kiln_spec::Bytes;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::set::{ImageSource, MachineSpec, Set};
+use kiln_spec::{Bytes, Datasource};
 
 use super::outcome::{Done, Outcome};
 use super::pool;
 use crate::args::bundle::trust::Trust;
-use crate::args::launch::{Firmware, Launch};
+use crate::args::first_boot::FirstBoot;
+use crate::args::launch::{Firmware, Launch, WantedConfig};
 use crate::args::up::Up;
 use crate::commands::build::recipe;
 use crate::commands::launch;
 use crate::context::Context;
 use crate::error::{Class, Problem, unreadable};
+use crate::machine::first_boot::{self, Told};
 use crate::machine::image::{self, ImageFile};
 use crate::machine::keys::{self, Keys};
 use crate::machine::meta::Owner;
@@ -42,8 +43,8 @@ pub(in crate::commands) struct Source {
     pub(in crate::commands) launch: Launch,
     /// The keys that the file names.
     pub(in crate::commands) keys: Keys,
-    /// The user-data.
-    pub(in crate::commands) user_data: Option<UserData>,
+    /// What the guests are told at their first boot.
+    pub(in crate::commands) told: Told,
     /// What its machines are known by.
     pub(in crate::commands) owner: Owner,
     /// The recipe of its image, if it is built.
@@ -106,27 +107,23 @@ fn source(
 ) -> anyhow::Result<Source> {
     let launch = launch_of(ctx, spec, (folder, up))?;
     let keys = keys::given(&launch.ssh_key)?;
-    let user_data = launch::user_data(ctx, &launch)?;
+    let told = first_boot::of_launch(ctx, &launch)?;
     let mut login = spec.user.as_ref().map(ToString::to_string).unwrap_or_default();
     for key in &keys.public {
         login = [login.as_str(), key].join("\n");
     }
-    let told = match &launch.user_data {
-        Some(path) => read::bounded(path, MOST).unwrap_or_default(),
-        None => Vec::new(),
-    };
     let owner = Owner {
         set: set.to_owned(),
         entry: spec.name.to_string(),
         login: short(login.as_bytes()),
-        user_data: short(&told),
+        user_data: short(&first_boot_bytes(spec, &launch)),
         told: short(own_addresses(spec).as_bytes()),
     };
     let recipe = match &spec.image {
         ImageSource::Build(path) => Some(folder.join(path)),
         ImageSource::Known(_) | ImageSource::File(_) => None,
     };
-    Ok(Source { launch, keys, user_data, owner, recipe })
+    Ok(Source { launch, keys, told, owner, recipe })
 }
 
 /// Returns what the guests of an entry are told of their interfaces; nothing if DHCP tells them.
@@ -134,6 +131,27 @@ fn own_addresses(spec: &MachineSpec) -> String {
     let fixed = |one: &&InterfaceSpec| matches!(one.addressing, Addressing::Static(_));
     let all: Vec<String> = spec.networks.iter().filter(fixed).map(ToString::to_string).collect();
     all.join(" ")
+}
+
+/// Returns the bytes that the guests of an entry are told besides their login and their addresses.
+fn first_boot_bytes(spec: &MachineSpec, launch: &Launch) -> Vec<u8> {
+    let of = |path: &PathBuf| read::bounded(path, MOST).unwrap_or_default();
+    let mut all = launch.first_boot.user_data.as_ref().map(of).unwrap_or_default();
+    // A machine with user-data alone is known by just these.
+    let mut more = |what: &[u8], bytes: Vec<u8>| {
+        let length = bytes.len().to_be_bytes();
+        all.extend([b"\0", what, b"\0", &length[..], &bytes].concat());
+    };
+    if let Some(path) = &launch.first_boot.vendor_data {
+        more(b"vendor-data", of(path));
+    }
+    if let Some(WantedConfig::File(path)) = &launch.network_config {
+        more(b"network-config", of(path));
+    }
+    if spec.datasource != Datasource::default() {
+        more(b"datasource", spec.datasource.word().into());
+    }
+    all
 }
 
 /// Returns what stands for bytes; nothing for none.
@@ -158,6 +176,7 @@ fn launch_of(
         }
     };
     let key = |path: &String| beside(ctx, folder, path);
+    let network = spec.network_config.as_ref().map(|path| folder.join(path));
     Ok(Launch {
         image,
         name: Some(spec.name.clone()),
@@ -175,8 +194,13 @@ fn launch_of(
         firmware: if spec.uefi { Firmware::Uefi } else { Firmware::Bios },
         user: spec.user.as_ref().map(ToString::to_string),
         ssh_key: spec.ssh_keys.iter().map(key).collect::<Result<_, _>>()?,
-        user_data: spec.user_data.as_ref().map(|path| folder.join(path)),
-        network_config: None,
+        first_boot: FirstBoot {
+            user_data: spec.user_data.as_ref().map(|path| folder.join(path)),
+            vendor_data: spec.vendor_data.as_ref().map(|path| folder.join(path)),
+            datasource: spec.datasource.into(),
+        },
+        seed_url: None,
+        network_config: network.map(WantedConfig::File),
         virt_type: None,
         start_network: true,
         ready: spec.ready.clone(),

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use kiln_libvirt::domain::{Disk, DiskBus, DiskFormat, DiskSource, DiskView, metadata};
+use kiln_libvirt::domain::{
+    Disk, DiskBus, DiskFormat, DiskSource, DiskView, forget_nocloud, metadata,
+};
 use kiln_libvirt::xml::{Element, Node};
 use kiln_spec::mac::Mac;
 use uuid::Uuid;
@@ -55,6 +57,8 @@ pub(super) fn renewed(source: &Element, new: &New<'_>) -> Element {
         let is_uuid = |e: &&mut Element| e.attribute("name") == Some("uuid");
         entries.elements_mut().filter(is_uuid).for_each(|e| e.set_text(new.uuid.to_string()));
     }
+    // It would lead to the source's seed; the clone has a drive of its own.
+    forget_nocloud(&mut domain);
     if let Some(generation) = domain.find_mut("genid") {
         generation.set_text(String::new());
     }

@@ -13,6 +13,7 @@ use kiln_host::journal::Journal;
 use kiln_host::scratch::Scratch;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::XmlKind;
+use kiln_spec::Datasource;
 
 use super::copy::{self, To};
 use super::guest::{self, Renew, Renewed};
@@ -213,7 +214,8 @@ impl Cloning<'_> {
             let user = plan.meta.user.clone();
             let login = Login { name: user, is_default_user: false, ssh_keys: keys };
             let seed = Seed {
-                instance_id: plan.uuid,
+                datasource: Datasource::NoCloud,
+                instance_id: plan.uuid.to_string(),
                 hostname: plan.name.clone(),
                 fqdn: None,
                 login,

@@ -435,7 +435,7 @@ fn anew(entry: &Entry, meta: &Meta, there: &HostMachine, wish: &[InterfaceSpec])
         why.push("its login is another".to_owned());
     }
     if own.is_some_and(|own| own.user_data != entry.owner.user_data) {
-        why.push("its user-data are others".to_owned());
+        why.push("what it was told at its first boot (user-data and the like) is other".to_owned());
     }
     if !attached(meta, &there.xml, wish) {
         why.push("its interfaces are others".to_owned());
