@@ -97,6 +97,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -l timeout -d 'How lon
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l key -d 'A file with the public keys that may have signed the bundle' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l full -d 'Copy the template wholly: nothing lies below the disk, which takes as much as the template'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l start-network -d 'Start the host\'s network if it is not active'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l no-wait -d 'Return as soon as the machine runs'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l rm-on-failure -d 'Remove the machine if it does not get ready; otherwise it is kept to be looked at'

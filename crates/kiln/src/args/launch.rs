@@ -55,6 +55,9 @@ pub(crate) struct Launch {
     /// Size of the root disk; not smaller than the image
     #[arg(long, value_name = "SIZE")]
     pub(crate) disk: Option<Bytes>,
+    /// Copy the template wholly: nothing lies below the disk, which takes as much as the template
+    #[arg(long)]
+    pub(crate) full: bool,
     /// An interface on a network of the host: NAME, with more after commas (repeatable)
     ///
     /// `user` is user-mode networking with a forward for SSH. Without it: `default` of a system

@@ -11,13 +11,14 @@ use kiln_libvirt::Connection;
 use kiln_libvirt::domain::DiskFormat;
 use kiln_libvirt::storage::{Pool, VolumeSpec};
 
+use super::ceph::Client;
 use super::existing::{Machine, keep_identities};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::meta::VolumeRef;
 use super::network::Attachment;
 use super::plan::Plan;
-use super::pool::{self, Place, PoolInUse};
+use super::pool::{self, Place, PoolInUse, check_space};
 use super::step;
 use super::template;
 use super::timings::Timings;
@@ -151,6 +152,7 @@ impl Making<'_> {
         self.before_volume(&volume)?;
         let pool = &self.pool.pool;
         match (&self.pool.place, &self.plan.meta.template) {
+            (place, None) => self.whole(&volume, place)?,
             (Place::Rbd(_), Some(of)) => {
                 // libvirt clones from the snapshot that the template has: nothing was written since.
                 let spec = VolumeSpec::new(&volume.name, DiskFormat::Raw, self.plan.disk_size);
@@ -172,6 +174,34 @@ impl Making<'_> {
             Some(of) => template::still_there(&self.pool.pool, of),
             None => Ok(()),
         }
+    }
+
+    /// Copies the template, on the host, so that nothing lies below the disk.
+    fn whole(&self, volume: &VolumeRef, place: &Place) -> anyhow::Result<()> {
+        let pool = &self.pool.pool;
+        let template = pool.volume(&self.plan.template.name)?;
+        let info = template.info()?;
+        let what = format!("a copy of `{}`", self.plan.template.name);
+        check_space(self.pool, &what, info.allocation)?;
+        let made = match place {
+            Place::Rbd(rbd) => {
+                let spec = VolumeSpec::new(&volume.name, DiskFormat::Raw, info.capacity);
+                let made = pool.create_volume(&spec)?;
+                let client = Client::open(self.ctx, self.conn, rbd)?;
+                client.copy(&self.plan.template.name, (&volume.name, info.capacity.0))?;
+                made
+            }
+            // Written anew, as what it is to be: a file whose blocks were shared would be raw to
+            // libvirt until it looks again, and grow as that.
+            Place::Folder(_) => {
+                let spec = VolumeSpec::new(&volume.name, DiskFormat::Qcow2, info.capacity);
+                pool.clone_volume(&spec, &template, false)?
+            }
+        };
+        if self.plan.disk_size > info.capacity {
+            made.resize(self.plan.disk_size)?;
+        }
+        Ok(())
     }
 
     fn seed(&mut self) -> anyhow::Result<()> {

@@ -45,6 +45,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) memory: Bytes,
     /// Size of the disk, if it is not the image's.
     pub(crate) disk: Option<Bytes>,
+    /// Whether nothing is to lie below the disk.
+    pub(crate) full: bool,
     /// The pool's name.
     pub(crate) pool: &'a str,
     /// Where its volumes are.
@@ -89,6 +91,8 @@ pub(crate) struct Plan {
     pub(crate) meta: Meta,
     /// The disk's size.
     pub(crate) disk_size: Bytes,
+    /// What the disk is made of; it hangs on that if it is in [`Meta::template`], too.
+    pub(crate) template: VolumeRef,
     /// The template's path on the host, and its format.
     pub(crate) backing: (String, String),
     /// Its interfaces.
@@ -178,7 +182,7 @@ impl Wanted<'_> {
         let meta = Meta {
             image: self.image.name.clone(),
             digest: self.image.digest.clone(),
-            template: Some(template.clone()),
+            template: (!self.full).then(|| template.clone()),
             origin: None,
             owner: self.owner.cloned(),
             instance_id: uuid,
@@ -212,6 +216,7 @@ impl Wanted<'_> {
             uuid,
             disk_size: self.disk.unwrap_or(self.image.virtual_size),
             backing: (self.place.path(&template.name), self.image.format.clone()),
+            template,
             nics,
             seed,
             domain,
@@ -300,15 +305,17 @@ impl Plan {
     pub(crate) fn lines(&self, template_there: bool) -> Vec<String> {
         let meta = &self.meta;
         let mut lines = Vec::new();
-        if let Some(template) = meta.template.as_ref().filter(|_| !template_there) {
+        let template = &self.template;
+        if !template_there {
             lines.push(format!(
                 "upload image `{}` into pool `{}` as template `{}`",
                 meta.image, template.pool, template.name
             ));
         }
         lines.push(format!("define domain `{}` ({})", self.name, self.uuid));
+        let how = if meta.template.is_some() { "linked clone" } else { "full copy" };
         lines.push(format!(
-            "create volume `{}`, {}, a linked clone of the template",
+            "create volume `{}`, {}, a {how} of the template",
             meta.disk.name, self.disk_size
         ));
         let served = self.domain.system_serial.is_some();
@@ -381,6 +388,7 @@ mod tests {
             cpu: None,
             memory: Bytes::from_gib(1),
             disk: Some(Bytes::from_gib(20)),
+            full: false,
             pool: "default",
             place: folder(),
             consoles: ("default", folder()),

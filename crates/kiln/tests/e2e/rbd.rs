@@ -376,7 +376,26 @@ fn machines(lab: &Lab, cluster: &Cluster, image: &str) -> String {
     };
     let disk = disk.iter().find(is).expect("its disk");
     assert_eq!(disk["capacity_bytes"], json!(64 << 20), "{disk}");
+    full(lab, cluster, (image, names[0], &template));
     template
+}
+
+/// A machine with a copy of its own: nothing lies below its disk, and the template has one clone.
+fn full(lab: &Lab, cluster: &Cluster, (image, linked, template): (&str, &str, &str)) {
+    let name = "kt-rbd-whole";
+    let before = cluster.images();
+    drop(lab.kiln(&launch(image, name, &["--full", "--disk", "64MiB"])).success());
+    expect_said(lab, name, "starts of this disk: 1");
+    assert!(disks(name).iter().all(|disk| disk.contains("<auth username='libvirt'>")));
+    let info = parsed(lab.kiln(&["info", name, "--json"]));
+    assert_eq!(info["template"], json!(null));
+    let disk = format!("vms/{}", info["volumes"][0]["name"].as_str().expect("a disk"));
+    let disk = parsed(cluster.rbd(&["info", "--format", "json", &disk]));
+    assert_eq!((&disk["parent"], &disk["size"]), (&json!(null), &json!(64 << 20)), "{disk}");
+    let of = parsed(lab.kiln(&["template", "info", template, "--pool", POOL, "--json"]));
+    assert_eq!(of["clones"], json!([linked]));
+    drop(lab.kiln(&["rm", name]).success());
+    assert_eq!(cluster.images(), before);
 }
 
 /// Clones of a machine that is off: a linked one and a full one.

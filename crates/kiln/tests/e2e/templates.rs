@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use kiln_testkit::need_program;
+use kiln_testkit::{need_program, run};
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clones::{cat, off, used, volume};
 use crate::lab::{Lab, POOL, cut_short, kills, parsed, trial, virsh};
@@ -15,6 +15,7 @@ use crate::lab::{Lab, POOL, cut_short, kills, parsed, trial, virsh};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("e2e::templates::a_template_lives_its_whole_life", whole_life),
+        trial("e2e::templates::a_full_copy_needs_its_template_no_more", full),
         trial("e2e::templates::a_create_killed_at_any_moment_leaves_nothing", killed),
     ]
 }
@@ -26,6 +27,36 @@ fn files(lab: &Lab, start: &str) -> Vec<String> {
     let mut names: Vec<String> = names.filter(|name| name.starts_with(start)).collect();
     names.sort();
     names
+}
+
+fn full(lab: &Lab) {
+    if !need_program("mke2fs") || !need_program("debugfs") {
+        return;
+    }
+    let lab = &lab.with_home("templates-full");
+    let (image, name) = (used(lab, "whole.raw"), "kt-whole");
+    let more = ["--full", "--disk", "1GiB", "--no-wait", "--memory", "128MiB"];
+    let dry = lab.launch(&image, name, &[&more[..], &["--dry-run"]].concat()).success().stdout;
+    assert!(dry.contains("`kt-whole.qcow2`, 1 GiB, a full copy of the template\n"), "{dry}");
+    drop(lab.launch(&image, name, &more).success());
+    let disk = volume(lab, "kt-whole.qcow2");
+    let info = run(&["qemu-img", "info", "-U", "--output=json", &disk]).success().stdout;
+    let info: Value = serde_json::from_str(&info).expect("JSON");
+    assert_eq!((&info["format"], &info["virtual-size"]), (&json!("qcow2"), &json!(1 << 30)));
+    assert_eq!(info["backing-filename"], json!(null));
+    assert_eq!(parsed(lab.kiln(&["info", name, "--json"]))["template"], json!(null));
+    // So the template can go, and the machine has all that was in it.
+    let list = parsed(lab.kiln(&["template", "list", "--pool", POOL, "--json"]));
+    let all = list["templates"].as_array().expect("templates");
+    let of = all.iter().find(|one| one["name"] == "whole").expect("that of the image");
+    assert_eq!(of["clones"], json!([]));
+    let of = format!("whole:{}", of["version"].as_str().expect("a version"));
+    drop(lab.kiln(&["template", "rm", &of, "--pool", POOL]).success());
+    drop(lab.kiln(&["stop", "--hard", name]).success());
+    assert_eq!(cat(lab, "kt-whole.qcow2", "/home/debian/work"), "kept");
+    drop(run(&["qemu-img", "check", "-q", &disk]).success());
+    drop(lab.kiln(&["rm", name]).success());
+    assert!(!lab.volumes().iter().any(|volume| volume.starts_with(name)));
 }
 
 fn whole_life(lab: &Lab) {

@@ -286,6 +286,7 @@ impl Common<'_> {
             cpu: self.cpu.as_ref(),
             memory: self.args.memory,
             disk: self.args.disk,
+            full: self.args.full,
             pool: &self.args.pool,
             place: &self.place,
             consoles: (&self.consoles.0, &self.consoles.1),

@@ -185,6 +185,7 @@ fn launch_of(
         cpu: None,
         memory: spec.memory,
         disk: spec.disk,
+        full: false,
         network: spec.networks.clone(),
         ip: None,
         forward: spec.forwards.clone(),
