@@ -257,6 +257,21 @@ pub enum Made {
     },
 }
 
+/// A digest as people write it: its digits.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Sha256(pub(crate) Digest);
+
+impl TryFrom<String> for Sha256 {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix("sha256:").unwrap_or(&text).to_ascii_lowercase();
+        let wrong = |_| format!("`{text}` is no SHA-256: that has 64 hexadecimal digits");
+        format!("sha256:{digits}").parse().map(Self).map_err(wrong)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

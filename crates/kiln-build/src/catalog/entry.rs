@@ -100,6 +100,8 @@ pub enum Proof {
     Signed(Fingerprint),
     /// By nothing but the connection to the server, because the user said so.
     Unsigned,
+    /// It is of no catalog: who asks for it says its checksum.
+    Given,
     /// It comes with Kiln; the checksums are fetched when an image is.
     BuiltIn,
 }
@@ -137,7 +139,7 @@ impl Entry {
             (_, Check::Missing) => "nothing: no checksum".into(),
             (Proof::Signed(key), _) => format!("signature {}", short(key)),
             (Proof::Unsigned, _) => "checksum, UNSIGNED".into(),
-            (Proof::BuiltIn, Check::Known(_)) => "checksum".into(),
+            (Proof::Given, _) | (Proof::BuiltIn, Check::Known(_)) => "checksum".into(),
             (Proof::BuiltIn, Check::Beside(sums)) => match &sums.signature {
                 SumsSignature::None => "HTTPS + checksum".into(),
                 SumsSignature::Clear { fingerprint, .. }

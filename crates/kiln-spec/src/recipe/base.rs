@@ -7,6 +7,7 @@ use serde_saphyr::{Location, Spanned};
 use super::file::Finding;
 use super::rpm::{CentosStream, El, Fedora};
 use super::{DibBase, Parameters, RpmBase, RpmRelease, Snapshot, SourcePath, Url, UserName};
+use crate::image::Sha256;
 use crate::{Arch, Digest};
 
 /// How a finding begins that is about a key of these bases.
@@ -309,21 +310,6 @@ impl Variant {
             Self::Important => "important",
             Self::Standard => "standard",
         }
-    }
-}
-
-/// A digest as people write it: its digits.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Sha256(Digest);
-
-impl TryFrom<String> for Sha256 {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let digits = text.strip_prefix("sha256:").unwrap_or(&text).to_ascii_lowercase();
-        let wrong = |_| format!("`{text}` is no SHA-256: that has 64 hexadecimal digits");
-        format!("sha256:{digits}").parse().map(Self).map_err(wrong)
     }
 }
 

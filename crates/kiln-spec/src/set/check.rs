@@ -27,6 +27,30 @@ pub(super) fn image_name(name: &Spanned<String>) -> Result<(), Finding> {
     Err((name.referenced, format!("`{text}` is no name of an image: {why}")))
 }
 
+/// Checks the name of a catalog's image: `NAME` or `CATALOG/NAME`.
+pub(super) fn catalog_name(name: &Spanned<String>) -> Result<(), Finding> {
+    let plain = |c: char| c.is_ascii_graphic() && c != '/';
+    let word = |word: &str| !word.is_empty() && word.chars().all(plain);
+    let text = &name.value;
+    let (catalog, image) = text.split_once('/').unwrap_or(("-", text));
+    if word(catalog) && word(image) {
+        return Ok(());
+    }
+    let why = "`NAME` and `CATALOG/NAME` are; `kiln catalog search` lists them";
+    Err((name.referenced, format!("`{}` is no image of a catalog: {why}", text.escape_debug())))
+}
+
+/// Checks an address that an image is fetched from.
+pub(super) fn web_address(url: &Spanned<String>) -> Result<(), Finding> {
+    let text = &url.value;
+    let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    if rest.is_some_and(|rest| rest.contains('/') && text.chars().all(|c| c.is_ascii_graphic())) {
+        return Ok(());
+    }
+    let why = "`https://HOST/PATH` and `http://HOST/PATH` are";
+    Err((url.referenced, format!("`{}` is no address of a file: {why}", text.escape_debug())))
+}
+
 /// Checks an image that the file's own list does not have; one that is nearly there is meant.
 pub(super) fn image(name: &Spanned<String>, images: &Images) -> Result<(), Finding> {
     image_name(name)?;

@@ -13,6 +13,7 @@ use super::{
     FORMAT, ImageSource, Images, PoolSource, PoolSpec, RbdKey, RbdSpec, Set, SetName, check,
     is_ceph_pool,
 };
+use crate::image::Sha256;
 use crate::network::NetworkName;
 use crate::{MachineName, PoolName};
 
@@ -81,10 +82,10 @@ struct ImageFile {
     file: Option<Spanned<String>>,
     store: Option<Spanned<String>>,
     build: Option<Spanned<String>>,
-    catalog: NotYet,
+    catalog: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
+    sha256: Option<Spanned<Sha256>>,
     install: NotYet,
-    url: NotYet,
-    sha256: NotYet,
     bundle: NotYet,
 }
 
@@ -207,35 +208,45 @@ impl RbdFile {
 
 impl ImageFile {
     fn check(&self, name: &str, at: Location) -> Result<(), Finding> {
-        let later = [
-            ("catalog", &self.catalog),
-            ("install", &self.install),
-            ("url", &self.url),
-            ("sha256", &self.sha256),
-            ("bundle", &self.bundle),
-        ];
-        let instead = "get the image first (`kiln image pull`, `kiln bundle pull`), and name it by `store` or `file`";
+        let later = [("install", &self.install), ("bundle", &self.bundle)];
+        let instead =
+            "make the image first (`kiln bundle assemble`), and name it by `store` or `file`";
         not_yet(&later, instead)?;
-        match (&self.build, &self.file, &self.store) {
-            (Some(path), None, None) | (None, Some(path), None) if path.value.is_empty() => {
-                Err((path.referenced, "it needs a path".into()))
+        let ways = [&self.build, &self.catalog, &self.file, &self.store, &self.url];
+        let mut named = ways.into_iter().flatten();
+        let (Some(way), None) = (named.next(), named.next()) else {
+            let has = if ways.iter().any(|way| way.is_some()) { "has two" } else { "needs one" };
+            let all = "`build`, `catalog`, `file`, `store` and `url`";
+            return Err((at, format!("the image `{name}` {has} of {all}")));
+        };
+        if way.value.is_empty() {
+            return Err((way.referenced, "it is empty".into()));
+        }
+        match (&self.store, &self.catalog, &self.url, &self.sha256) {
+            (_, _, None, Some(sha256)) => {
+                Err((sha256.referenced, "only `url` goes with `sha256`".into()))
             }
-            (Some(_), None, None) | (None, Some(_), None) => Ok(()),
-            (None, None, Some(store)) => check::image_name(store),
-            (None, None, None) => {
-                Err((at, format!("the image `{name}` needs the key `build`, `file` or `store`")))
+            (_, _, Some(url), None) => {
+                Err((url.referenced, "say what it must be: `sha256: DIGITS`".into()))
             }
-            _ => Err((at, format!("the image `{name}` has two of `build`, `file` and `store`"))),
+            (_, _, Some(url), _) => check::web_address(url),
+            (_, Some(catalog), ..) => check::catalog_name(catalog),
+            (Some(store), ..) => check::image_name(store),
+            _ => Ok(()),
         }
     }
 
     fn source(self) -> ImageSource {
-        match (self.build, self.file, self.store) {
-            (Some(recipe), ..) => ImageSource::Build(recipe.value),
-            (None, Some(file), _) => ImageSource::File(file.value),
-            (None, None, store) => {
-                ImageSource::Known(store.map(|name| name.value).unwrap_or_default())
+        let plain = |word: Option<Spanned<String>>| word.map(|word| word.value);
+        match (plain(self.build), plain(self.catalog), plain(self.file), self.url.zip(self.sha256))
+        {
+            (Some(recipe), ..) => ImageSource::Build(recipe),
+            (_, Some(name), ..) => ImageSource::Catalog(name),
+            (_, _, Some(file), _) => ImageSource::File(file),
+            (.., Some((url, sha256))) => {
+                ImageSource::Url { url: url.value, sha256: sha256.value.0 }
             }
+            _ => ImageSource::Known(plain(self.store).unwrap_or_default()),
         }
     }
 }

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::forward::ForwardSpec;
+use crate::image::Digest;
 use crate::interface::InterfaceSpec;
 use crate::network::NetworkSpec;
 use crate::ready::ReadyCheck;
@@ -123,6 +124,15 @@ pub enum ImageSource {
     Known(String),
     /// What a recipe makes, by the recipe's path from the set's file.
     Build(String),
+    /// Of a catalog: `NAME` or `CATALOG/NAME`.
+    Catalog(String),
+    /// A file on a web server.
+    Url {
+        /// Its address.
+        url: String,
+        /// What it must be.
+        sha256: Digest,
+    },
 }
 
 /// A machine, or several that are alike.

@@ -158,8 +158,8 @@ fn what_cannot_be_done_yet_is_named_and_not_left_out() {
     for (text, key) in [
         ("secrets: {a: {}}\n", "secrets"),
         ("pools:\n  far: {nfs: h:/x}\n", "nfs"),
-        ("images:\n  web: {catalog: debian-12}\n", "catalog"),
-        ("images:\n  web: {url: https://x/y, sha256: ab}\n", "url"),
+        ("images:\n  web: {install: web.yaml}\n", "install"),
+        ("images:\n  web: {bundle: web.tar.zst}\n", "bundle"),
         ("machines:\n  web: {image: web, clone: full}\n", "clone: full"),
         ("machines:\n  web: {image: web, disks: [{size: 1GiB}]}\n", "disks"),
     ] {
@@ -169,6 +169,41 @@ fn what_cannot_be_done_yet_is_named_and_not_left_out() {
     }
     let two = "users: [{name: a, sudo: true}, {name: b, sudo: true}]";
     assert!(of_machine(two).contains("several `users`"));
+}
+
+#[test]
+fn images_are_named_in_one_of_five_ways() {
+    let of = |keys: &str| {
+        let text =
+            format!("kiln: 1\nname: a\nimages:\n  web: {keys}\nmachines:\n  m: {{image: web}}\n");
+        parse(&text).map(|set| set.machines[0].image.clone()).map_err(|error| error.to_string())
+    };
+    let digits = "ab".repeat(32);
+    let sha256: crate::image::Digest = format!("sha256:{digits}").parse().unwrap();
+    let url = "https://x.example/web.qcow2".to_owned();
+    for (keys, source) in [
+        ("{catalog: ours/debian-12}".to_owned(), ImageSource::Catalog("ours/debian-12".into())),
+        ("{build: web.yaml}".to_owned(), ImageSource::Build("web.yaml".into())),
+        ("{store: debian-12}".to_owned(), ImageSource::Known("debian-12".into())),
+        (format!("{{url: '{url}', sha256: {digits}}}"), ImageSource::Url { url, sha256 }),
+    ] {
+        assert_eq!(of(&keys), Ok(source), "{keys}");
+    }
+    for (keys, words) in [
+        ("{}", "needs one of `build`, `catalog`, `file`, `store` and `url`"),
+        ("{file: a, catalog: b}", "has two of"),
+        ("{file: ''}", "it is empty"),
+        ("{catalog: a/b/c}", "`a/b/c` is no image of a catalog"),
+        ("{catalog: /b}", "is no image of a catalog"),
+        ("{url: 'https://x.example/a'}", "say what it must be: `sha256: DIGITS`"),
+        ("{url: 'https://x.example/a', sha256: ab}", "`ab` is no SHA-256"),
+        ("{url: 'ftp://x.example/a', sha256: DIGITS}", "is no address of a file"),
+        ("{url: 'https://x.example', sha256: DIGITS}", "is no address of a file"),
+        ("{file: a, sha256: DIGITS}", "only `url` goes with `sha256`"),
+    ] {
+        let said = of(&keys.replace("DIGITS", &digits)).expect_err(keys);
+        assert!(said.contains(words) && said.starts_with("kiln.yaml:4:"), "{keys}: {said}");
+    }
 }
 
 #[test]
@@ -237,11 +272,11 @@ fn images_are_found_in_the_file_first() {
     );
     assert_eq!(
         said("images:\n  web: {}\n"),
-        "kiln.yaml:4:8: the image `web` needs the key `build`, `file` or `store`"
+        "kiln.yaml:4:8: the image `web` needs one of `build`, `catalog`, `file`, `store` and `url`"
     );
     assert!(
         said("images:\n  web: {file: a, store: b}\n")
-            .contains("has two of `build`, `file` and `store`")
+            .contains("has two of `build`, `catalog`, `file`, `store` and `url`")
     );
     assert!(said("images:\n  web: {store: a/b}\n").contains("no name of an image"));
 }

@@ -5,7 +5,7 @@ use kiln_host::beside::folder_of;
 use serde_json::json;
 
 use super::plan::summary;
-use super::set::{Carry, Outcome, Things, build_images, lock, read, resolve, show, sources};
+use super::set::{Carry, Outcome, Things, get_images, lock, read, resolve, show, sources};
 use crate::args::stop::How;
 use crate::args::up::Up;
 use crate::context::Context;
@@ -32,8 +32,8 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     if !actions.is_empty() {
         undo::can_begin(ctx)?;
     }
-    let built = build_images(ctx, &actions)?;
-    if !built.is_empty() {
+    let got = get_images(ctx, &actions)?;
+    if !got.is_empty() {
         // Only now is known what the images are; what else is to be done is the same.
         (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;
         actions = set::compare(&wanted, &set::ask(&conn, &wanted.name)?)?;
@@ -43,7 +43,7 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     let folder = folder_of(&args.set.file);
     let things = Things { conn: &conn, set: &wanted.name, sources: &sources, folder, images, how };
     let (outcomes, machines) = Carry::new(ctx, things).out(&actions);
-    let outcomes: Vec<Outcome> = built.into_iter().chain(outcomes).collect();
+    let outcomes: Vec<Outcome> = got.into_iter().chain(outcomes).collect();
     let more = json!({ "plan": plan, "machines": machines, "held": all - actions.len() });
     Ok(show(ctx, (&wanted.name, &outcomes), more))
 }

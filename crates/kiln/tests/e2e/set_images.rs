@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Sets whose images are made by recipes, and sets in a Ceph pool. The guests are of no use: a
+//! Sets whose images are made by recipes, pulled and fetched, and sets in a Ceph pool. The guests are of no use: a
 //! kernel that is none, a boot sector.
 
 use std::fs;
 
+use kiln_testkit::http::Server;
 use kiln_testkit::{Files, need_program, run};
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -11,7 +12,10 @@ use serde_json::json;
 use crate::lab::{Lab, parsed, trial, virsh};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("e2e::set_images::an_image_is_built_for_who_needs_it", built)]
+    vec![
+        trial("e2e::set_images::an_image_is_built_for_who_needs_it", built),
+        trial("e2e::set_images::images_are_pulled_and_fetched", pulled),
+    ]
 }
 
 /// Makes an archive of a system, and returns the recipe of it.
@@ -85,6 +89,52 @@ fn built(lab: &Lab) {
     assert_eq!(wrong.code, 3, "{}", wrong.stderr);
     drop(lab.kiln(&["down", &file]).success());
     assert!(!std::path::Path::new(&pool).exists());
+    assert_eq!(lab.journals(), 0);
+}
+
+fn pulled(lab: &Lab) {
+    if !["mke2fs", "qemu-img"].into_iter().all(need_program) {
+        return;
+    }
+    let lab = &lab.with_home("set-pulls");
+    let www = lab.folder.join("kt-www");
+    fs::create_dir(&www).expect("made");
+    Files::debian().ext(&www.join("kt-listed.raw"), "16M", &["-t", "ext4"]);
+    Files::debian().file("etc/other", "1").ext(&www.join("kt-plain.raw"), "16M", &["-t", "ext4"]);
+    let (server, folder) = (Server::start(&www), www.display().to_string());
+    let kiln = |args: &[&str]| lab.kiln_with(args, &[("no_proxy", "127.0.0.1")]);
+    drop(kiln(&["catalog", "sign", "--unsigned", "--level", "0", &folder]).success());
+    drop(kiln(&["catalog", "add", "--unsigned", "lab", &server.url("index")]).success());
+    let sum = run(&["sha256sum", &www.join("kt-plain.raw").display().to_string()]).success().stdout;
+    let sha256 = sum.split_whitespace().next().expect("a sum");
+    let pool = lab.folder.join("kt-got").display().to_string();
+    let text = format!(
+        "kiln: 1\nname: kt-got\npools:\n  kt-got-pool: {{dir: {pool}}}\nimages:\n  \
+         one: {{catalog: lab/kt-listed}}\n  two: {{url: \"{}\", sha256: {sha256}}}\nmachines:\n  \
+         kt-got-a: {{image: one, memory: 256MiB, pool: kt-got-pool}}\n  \
+         kt-got-b: {{image: two, memory: 256MiB, pool: kt-got-pool}}\n",
+        server.url("kt-plain.raw")
+    );
+    let path = lab.folder.join("kt-got.yaml");
+    let file = path.display().to_string();
+    // Another file is there than the set's file says: nothing is made.
+    fs::write(&path, text.replace(sha256, &"0".repeat(64))).expect("written");
+    let out = kiln(&["up", &file, "--no-wait"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    assert!(!std::path::Path::new(&pool).exists() && lab.journals() == 0, "{}", out.stderr);
+    drop(kiln(&["image", "rm", "kt-listed"]).success());
+    fs::write(&path, &text).expect("written");
+    drop(server.requests());
+    let plan = kiln(&["plan", &file]).success().stdout;
+    assert_eq!(server.requests().len(), 0, "a plan fetches nothing");
+    assert!(plan.contains("+ image kt-listed: pull lab/kt-listed of a catalog"), "{plan}");
+    assert!(plan.contains("+ image kt-plain: fetch it from http://127.0.0.1:"), "{plan}");
+    let up = parsed(kiln(&["up", &file, "--no-wait", "--json"]));
+    assert_eq!(up["done"].as_array().map(Vec::len), Some(5), "{up}");
+    assert_eq!(up["machines"][1]["image"], "kt-plain", "{up}");
+    let again = kiln(&["up", &file]).success();
+    assert_eq!(again.stderr, "`kt-got` is as its file says: nothing to do\n");
+    drop(kiln(&["down", &file]).success());
     assert_eq!(lab.journals(), 0);
 }
 

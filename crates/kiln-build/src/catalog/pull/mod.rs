@@ -22,14 +22,16 @@ use kiln_disk::format::qcow2::Qcow2File;
 use kiln_disk::format::{self, Format, FormatError};
 use kiln_guest::inspect::{Glance, Processor, glance};
 use kiln_host::signal;
-use kiln_spec::image::{self, Digest, DiskFormat, Firmware, Made, Manifest};
+use kiln_spec::image::{self, Digest, DiskFormat, Firmware, Made, Manifest, Os};
 use kiln_spec::recipe::ImageName;
 use kiln_spec::{Arch, Bytes};
 
 use super::checksum::{self, Algorithm, Checksum, Hasher};
-use super::entry::{Check, Entry, Sums, SumsSignature};
+use super::entry::{Check, Entry, Proof, Sums, SumsSignature};
+use super::http::ProxyRule;
 use super::openpgp::{Keys, Signers};
 use super::source::Source;
+use super::url::Address;
 use super::{CatalogError, Reader};
 use crate::digest;
 use crate::store::{Image, Store};
@@ -169,26 +171,47 @@ pub fn pull(
 ) -> Result<Pulled, CatalogError> {
     progress(PullEvent::Proving);
     let checksum = checksum(&ctx.reader, source, entry)?;
-    let job = Job { ctx, source, entry, name, checksum, progress };
-    if let Some(pulled) = job.in_store()? {
-        return Ok(pulled);
-    }
-    let lock = ctx.store.lock_pull(&job.key(), &mut || progress(PullEvent::Waiting))?;
-    // Whoever was waited for has pulled it.
-    if let Some(pulled) = job.in_store()? {
-        return Ok(pulled);
-    }
-    let downloads = ctx.store.folder().join("downloads");
-    sweep(ctx.store, &downloads, ctx.now, &job.key());
-    let folder = downloads.join(job.key());
-    fs::create_dir_all(&folder).map_err(|e| CatalogError::io("make", &folder, e))?;
-    let result = job.run(&folder);
-    // What is whole is in the store; what has no space is in the way.
-    if result.as_ref().map_or_else(CatalogError::is_no_space, |_| true) {
-        fs::remove_dir_all(&folder).ok();
-    }
-    drop(lock);
-    result
+    Job { ctx, proxy: &source.proxy, entry, name, checksum, progress }.pull()
+}
+
+/// Fetches an image from an address of its own into the store, under `name`; `checksum` says what it
+/// must be. `progress` is told how it goes.
+///
+/// # Effects
+///
+/// As [`pull`].
+///
+/// # Errors
+///
+/// See [`CatalogError`].
+pub fn fetch(
+    ctx: &PullContext<'_>,
+    (url, checksum): (&Address, &Checksum),
+    name: &ImageName,
+    progress: &dyn Fn(PullEvent),
+) -> Result<Pulled, CatalogError> {
+    let entry = Entry {
+        // Errors name the server.
+        catalog: url.host().unwrap_or_default().to_owned(),
+        name: name.as_str().to_owned(),
+        aliases: Vec::new(),
+        title: url.file_name().to_owned(),
+        arch: String::new(),
+        os: Os::from_os_release(""),
+        url: url.clone(),
+        check: Check::Known(checksum.clone()),
+        version: String::new(),
+        format: None,
+        size: None,
+        download: None,
+        user: None,
+        firmware: Vec::new(),
+        notes: BTreeMap::new(),
+        hidden: false,
+        proof: Proof::Given,
+    };
+    let (checksum, proxy) = (checksum.clone(), &ProxyRule::System);
+    Job { ctx, proxy, entry: &entry, name, checksum, progress }.pull()
 }
 
 /// Removes parts of files that nobody has asked for in a week.
@@ -212,7 +235,7 @@ fn sweep(store: &Store, downloads: &Path, now: SystemTime, but: &str) {
 
 struct Job<'a> {
     ctx: &'a PullContext<'a>,
-    source: &'a Source,
+    proxy: &'a ProxyRule,
     entry: &'a Entry,
     name: &'a ImageName,
     checksum: Checksum,
@@ -220,6 +243,29 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    fn pull(&self) -> Result<Pulled, CatalogError> {
+        if let Some(pulled) = self.in_store()? {
+            return Ok(pulled);
+        }
+        let lock =
+            self.ctx.store.lock_pull(&self.key(), &mut || (self.progress)(PullEvent::Waiting))?;
+        // Whoever was waited for has pulled it.
+        if let Some(pulled) = self.in_store()? {
+            return Ok(pulled);
+        }
+        let downloads = self.ctx.store.folder().join("downloads");
+        sweep(self.ctx.store, &downloads, self.ctx.now, &self.key());
+        let folder = downloads.join(self.key());
+        fs::create_dir_all(&folder).map_err(|e| CatalogError::io("make", &folder, e))?;
+        let result = self.run(&folder);
+        // What is whole is in the store; what has no space is in the way.
+        if result.as_ref().map_or_else(CatalogError::is_no_space, |_| true) {
+            fs::remove_dir_all(&folder).ok();
+        }
+        drop(lock);
+        result
+    }
+
     fn key(&self) -> String {
         format!("{}-{}", self.checksum.algorithm().name(), self.checksum.hex())
     }
@@ -264,7 +310,7 @@ impl Job<'_> {
             return self.local(path).map(|()| path.to_owned());
         }
         let fail = |error| CatalogError::fetch(&self.entry.catalog, error);
-        let client = self.ctx.reader.http.client(&self.source.proxy).map_err(fail)?;
+        let client = self.ctx.reader.http.client(self.proxy).map_err(fail)?;
         let wanted = Wanted {
             catalog: &self.entry.catalog,
             url: &self.entry.url,

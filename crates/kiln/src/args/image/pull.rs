@@ -3,6 +3,9 @@
 
 use clap::Args;
 
+/// How many connections are used at most, if nothing else is said.
+pub(crate) const CONNECTIONS: u8 = 4;
+
 /// Fetch an image from a catalog into the store
 ///
 /// Nothing of it is seen in the store before its checksum was right. A pull that is broken off goes
@@ -20,7 +23,7 @@ pub(crate) struct Pull {
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<String>,
     /// How many connections to use at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "NUMBER", default_value_t = CONNECTIONS, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) connections: u8,
     /// Fetch it even if the store has it
     #[arg(long)]

@@ -20,7 +20,7 @@ mod listing;
 mod ls;
 mod names;
 mod open;
-mod pull;
+pub(crate) mod pull;
 mod report;
 mod resize;
 mod rm;

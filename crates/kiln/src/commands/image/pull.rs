@@ -4,14 +4,17 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use kiln_build::catalog::Entry;
+use kiln_build::catalog::checksum::{Algorithm, Checksum};
 use kiln_build::catalog::pull::{self, PullContext, PullEvent, Pulled};
+use kiln_build::catalog::url::Address;
+use kiln_build::catalog::{CatalogError, Entry};
 use kiln_spec::Bytes;
+use kiln_spec::image::Digest;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
 
 use super::as_json;
-use crate::args::image::pull::Pull;
+use crate::args::image::pull::{CONNECTIONS, Pull};
 use crate::commands::catalog::read::{self, Tools, plain};
 use crate::context::{Context, now};
 use crate::error::{Class, Problem};
@@ -32,21 +35,80 @@ pub(crate) fn run(ctx: &Context, args: &Pull) -> anyhow::Result<u8> {
     if args.dry_run {
         return dry_run(ctx, &entry, &name);
     }
+    let how = How { connections: args.connections, force: args.force };
+    let pulled =
+        with(ctx, &tools, &how, |pull, event| pull::pull(pull, source, &entry, &name, event))?;
+    report(ctx, &entry, &pulled)
+}
+
+/// Pulls an image from a catalog into the store under this name, unless it is there.
+///
+/// # Errors
+///
+/// None has it (class object); as `kiln image pull`.
+pub(crate) fn from_catalog(
+    ctx: &Context,
+    wanted: &str,
+    name: &ImageName,
+) -> anyhow::Result<Pulled> {
+    let (sources, tools) = (read::sources(ctx), Tools::new(ctx));
+    let wanted = (wanted, read::arch(None));
+    let (source, entry) = read::find(ctx, &tools.reader(ctx), &sources, (wanted.0, &wanted.1))?;
+    with(ctx, &tools, &How::default(), |pull, event| pull::pull(pull, source, &entry, name, event))
+}
+
+/// Fetches an image from an address into the store under this name, unless it is there.
+///
+/// # Errors
+///
+/// It cannot be fetched, or is another than it must be.
+pub(crate) fn from_address(
+    ctx: &Context,
+    (url, sha256): (&str, &Digest),
+    name: &ImageName,
+) -> anyhow::Result<Pulled> {
+    let url = Address::parse(url)?;
+    let wrong = || Problem::new(Class::Bug, format!("`{sha256}` is no checksum"));
+    let hex = sha256.to_string();
+    let hex = hex.strip_prefix("sha256:").ok_or_else(wrong)?;
+    let checksum = Checksum::new(Algorithm::Sha256, hex).ok_or_else(wrong)?;
+    with(ctx, &Tools::new(ctx), &How::default(), |pull, event| {
+        pull::fetch(pull, (&url, &checksum), name, event)
+    })
+}
+
+/// How an image is pulled.
+struct How {
+    connections: u8,
+    force: bool,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS, force: false }
+    }
+}
+
+/// Does `work` with what an image is pulled with, and shows how it goes.
+fn with(
+    ctx: &Context,
+    tools: &Tools,
+    how: &How,
+    work: impl FnOnce(&PullContext<'_>, &dyn Fn(PullEvent)) -> Result<Pulled, CatalogError>,
+) -> anyhow::Result<Pulled> {
     let store = ctx.store()?;
     let pull = PullContext {
-        reader,
+        reader: tools.reader(ctx),
         store: &store,
         now: now(),
         kiln_version: env!("CARGO_PKG_VERSION"),
-        connections: usize::from(args.connections),
-        force: args.force,
+        connections: usize::from(how.connections),
+        force: how.force,
     };
     let task = ctx.ui.task("pull");
     let shown =
         Shown { task: &task, began: Instant::now(), last: Cell::new(None), at: Cell::default() };
-    let pulled = pull::pull(&pull, source, &entry, &name, &|event| shown.event(event))?;
-    drop(task);
-    report(ctx, &entry, &pulled)
+    Ok(work(&pull, &|event| shown.event(event))?)
 }
 
 fn name_of(args: &Pull, entry: &Entry) -> anyhow::Result<ImageName> {

@@ -11,26 +11,24 @@ use kiln_build::digest;
 use kiln_host::beside::folder_of;
 use kiln_host::read;
 use kiln_libvirt::Connection;
+use kiln_spec::Datasource;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::set::{ImageSource, MachineSpec, Set};
-use kiln_spec::{Bytes, Datasource};
 
-use super::outcome::{Done, Outcome};
-use super::pool;
+use super::{image, pool};
 use crate::args::bundle::trust::Trust;
 use crate::args::first_boot::FirstBoot;
 use crate::args::launch::{Firmware, Launch, WantedConfig};
 use crate::args::up::Up;
-use crate::commands::build::recipe;
 use crate::commands::launch;
 use crate::context::Context;
 use crate::error::{Class, Problem, unreadable};
 use crate::machine::first_boot::{self, Told};
-use crate::machine::image::{self, ImageFile};
+use crate::machine::image::ImageFile;
 use crate::machine::keys::{self, Keys};
 use crate::machine::meta::Owner;
 use crate::machine::plan::least_memory;
-use crate::machine::set::{Action, Entry, ImageFacts, Wanted, What};
+use crate::machine::set::{Entry, Getting, ImageFacts, Wanted};
 
 /// The most that is read of a set's file.
 const MOST: u64 = 4 << 20;
@@ -47,8 +45,8 @@ pub(in crate::commands) struct Source {
     pub(in crate::commands) told: Told,
     /// What its machines are known by.
     pub(in crate::commands) owner: Owner,
-    /// The recipe of its image, if it is built.
-    pub(in crate::commands) recipe: Option<PathBuf>,
+    /// How its image comes into the store, if it is not there.
+    pub(in crate::commands) getting: Option<Getting>,
 }
 
 /// Reads a set's file.
@@ -119,11 +117,13 @@ fn source(
         user_data: short(&first_boot_bytes(spec, &launch)),
         told: short(own_addresses(spec).as_bytes()),
     };
-    let recipe = match &spec.image {
-        ImageSource::Build(path) => Some(folder.join(path)),
+    let getting = match &spec.image {
+        ImageSource::Build(path) => Some(Getting::Build(folder.join(path).display().to_string())),
+        ImageSource::Catalog(name) => Some(Getting::Pull(name.clone())),
+        ImageSource::Url { url, sha256 } => Some(Getting::Fetch(url.clone(), sha256.clone())),
         ImageSource::Known(_) | ImageSource::File(_) => None,
     };
-    Ok(Source { launch, keys, told, owner, recipe })
+    Ok(Source { launch, keys, told, owner, getting })
 }
 
 /// Returns what the guests of an entry are told of their interfaces; nothing if DHCP tells them.
@@ -170,7 +170,8 @@ fn launch_of(
     (folder, up): (&Path, Option<&Up>),
 ) -> anyhow::Result<Launch> {
     let image = match &spec.image {
-        ImageSource::Known(name) => name.clone(),
+        ImageSource::Known(name) | ImageSource::Catalog(name) => name.clone(),
+        ImageSource::Url { url, .. } => url.clone(),
         ImageSource::File(path) | ImageSource::Build(path) => {
             folder.join(path).display().to_string()
         }
@@ -215,7 +216,7 @@ fn launch_of(
     })
 }
 
-/// Finds the images, each once, and returns all that the file wants. One that is still to be built
+/// Finds the images, each once, and returns all that the file wants. One that is not in the store yet
 /// is `None`.
 ///
 /// # Errors
@@ -233,8 +234,8 @@ pub(in crate::commands) fn resolve(
         let key = (source.launch.image.clone(), source.launch.pool.clone());
         let (facts, image) = match known.get(&key) {
             Some(resolved) => resolved.clone(),
-            None => match &source.recipe {
-                Some(recipe) => built(ctx, recipe)?,
+            None => match &source.getting {
+                Some(getting) => image::known(ctx, getting)?,
                 None => found(launch::find_image(ctx, conn, &source.launch)?),
             },
         };
@@ -252,53 +253,16 @@ pub(in crate::commands) fn resolve(
 }
 
 /// What an image leads to.
-type Resolved = (ImageFacts, Option<ImageFile>);
+pub(super) type Resolved = (ImageFacts, Option<ImageFile>);
 
-fn found(image: ImageFile) -> Resolved {
+pub(super) fn found(image: ImageFile) -> Resolved {
     let facts = ImageFacts {
         name: image.name.clone(),
         digest: image.digest.clone(),
         template: image.template.clone(),
         size: image.virtual_size,
         least_memory: least_memory(&image),
-        unbuilt: None,
+        missing: None,
     };
     (facts, Some(image))
-}
-
-/// Finds the image that a recipe has made, if it has.
-fn built(ctx: &Context, path: &Path) -> anyhow::Result<Resolved> {
-    let stored = recipe::stored(ctx, path)?;
-    if let Some(digest) = stored.digest {
-        return Ok(found(image::of_store(ctx, &digest.to_string())?));
-    }
-    let facts = ImageFacts {
-        name: stored.name,
-        digest: String::new(),
-        template: None,
-        size: Bytes(0),
-        least_memory: Bytes(0),
-        unbuilt: Some(path.display().to_string()),
-    };
-    Ok((facts, None))
-}
-
-/// Builds the images that the actions build, one after the other. Returns what came of each.
-///
-/// # Errors
-///
-/// The first that fails: nothing of the set is made then.
-pub(in crate::commands) fn build_images(
-    ctx: &Context,
-    actions: &[Action],
-) -> anyhow::Result<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
-    for action in actions {
-        if let What::Build { recipe, .. } = &action.what {
-            recipe::make(ctx, Path::new(recipe))?;
-            ctx.ui.say(format!("built the image `{}`", action.object.name()));
-            outcomes.push(Outcome { object: action.object.clone(), result: Ok(Done::Made) });
-        }
-    }
-    Ok(outcomes)
 }

@@ -4,12 +4,14 @@
 //! | module | what |
 //! |---|---|
 //! | `file` | the file, and what its words lead to on this client |
+//! | `image` | images that come into the store |
 //! | `pool` | Ceph's pools, and how the host logs in to them |
 //! | `carry` | the actions carried out, side by side where they do not need each other |
 //! | `outcome` | what came of each, told |
 
 mod carry;
 mod file;
+mod image;
 mod outcome;
 mod pool;
 
@@ -20,7 +22,8 @@ use uuid::Uuid;
 use crate::context::Context;
 
 pub(super) use carry::{Carry, Things, take_all};
-pub(super) use file::{Source, build_images, read, resolve, sources};
+pub(super) use file::{Source, read, resolve, sources};
+pub(super) use image::get_images;
 pub(super) use outcome::{Outcome, show};
 
 /// Takes the lock of all who change a set of a host: the second of two sees what the first has

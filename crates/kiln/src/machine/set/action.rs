@@ -8,6 +8,7 @@ use kiln_spec::network::NetworkSpec;
 use kiln_spec::set::PoolSpec;
 use serde_json::{Value, json};
 
+use super::Getting;
 use crate::machine::meta::Forward;
 
 /// What is changed.
@@ -57,10 +58,10 @@ pub(crate) enum What {
     MakeNetwork(NetworkSpec),
     /// A pool is made and taken into use.
     MakePool(PoolSpec),
-    /// An image is built.
-    Build {
-        /// The recipe, as the file names it.
-        recipe: String,
+    /// An image comes into the store.
+    Get {
+        /// How.
+        how: Getting,
         /// Whether only machines need it that would be made anew.
         anew: bool,
     },
@@ -169,7 +170,7 @@ impl Action {
     pub(crate) const fn need(&self) -> Option<Need> {
         match self.what {
             What::Restart(_) => Some(Need::Restart),
-            What::Anew { .. } | What::Build { anew: true, .. } => Some(Need::Rebuild),
+            What::Anew { .. } | What::Get { anew: true, .. } => Some(Need::Rebuild),
             What::Remove => Some(Need::Prune),
             What::Differs(_) => Some(Need::Hand),
             _ => None,
@@ -193,7 +194,7 @@ impl Action {
         let mut line = format!("{} {kind} {name}: {}", self.sign(), self.detail());
         if let Some(need) = self.need().filter(|_| !self.is_allowed(allowed)) {
             let hint = match self.what {
-                What::Build { .. } => "with --rebuild",
+                What::Get { .. } => "with --rebuild",
                 _ => need.hint(),
             };
             line.push_str(&format!(" ({hint})"));
@@ -205,7 +206,7 @@ impl Action {
         match self.what {
             What::MakeNetwork(_)
             | What::MakePool(_)
-            | What::Build { .. }
+            | What::Get { .. }
             | What::MakeMachine { .. } => '+',
             What::Remove => '-',
             What::Differs(_) => '!',
@@ -217,7 +218,8 @@ impl Action {
     const fn word(&self) -> &'static str {
         match self.what {
             What::MakeNetwork(_) | What::MakePool(_) | What::MakeMachine { .. } => "make",
-            What::Build { .. } => "build",
+            What::Get { how: Getting::Build(_), .. } => "build",
+            What::Get { .. } => "pull",
             What::Activate | What::Start => "start",
             What::Cpus(..)
             | What::Memory(..)
@@ -243,7 +245,9 @@ impl Action {
         match &self.what {
             What::MakeNetwork(spec) => network(spec),
             What::MakePool(spec) => spec.source.to_string(),
-            What::Build { recipe, .. } => format!("build it of {recipe}"),
+            What::Get { how: Getting::Build(recipe), .. } => format!("build it of {recipe}"),
+            What::Get { how: Getting::Pull(name), .. } => format!("pull {name} of a catalog"),
+            What::Get { how: Getting::Fetch(url, _), .. } => format!("fetch it from {url}"),
             What::MakeMachine { detail, .. } => detail.clone(),
             What::Activate | What::Start => "start it".to_owned(),
             What::Cpus(from, to) => format!("cpus {from} -> {to}"),

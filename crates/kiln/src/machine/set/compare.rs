@@ -18,7 +18,7 @@ use kiln_spec::{Bytes, Tag};
 
 use super::action::{Action, Object, What};
 use super::found::{Found, HostDisk, HostMachine, HostPool};
-use super::{Entry, Wanted};
+use super::{Entry, Getting, Wanted};
 use crate::error::{Class, Problem};
 use crate::machine::meta::{Forward, Meta};
 use crate::machine::{network, networks, pool};
@@ -40,8 +40,8 @@ pub(crate) fn compare(wanted: &Wanted, found: &Found) -> Result<Vec<Action>, Pro
             of_machine((wanted, place, number), found, &mut all)?;
         }
     }
-    let builds = builds(wanted, &all[machines..]);
-    all.splice(machines..machines, builds);
+    let missing = missing(wanted, &all[machines..]);
+    all.splice(machines..machines, missing);
     let named = |object: &Object| match object {
         Object::Machine(name) => wanted.entries.iter().any(|entry| has(entry, name)),
         Object::Network(name) => wanted.networks.iter().any(|n| n.name.as_str() == name),
@@ -56,9 +56,9 @@ pub(crate) fn compare(wanted: &Wanted, found: &Found) -> Result<Vec<Action>, Pro
     Ok(all)
 }
 
-/// Returns what builds the images that are not in the store, and that these actions need.
-fn builds(wanted: &Wanted, machines: &[Action]) -> Vec<Action> {
-    let mut builds: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+/// Returns what gets the images that are not in the store, and that these actions need.
+fn missing(wanted: &Wanted, machines: &[Action]) -> Vec<Action> {
+    let mut missing: BTreeMap<(&str, &Getting), bool> = BTreeMap::new();
     for action in machines {
         let (entry, only_anew) = match action.what {
             What::MakeMachine { entry, .. } => (entry, false),
@@ -66,16 +66,16 @@ fn builds(wanted: &Wanted, machines: &[Action]) -> Vec<Action> {
             _ => continue,
         };
         let image = &wanted.entries[entry].image;
-        if let Some(recipe) = &image.unbuilt {
-            let anew = builds.entry((&image.name, recipe)).or_insert(true);
+        if let Some(how) = &image.missing {
+            let anew = missing.entry((&image.name, how)).or_insert(true);
             *anew &= only_anew;
         }
     }
-    let action = |((name, recipe), anew): ((&str, &str), bool)| Action {
+    let action = |((name, how), anew): ((&str, &Getting), bool)| Action {
         object: Object::Image(name.to_owned()),
-        what: What::Build { recipe: recipe.to_owned(), anew },
+        what: What::Get { how: how.clone(), anew },
     };
-    builds.into_iter().map(action).collect()
+    missing.into_iter().map(action).collect()
 }
 
 /// Returns what takes away all that a set owns.
@@ -287,7 +287,7 @@ fn of_machine(
     let Some(there) = found.machines.get(&name) else {
         let cpus = if spec.cpus == 1 { "cpu" } else { "cpus" };
         let mut detail = format!("image {}, {} {cpus}, {}", image.name, spec.cpus, spec.memory);
-        let known = image.unbuilt.is_none().then_some(image.size);
+        let known = image.missing.is_none().then_some(image.size);
         detail.extend(spec.disk.or(known).map(|disk| format!(", disk {disk}")));
         detail.extend(interfaces.iter().map(|interface| format!(", {interface}")));
         detail.extend(forwards.iter().map(|forward| format!(", {forward} to {}", forward.to)));
@@ -412,8 +412,8 @@ fn anew(entry: &Entry, meta: &Meta, there: &HostMachine, wish: &[InterfaceSpec])
         Some(template) => meta.template.as_ref() == Some(template),
         None => meta.digest == image.digest,
     };
-    if image.unbuilt.is_some() {
-        why.push(format!("its image `{}` is to be built", image.name));
+    if image.missing.is_some() {
+        why.push(format!("its image `{}` is not in the store yet", image.name));
     } else if !same {
         why.push(format!("its image is another `{}`", image.name));
     }

@@ -21,6 +21,7 @@ mod found;
 mod remove;
 
 use kiln_spec::Bytes;
+use kiln_spec::image::Digest;
 use kiln_spec::network::NetworkSpec;
 use kiln_spec::set::{MachineSpec, PoolSpec};
 use uuid::Uuid;
@@ -73,9 +74,20 @@ pub(crate) struct ImageFacts {
     pub(crate) size: Bytes,
     /// The least memory of its machines.
     pub(crate) least_memory: Bytes,
-    /// The recipe that it is still to be built of, as the file names it. Nothing else but the name is
-    /// known then: sizes are 0, and the digest is empty.
-    pub(crate) unbuilt: Option<String>,
+    /// How it comes into the store, if it is not there. Nothing else but the name is known then: sizes
+    /// are 0, and the digest is empty.
+    pub(crate) missing: Option<Getting>,
+}
+
+/// How an image comes into the store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Getting {
+    /// Built of the recipe at this path.
+    Build(String),
+    /// Pulled from a catalog: `NAME` or `CATALOG/NAME`.
+    Pull(String),
+    /// Fetched from a web server, and it must be this.
+    Fetch(String, Digest),
 }
 
 /// How many bytes of a UUID of a set's pool tell whose it is; the others are of the one making.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::action::{Action, Allowed};
 use super::compare::{all_of, compare};
 use super::found::{Found, HostDisk, HostMachine, HostNetwork, HostPool};
-use super::{Entry, ImageFacts, Wanted, new_pool_uuid, owned_pool};
+use super::{Entry, Getting, ImageFacts, Wanted, new_pool_uuid, owned_pool};
 use crate::machine::meta::{Meta, Owner, Reservation, VolumeRef};
 
 const FILE: &str = "\
@@ -48,7 +48,7 @@ fn wanted(text: &str) -> Wanted {
             template: None,
             size: Bytes::from_gib(2),
             least_memory: Bytes::from_mib(512),
-            unbuilt: None,
+            missing: None,
         };
         Entry { spec: spec.clone(), image, owner: owner("shop") }
     });
@@ -255,25 +255,39 @@ fn what_a_guest_was_told_of_its_networks_is_compared() {
 }
 
 #[test]
-fn images_that_are_not_built_are_built_for_those_who_need_them() {
+fn images_that_are_not_in_the_store_are_got_for_those_who_need_them() {
     let mut set = wanted(FILE);
     let image = &mut set.entries[0].image;
     (image.digest, image.size) = (String::new(), Bytes(0));
-    image.unbuilt = Some("debian.yaml".into());
+    image.missing = Some(Getting::Build("debian.yaml".into()));
     let mut found = whole();
-    let all = |found: &Found| lines(&compare(&set, found).unwrap());
+    let all = |set: &Wanted, found: &Found| lines(&compare(set, found).unwrap());
     assert_eq!(
-        all(&found),
+        all(&set, &found),
         [
             "+ image debian: build it of debian.yaml (with --rebuild)",
-            "~ machine web-1: make it anew: its image `debian` is to be built (with --rebuild, which \
+            "~ machine web-1: make it anew: its image `debian` is not in the store yet (with --rebuild, which \
              removes its disk)",
-            "~ machine web-2: make it anew: its image `debian` is to be built (with --rebuild, which \
+            "~ machine web-2: make it anew: its image `debian` is not in the store yet (with --rebuild, which \
              removes its disk)",
         ]
     );
     found.machines.remove("web-2");
-    assert_eq!(all(&found)[0], "+ image debian: build it of debian.yaml");
+    assert_eq!(all(&set, &found)[0], "+ image debian: build it of debian.yaml");
+    let mut of = |how| {
+        set.entries[0].image.missing = Some(how);
+        lines(&compare(&set, &found).unwrap()).swap_remove(0)
+    };
+    assert_eq!(
+        of(Getting::Pull("ours/debian".into())),
+        "+ image debian: pull ours/debian of a catalog"
+    );
+    let sha256 = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
+    let url = "https://x.example/debian.qcow2".to_owned();
+    assert_eq!(
+        of(Getting::Fetch(url, sha256)),
+        "+ image debian: fetch it from https://x.example/debian.qcow2"
+    );
 }
 
 #[test]
