@@ -10,8 +10,8 @@ use serde_saphyr::{Location, Spanned};
 use super::machine::MachineFile;
 use super::network::NetworkFile;
 use super::{
-    FORMAT, ImageSource, Images, PoolSource, PoolSpec, RbdKey, RbdSpec, Set, SetName, check,
-    is_ceph_pool,
+    FORMAT, ImageSource, Images, PoolSource, PoolSpec, RbdKey, RbdSpec, SecretSpec, Set, SetName,
+    check, is_ceph_pool,
 };
 use crate::image::Sha256;
 use crate::network::NetworkName;
@@ -54,7 +54,15 @@ pub(super) struct SetFile {
     images: BTreeMap<String, Spanned<ImageFile>>,
     #[serde(default)]
     machines: BTreeMap<MachineName, Spanned<MachineFile>>,
-    secrets: NotYet,
+    #[serde(default)]
+    secrets: BTreeMap<PoolName, SecretFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretFile {
+    keyring: String,
+    user: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,10 +110,6 @@ pub(super) fn not_yet(keys: &[(&str, &NotYet)], instead: &str) -> Result<(), Fin
 impl SetFile {
     /// Checks what one value alone cannot tell.
     pub(super) fn check(&self) -> Result<(), Finding> {
-        not_yet(
-            &[("secrets", &self.secrets)],
-            "a pool of Ceph's names its key: `keyring`, or `secret` of `kiln secret create`",
-        )?;
         self.pools.values().try_for_each(|pool| pool.value.check(pool.referenced))?;
         for (name, image) in &self.images {
             image.value.check(name, image.referenced)?;
@@ -123,6 +127,8 @@ impl SetFile {
             spec.check().map_err(|error| (at, error.to_string()))?;
             networks.push((at, spec));
         }
+        let secret = |(name, SecretFile { keyring, user })| SecretSpec { name, keyring, user };
+        let secrets = self.secrets.into_iter().map(secret).collect();
         let mut pools = Vec::new();
         for (name, pool) in self.pools {
             pools.push((pool.referenced, PoolSpec { name, source: pool.value.source() }));
@@ -139,7 +145,7 @@ impl SetFile {
             all.into_iter().map(|(_, one)| one).collect()
         }
         let (networks, pools) = (bare(networks), bare(pools));
-        Ok(Set { name: self.name, networks, pools, machines: bare(machines) })
+        Ok(Set { name: self.name, networks, secrets, pools, machines: bare(machines) })
     }
 }
 

@@ -123,12 +123,9 @@ impl MachineFile {
     pub(super) fn check(&self) -> Result<(), Finding> {
         not_yet(&[("disks", &self.disks)], "a machine has the disk of its image")?;
         not_yet(&[("autostart", &self.autostart)], "a machine is started by `kiln start`")?;
-        if let Some(kind) = self.clone.as_ref().filter(|kind| kind.value != CloneKind::Linked) {
-            let word = if kind.value == CloneKind::Full { "full" } else { "fork" };
-            let message = format!(
-                "this kiln cannot do `clone: {word}` in a set yet; there is `clone: linked`"
-            );
-            return Err((kind.referenced, message));
+        if let Some(kind) = self.clone.as_ref().filter(|kind| kind.value == CloneKind::Fork) {
+            let message = "this kiln cannot do `clone: fork` in a set yet; there are `clone: linked` and `clone: full`";
+            return Err((kind.referenced, message.into()));
         }
         within(&self.count, "count", MOST)?;
         within(&self.cpus, "cpus", MOST_CPUS)?;
@@ -187,6 +184,7 @@ impl MachineFile {
             network_config: self.network_config,
             datasource: self.datasource,
             tags: self.tags,
+            full: self.clone.is_some_and(|kind| kind.value == CloneKind::Full),
             uefi: self.firmware == Firmware::Uefi,
             ready: self.ready.into_iter().map(ready).collect::<Result<_, _>>()?,
         })

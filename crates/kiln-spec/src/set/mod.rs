@@ -50,10 +50,23 @@ pub struct Set {
     pub name: SetName,
     /// Its networks, by name.
     pub networks: Vec<NetworkSpec>,
+    /// Its secrets, by name.
+    pub secrets: Vec<SecretSpec>,
     /// Its pools, by name.
     pub pools: Vec<PoolSpec>,
     /// Its machines, by name.
     pub machines: Vec<MachineSpec>,
+}
+
+/// A secret to be: the key of a Ceph user, which the host keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretSpec {
+    /// Its name.
+    pub name: PoolName,
+    /// The keyring that has the key, by its path from the set's file.
+    pub keyring: String,
+    /// Whose key it is, if the keyring has several.
+    pub user: Option<String>,
 }
 
 /// A pool to be.
@@ -172,6 +185,8 @@ pub struct MachineSpec {
     pub datasource: Datasource,
     /// The words by which it is put together with others.
     pub tags: Vec<Tag>,
+    /// Whether nothing lies below its disk.
+    pub full: bool,
     /// Whether it starts by UEFI.
     pub uefi: bool,
     /// What is to be proven of it before it is ready, besides the usual.

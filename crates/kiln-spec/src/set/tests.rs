@@ -156,11 +156,10 @@ fn words_of_machines_are_checked() {
 fn what_cannot_be_done_yet_is_named_and_not_left_out() {
     let not_yet = |key: &str| format!("this kiln cannot do `{key}` in a set yet; ");
     for (text, key) in [
-        ("secrets: {a: {}}\n", "secrets"),
         ("pools:\n  far: {nfs: h:/x}\n", "nfs"),
         ("images:\n  web: {install: web.yaml}\n", "install"),
         ("images:\n  web: {bundle: web.tar.zst}\n", "bundle"),
-        ("machines:\n  web: {image: web, clone: full}\n", "clone: full"),
+        ("machines:\n  web: {image: web, clone: fork}\n", "clone: fork"),
         ("machines:\n  web: {image: web, disks: [{size: 1GiB}]}\n", "disks"),
     ] {
         let said = said(text);
@@ -223,6 +222,22 @@ fn networks_and_pools_are_checked() {
         "kiln.yaml:5:6: the addresses `10.0.3.0/24` overlap `10.0.0.0/16` of the network `a`"
     );
     let pool = |dir: &str| said(&format!("pools:\n  fast: {{dir: {dir}}}\n"));
+    let secret = |keys: &str| said(&format!("secrets:\n  ceph: {keys}\n"));
+    assert!(secret("{}").starts_with("kiln.yaml:4:"), "{}", secret("{}"));
+    assert!(
+        secret("{keyring: a, usr: b}").contains("`user`"),
+        "{}",
+        secret("{keyring: a, usr: b}")
+    );
+    let set = parse("kiln: 1\nname: a\nsecrets:\n  ceph: {keyring: a.keyring, user: b}\n").unwrap();
+    assert_eq!(
+        (
+            set.secrets[0].name.as_str(),
+            set.secrets[0].keyring.as_str(),
+            set.secrets[0].user.as_deref()
+        ),
+        ("ceph", "a.keyring", Some("b"))
+    );
     for dir in ["vms", "/srv/../etc", "\"/a\\nb\""] {
         assert!(pool(dir).contains("is no folder for a pool"), "{dir}: {}", pool(dir));
     }

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::existing::Machine;
+use super::undo::{self, Undo};
+use crate::context::Context;
 use crate::error::{Class, Problem, unreadable};
 
 /// The most that is read of a keyring.
@@ -168,6 +170,23 @@ pub(crate) fn refuse_taken(conn: &Connection, name: &str) -> anyhow::Result<()> 
             Err(Problem::new(Class::Object, what).hint(hint).into())
         }
     }
+}
+
+/// Makes a secret of a key; nothing is left of one that fails or is killed.
+///
+/// # Errors
+///
+/// As [`define`], and the name is taken (class object).
+pub(crate) fn make(
+    ctx: &Context,
+    conn: &Connection,
+    (name, uuid): (&str, Uuid),
+    key: (Option<&str>, &Key),
+) -> anyhow::Result<()> {
+    refuse_taken(conn, name)?;
+    let undo = Undo::Secret { uri: conn.uri().to_string(), uuid, name: name.to_owned() };
+    let job = format!("secret-{uuid}");
+    undo::or_undone(ctx, conn, (&job, undo), || define(conn, (name, uuid), key))
 }
 
 /// Defines a secret and gives it its key. A step: how to undo it is in the journal.

@@ -112,7 +112,7 @@ fn pulled(lab: &Lab) {
         "kiln: 1\nname: kt-got\npools:\n  kt-got-pool: {{dir: {pool}}}\nimages:\n  \
          one: {{catalog: lab/kt-listed}}\n  two: {{url: \"{}\", sha256: {sha256}}}\nmachines:\n  \
          kt-got-a: {{image: one, memory: 256MiB, pool: kt-got-pool}}\n  \
-         kt-got-b: {{image: two, memory: 256MiB, pool: kt-got-pool}}\n",
+         kt-got-b: {{image: two, clone: full, memory: 256MiB, pool: kt-got-pool}}\n",
         server.url("kt-plain.raw")
     );
     let path = lab.folder.join("kt-got.yaml");
@@ -132,10 +132,21 @@ fn pulled(lab: &Lab) {
     let up = parsed(kiln(&["up", &file, "--no-wait", "--json"]));
     assert_eq!(up["done"].as_array().map(Vec::len), Some(5), "{up}");
     assert_eq!(up["machines"][1]["image"], "kt-plain", "{up}");
+    for (name, below) in [("kt-got-a", true), ("kt-got-b", false)] {
+        let disk = format!("{pool}/{name}.qcow2");
+        let info = run(&["qemu-img", "info", "-U", "--output=json", &disk]).success().stdout;
+        assert_eq!(info.contains("backing-filename"), below, "{info}");
+    }
     let again = kiln(&["up", &file]).success();
     assert_eq!(again.stderr, "`kt-got` is as its file says: nothing to do\n");
     drop(kiln(&["down", &file]).success());
     assert_eq!(lab.journals(), 0);
+}
+
+fn secret() -> String {
+    let list = virsh(&["secret-list"]).success().stdout;
+    let line = list.lines().find(|line| line.contains("kt-sea-key")).expect("the secret is there");
+    line.split_whitespace().next().expect("its UUID").to_owned()
 }
 
 /// A set whose machines live in a Ceph pool; called where there is a cluster, with the words of its
@@ -143,7 +154,8 @@ fn pulled(lab: &Lab) {
 pub(crate) fn on_ceph(lab: &Lab, (monitors, keyring, image): (&str, &str, &str)) {
     let text = format!(
         "kiln: 1\nname: kt-sea\nnetworks:\n  kt-sea-net: {{isolated: 192.168.238.0/24}}\n\
-         pools:\n  kt-sea-pool: {{rbd: {{pool: vms, monitors: [{monitors}], keyring: {keyring}}}}}\n\
+         secrets:\n  kt-sea-key: {{keyring: {keyring}}}\n\
+         pools:\n  kt-sea-pool: {{rbd: {{pool: vms, monitors: [{monitors}], secret: kt-sea-key}}}}\n\
          images:\n  guest: {{file: {image}}}\nmachines:\n  kt-sea-m:\n    count: 3\n    \
          image: guest\n    clone: linked\n    memory: 128MiB\n    pool: kt-sea-pool\n    \
          networks: [{{name: kt-sea-net}}]\n"
@@ -155,7 +167,7 @@ pub(crate) fn on_ceph(lab: &Lab, (monitors, keyring, image): (&str, &str, &str))
     let plan = lab.kiln(&["plan", &file]).success().stdout;
     assert!(plan.contains("+ pool kt-sea-pool: Ceph's vms at "), "{plan}");
     let up = parsed(lab.kiln(&["up", &file, "--no-wait", "--json"]));
-    assert_eq!(up["done"].as_array().map(Vec::len), Some(5), "{up}");
+    assert_eq!(up["done"].as_array().map(Vec::len), Some(6), "{up}");
     for n in 1..=3 {
         let xml = virsh(&["dumpxml", &format!("kt-sea-m-{n}")]).success().stdout;
         // Of its disk and of its seed.
@@ -164,6 +176,14 @@ pub(crate) fn on_ceph(lab: &Lab, (monitors, keyring, image): (&str, &str, &str))
     }
     let again = lab.kiln(&["up", &file]).success();
     assert_eq!(again.stderr, "`kt-sea` is as its file says: nothing to do\n");
+    // A key that somebody has changed is put right; one that is used stays.
+    let key = format!("{}=", "A".repeat(39));
+    drop(virsh(&["secret-set-value", &secret(), "--base64", &key]).success());
+    let up = lab.kiln(&["up", &file]).success().stderr;
+    assert!(up.contains("~ secret kt-sea-key: give it another key\n"), "{up}");
+    let silent = "the disks in pool `kt-sea-pool` are not compared: ";
+    assert_eq!(up.matches(silent).count(), 1, "{up}");
+    assert_eq!(lab.kiln(&["plan", &file]).success().stdout, "");
     write(&text.replace("pool: vms, monitors: [", "pool: vms, monitors: [nowhere, "));
     let differs = lab.kiln(&["plan", &file]).success().stdout;
     assert!(differs.contains("! pool kt-sea-pool: its monitors are others"), "{differs}");

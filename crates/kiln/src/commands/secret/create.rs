@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::args::secret::create::Create;
 use crate::context::Context;
-use crate::machine::undo::{self, Undo};
 use crate::machine::{host, secrets};
 
 /// Makes a secret.
@@ -35,10 +34,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
         }
         return Ok(0);
     }
-    let undo = Undo::Secret { uri: conn.uri().to_string(), uuid, name: name.to_owned() };
-    undo::or_undone(ctx, &conn, (&format!("secret-{uuid}"), undo), || {
-        secrets::define(&conn, (name, uuid), (user.as_deref(), &key))
-    })?;
+    secrets::make(ctx, &conn, (name, uuid), (user.as_deref(), &key))?;
     if ctx.ui.json() {
         ctx.ui.result(&secrets::find(&conn, name)?.json());
         return Ok(0);

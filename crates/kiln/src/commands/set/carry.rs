@@ -33,9 +33,11 @@ use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::existing::Machine;
 use crate::machine::image::ImageFile;
-use crate::machine::set::{self, Action, Object, What, new_pool_uuid};
+use crate::machine::set::{
+    self, Action, Object, WantedSecret, What, new_pool_uuid, new_secret_uuid, owned_secret,
+};
 use crate::machine::timings::Timings;
-use crate::machine::{networks, pools, undo};
+use crate::machine::{networks, pools, secrets, undo};
 
 /// What the actions are carried out with.
 pub(in crate::commands) struct Things<'a> {
@@ -86,6 +88,7 @@ impl<'a> Carry<'a> {
         self.look_ahead(&actions);
         self.clear(&actions);
         self.take(&actions);
+        self.secrets(&actions);
         self.foundations(&actions);
         self.make(&actions);
         self.change(&actions);
@@ -150,6 +153,27 @@ impl<'a> Carry<'a> {
             };
             Some(Outcome { object: action.object.clone(), result: result.map(|()| done) })
         });
+        self.keep(done);
+    }
+
+    /// Secrets, which pools name.
+    fn secrets(&mut self, actions: &[&Action]) {
+        let (ctx, of) = (self.ctx, (self.things.conn, self.things.set));
+        let done = actions.iter().filter_map(|action| {
+            let result = match &action.what {
+                What::MakeSecret(secret) => go_on().and_then(|()| {
+                    let uuid = new_secret_uuid(of.1, &secret.name);
+                    let key = (Some(secret.entry.user.as_str()), &secret.entry.key);
+                    secrets::make(ctx, of.0, (&secret.name, uuid), key).map(|()| Done::Made)
+                }),
+                What::GiveKey(secret) => {
+                    go_on().and_then(|()| give_key(of, secret)).map(|()| Done::Changed)
+                }
+                _ => return None,
+            };
+            Some(Some(Outcome { object: action.object.clone(), result }))
+        });
+        let done = done.collect();
         self.keep(done);
     }
 
@@ -280,7 +304,7 @@ impl<'a> Carry<'a> {
         self.keep(done);
     }
 
-    /// Networks and pools that go.
+    /// Networks, pools and secrets that go.
     fn take(&mut self, actions: &[&Action]) {
         let objects: Vec<Object> = actions
             .iter()
@@ -322,7 +346,7 @@ fn remove_machine(
     undo::remove_machine(ctx, &machine)
 }
 
-/// Removes machines side by side, and then networks and pools.
+/// Removes machines side by side, then networks and pools, and then secrets.
 pub(in crate::commands) fn take_all(
     ctx: &Context,
     (conn, set): (&Connection, &str),
@@ -343,14 +367,31 @@ fn take_foundations(
     (conn, set): (&Connection, &str),
     objects: &[Object],
 ) -> Vec<Outcome> {
-    each(objects, AT_ONCE, |object| {
+    let take = |object: &Object| {
         let result = go_on().and_then(|()| match object {
+            Object::Secret(name) => set::remove_secret(ctx, conn, (set, name)),
             Object::Network(name) => set::remove_network(ctx, conn, (set, name)),
             Object::Pool(name) => set::remove_pool(ctx, conn, (set, name)),
             Object::Machine(_) | Object::Image(_) => Ok(()),
         });
         Outcome { object: object.clone(), result: result.map(|()| Done::Removed) }
-    })
+    };
+    // Pools use secrets.
+    let (secrets, rest): (Vec<&Object>, Vec<&Object>) =
+        objects.iter().partition(|object| matches!(object, Object::Secret(_)));
+    let mut done = each(&rest, AT_ONCE, |object| take(object));
+    done.extend(secrets.into_iter().map(take));
+    done
+}
+
+/// Gives a secret another key, unless it is another's by now.
+fn give_key((conn, set): (&Connection, &str), wanted: &WantedSecret) -> anyhow::Result<()> {
+    let secret = conn.ceph_secret(&wanted.name)?;
+    if !owned_secret(secret.uuid(), set, &wanted.name) {
+        let what = format!("the secret `{}` is another's by now", wanted.name);
+        return Err(Problem::new(Class::Object, what).into());
+    }
+    Ok(secret.set_key(&wanted.entry.key)?)
 }
 
 fn make_network(ctx: &Context, things: &Things<'_>, spec: &NetworkSpec) -> anyhow::Result<()> {
@@ -390,7 +431,7 @@ fn activate(conn: &Connection, object: &Object) -> anyhow::Result<()> {
     let started = match object {
         Object::Network(name) => conn.network(name)?.start(),
         Object::Pool(name) => conn.pool(name)?.start(),
-        Object::Machine(_) | Object::Image(_) => Ok(()),
+        Object::Machine(_) | Object::Image(_) | Object::Secret(_) => Ok(()),
     };
     match started {
         // Somebody else was faster.

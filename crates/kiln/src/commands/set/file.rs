@@ -186,7 +186,7 @@ fn launch_of(
         cpu: None,
         memory: spec.memory,
         disk: spec.disk,
-        full: false,
+        full: spec.full,
         network: spec.networks.clone(),
         ip: None,
         forward: spec.forwards.clone(),
@@ -225,7 +225,7 @@ fn launch_of(
 pub(in crate::commands) fn resolve(
     ctx: &Context,
     conn: &Connection,
-    set: &Set,
+    (set, folder): (&Set, &Path),
     sources: &[Source],
 ) -> anyhow::Result<(Wanted, Vec<Option<ImageFile>>)> {
     let mut known: BTreeMap<(String, String), Resolved> = BTreeMap::new();
@@ -246,6 +246,7 @@ pub(in crate::commands) fn resolve(
     let wanted = Wanted {
         name: set.name.to_string(),
         networks: set.networks.clone(),
+        secrets: pool::secrets(ctx, set, folder)?,
         pools: set.pools.clone(),
         entries,
     };

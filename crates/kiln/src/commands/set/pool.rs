@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What a set's file says of Ceph's pools, read.
+//! What a set's file says of Ceph's pools and their keys, read.
 
 use std::path::Path;
 
 use kiln_libvirt::domain::RbdHost;
-use kiln_spec::set::{PoolSource, RbdKey, RbdSpec, Set};
+use kiln_spec::set::{PoolSource, RbdKey, RbdSpec, SecretSpec, Set};
 
 use super::file::beside;
 use crate::context::Context;
 use crate::error::{Class, Problem};
 use crate::machine::rbd_login::Login;
 use crate::machine::secrets;
+use crate::machine::set::WantedSecret;
 
 /// Returns the monitors of a pool.
 ///
@@ -40,12 +41,32 @@ pub(super) fn login(ctx: &Context, rbd: &RbdSpec, folder: &Path) -> anyhow::Resu
     }
 }
 
-/// Checks all that the file says of Ceph's pools, before the host is asked.
+/// Reads the keys of the file's secrets; `folder` is that of the file.
+///
+/// # Errors
+///
+/// As [`login`].
+pub(super) fn secrets(
+    ctx: &Context,
+    set: &Set,
+    folder: &Path,
+) -> anyhow::Result<Vec<WantedSecret>> {
+    let one = |spec: &SecretSpec| {
+        secrets::check_user(spec.user.as_deref())?;
+        let path = beside(ctx, folder, &spec.keyring)?;
+        let entry = secrets::from_keyring(&path, spec.user.as_deref())?;
+        Ok(WantedSecret { name: spec.name.to_string(), entry })
+    };
+    set.secrets.iter().map(one).collect()
+}
+
+/// Checks all that the file says of Ceph's pools and their keys, before the host is asked.
 ///
 /// # Errors
 ///
 /// As [`monitors`] and [`login`].
 pub(super) fn check(ctx: &Context, set: &Set, folder: &Path) -> anyhow::Result<()> {
+    drop(secrets(ctx, set, folder)?);
     for pool in &set.pools {
         if let PoolSource::Rbd(rbd) = &pool.source {
             monitors(rbd)?;

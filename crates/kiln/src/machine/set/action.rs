@@ -8,7 +8,7 @@ use kiln_spec::network::NetworkSpec;
 use kiln_spec::set::PoolSpec;
 use serde_json::{Value, json};
 
-use super::Getting;
+use super::{Getting, WantedSecret};
 use crate::machine::meta::Forward;
 
 /// What is changed.
@@ -16,6 +16,8 @@ use crate::machine::meta::Forward;
 pub(crate) enum Object {
     /// A network, by its name.
     Network(String),
+    /// A secret.
+    Secret(String),
     /// A pool.
     Pool(String),
     /// An image of the store.
@@ -29,6 +31,7 @@ impl Object {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Network(_) => "network",
+            Self::Secret(_) => "secret",
             Self::Pool(_) => "pool",
             Self::Image(_) => "image",
             Self::Machine(_) => "machine",
@@ -38,9 +41,11 @@ impl Object {
     /// Returns its name.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Network(name) | Self::Pool(name) | Self::Image(name) | Self::Machine(name) => {
-                name
-            }
+            Self::Network(name)
+            | Self::Secret(name)
+            | Self::Pool(name)
+            | Self::Image(name)
+            | Self::Machine(name) => name,
         }
     }
 }
@@ -56,6 +61,10 @@ impl fmt::Display for Object {
 pub(crate) enum What {
     /// A network is made and started.
     MakeNetwork(NetworkSpec),
+    /// A secret is made.
+    MakeSecret(WantedSecret),
+    /// A secret gets another key.
+    GiveKey(WantedSecret),
     /// A pool is made and taken into use.
     MakePool(PoolSpec),
     /// An image comes into the store.
@@ -205,6 +214,7 @@ impl Action {
     const fn sign(&self) -> char {
         match self.what {
             What::MakeNetwork(_)
+            | What::MakeSecret(_)
             | What::MakePool(_)
             | What::Get { .. }
             | What::MakeMachine { .. } => '+',
@@ -217,11 +227,15 @@ impl Action {
     /// Returns the word that `--json` uses for what is done.
     const fn word(&self) -> &'static str {
         match self.what {
-            What::MakeNetwork(_) | What::MakePool(_) | What::MakeMachine { .. } => "make",
+            What::MakeNetwork(_)
+            | What::MakeSecret(_)
+            | What::MakePool(_)
+            | What::MakeMachine { .. } => "make",
             What::Get { how: Getting::Build(_), .. } => "build",
             What::Get { .. } => "pull",
             What::Activate | What::Start => "start",
-            What::Cpus(..)
+            What::GiveKey(_)
+            | What::Cpus(..)
             | What::Memory(..)
             | What::Disk(..)
             | What::Tags(_)
@@ -244,6 +258,8 @@ impl Action {
         };
         match &self.what {
             What::MakeNetwork(spec) => network(spec),
+            What::MakeSecret(secret) => format!("the key of client.{}", secret.entry.user),
+            What::GiveKey(_) => "give it another key".to_owned(),
             What::MakePool(spec) => spec.source.to_string(),
             What::Get { how: Getting::Build(recipe), .. } => format!("build it of {recipe}"),
             What::Get { how: Getting::Pull(name), .. } => format!("pull {name} of a catalog"),

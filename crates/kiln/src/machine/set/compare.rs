@@ -13,7 +13,7 @@ use kiln_libvirt::network::NetworkView;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::network::{NetworkMode, NetworkSpec};
-use kiln_spec::set::PoolSource;
+use kiln_spec::set::{PoolSource, PoolSpec, RbdKey};
 use kiln_spec::{Bytes, Tag};
 
 use super::action::{Action, Object, What};
@@ -32,6 +32,7 @@ use crate::machine::{network, networks, pool};
 pub(crate) fn compare(wanted: &Wanted, found: &Found) -> Result<Vec<Action>, Problem> {
     let mut all = Vec::new();
     of_networks(wanted, found, &mut all)?;
+    of_secrets(wanted, found, &mut all)?;
     of_pools(wanted, found, &mut all)?;
     let machines = all.len();
     for (place, entry) in wanted.entries.iter().enumerate() {
@@ -45,6 +46,7 @@ pub(crate) fn compare(wanted: &Wanted, found: &Found) -> Result<Vec<Action>, Pro
     let named = |object: &Object| match object {
         Object::Machine(name) => wanted.entries.iter().any(|entry| has(entry, name)),
         Object::Network(name) => wanted.networks.iter().any(|n| n.name.as_str() == name),
+        Object::Secret(name) => wanted.secrets.iter().any(|secret| secret.name == *name),
         Object::Pool(name) => wanted.pools.iter().any(|pool| pool.name.as_str() == name),
         Object::Image(_) => true,
     };
@@ -82,11 +84,13 @@ fn missing(wanted: &Wanted, machines: &[Action]) -> Vec<Action> {
 pub(crate) fn all_of(set: &str, found: &Found) -> Vec<Action> {
     let machines = found.machines.iter().filter(|(_, machine)| machine.set() == Some(set));
     let networks = found.networks.iter().filter(|(_, one)| one.owner.as_deref() == Some(set));
+    let secrets = found.secrets.iter().filter(|(_, secret)| secret.owned);
     let pools = found.pools.iter().filter(|(_, pool)| pool.owned);
     let objects = machines
         .map(|(name, _)| Object::Machine(name.clone()))
         .chain(networks.map(|(name, _)| Object::Network(name.clone())))
-        .chain(pools.map(|(name, _)| Object::Pool(name.clone())));
+        .chain(pools.map(|(name, _)| Object::Pool(name.clone())))
+        .chain(secrets.map(|(name, _)| Object::Secret(name.clone())));
     objects.map(|object| Action { object, what: What::Remove }).collect()
 }
 
@@ -97,8 +101,11 @@ fn has(entry: &Entry, name: &str) -> bool {
 /// Refuses to take what the file's machines are on: it was taken out of the file, and they were not.
 fn still_used(wanted: &Wanted, object: &Object) -> Result<(), Problem> {
     let name = object.name();
+    if let Object::Secret(_) = object {
+        return secret_still_used(wanted, name);
+    }
     let uses = |entry: &&Entry| match object {
-        Object::Machine(_) | Object::Image(_) => false,
+        Object::Machine(_) | Object::Image(_) | Object::Secret(_) => false,
         Object::Network(_) => entry.spec.networks.iter().any(|one| one.network == name),
         Object::Pool(_) => entry.spec.pool.as_str() == name,
     };
@@ -110,13 +117,25 @@ fn still_used(wanted: &Wanted, object: &Object) -> Result<(), Problem> {
     Err(Problem::new(Class::File, what).hint(hint))
 }
 
+/// Refuses to take the secret that one of the file's pools names.
+fn secret_still_used(wanted: &Wanted, name: &str) -> Result<(), Problem> {
+    let uses = |pool: &&PoolSpec| match &pool.source {
+        PoolSource::Rbd(rbd) => matches!(&rbd.key, RbdKey::Secret(secret) if secret == name),
+        PoolSource::Dir(_) => false,
+    };
+    let Some(pool) = wanted.pools.iter().find(uses) else { return Ok(()) };
+    let what =
+        format!("the pool `{}` uses the secret `{name}`, which the file has no more", pool.name);
+    Err(Problem::new(Class::File, what).hint("put it back into the file's secrets"))
+}
+
 fn others(object: &Object, set: &str, owner: Option<&str>) -> Problem {
     let (kind, name) = (object.kind(), object.name());
     let whose = owner.map_or_else(String::new, |owner| format!(" of the set `{owner}`"));
     let what = format!("the host has a {kind} `{name}`{whose} already, which `{set}` did not make");
     let hint = match object {
         Object::Machine(_) => "choose another name".to_owned(),
-        _ => format!("machines use it without that: leave it out of the file's {kind}s"),
+        _ => format!("it can be used without that: leave it out of the file's {kind}s"),
     };
     Problem::new(Class::Object, what).hint(hint)
 }
@@ -178,6 +197,30 @@ fn differences(spec: &NetworkSpec, view: &NetworkView) -> Vec<String> {
     let hosts = spec.hosts.iter().map(|one| host(one.name.as_str(), one.address)).collect();
     differs("names", shown(is), shown(hosts));
     why
+}
+
+fn of_secrets(wanted: &Wanted, found: &Found, all: &mut Vec<Action>) -> Result<(), Problem> {
+    for secret in &wanted.secrets {
+        let object = Object::Secret(secret.name.clone());
+        let Some(there) = found.secrets.get(&secret.name) else {
+            all.push(Action { object, what: What::MakeSecret(secret.clone()) });
+            continue;
+        };
+        if !there.owned {
+            return Err(others(&object, &wanted.name, None));
+        }
+        match &there.user {
+            Some(user) if *user != secret.entry.user => {
+                let why = format!("it is of client.{user} and not client.{}", secret.entry.user);
+                all.push(Action { object, what: What::Differs(vec![why]) });
+            }
+            _ if there.key.as_ref() != Some(&secret.entry.key) => {
+                all.push(Action { object, what: What::GiveKey(secret.clone()) });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn of_pools(wanted: &Wanted, found: &Found, all: &mut Vec<Action>) -> Result<(), Problem> {
@@ -408,14 +451,19 @@ fn forwards(specs: &[ForwardSpec], number: u32) -> Result<Vec<Forward>, Problem>
 fn anew(entry: &Entry, meta: &Meta, there: &HostMachine, wish: &[InterfaceSpec]) -> Vec<String> {
     let (spec, image) = (&entry.spec, &entry.image);
     let mut why = Vec::new();
-    let same = match &image.template {
-        Some(template) => meta.template.as_ref() == Some(template),
-        None => meta.digest == image.digest,
+    // One that hangs on nothing, made so or since, knows its template by name only.
+    let same = match (&image.template, &meta.template) {
+        (Some(template), Some(own)) => template == own,
+        (Some(_), None) => meta.image == image.name,
+        (None, _) => meta.digest == image.digest,
     };
     if image.missing.is_some() {
         why.push(format!("its image `{}` is not in the store yet", image.name));
     } else if !same {
         why.push(format!("its image is another `{}`", image.name));
+    }
+    if spec.full && meta.template.is_some() {
+        why.push("its disk hangs on a template".to_owned());
     }
     if meta.disk.pool != spec.pool.as_str() {
         why.push(format!("its disk is in the pool `{}`", meta.disk.pool));

@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 
+use kiln_host::causes::in_line;
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::{DomainXml, XmlKind};
+use kiln_libvirt::keyring::Key;
 use kiln_libvirt::network::NetworkView;
 use kiln_libvirt::storage::{Pool, RbdPool};
 use kiln_spec::Bytes;
 
-use super::owned_pool;
+use super::{owned_pool, owned_secret};
 use crate::machine::existing::Machine;
 use crate::machine::meta::{Meta, VolumeRef};
-use crate::machine::{network, networks};
+use crate::machine::{network, networks, secrets};
+use crate::ui::Ui;
 
 /// A network of the host.
 #[derive(Clone, Debug)]
@@ -36,6 +39,17 @@ pub(crate) struct HostPool {
     pub(crate) folder: Option<String>,
     /// What it is in a Ceph cluster.
     pub(crate) rbd: Option<RbdPool>,
+}
+
+/// A secret for Ceph that the host keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct HostSecret {
+    /// Whether the set owns it.
+    pub(crate) owned: bool,
+    /// The Ceph user whose key it is, if Kiln was told.
+    pub(crate) user: Option<String>,
+    /// The key, of one that the set owns.
+    pub(crate) key: Option<Key>,
 }
 
 /// The disk of a machine.
@@ -76,10 +90,23 @@ pub(crate) struct Found {
     pub(crate) usual: String,
     /// The networks, by name.
     pub(crate) networks: BTreeMap<String, HostNetwork>,
+    /// The secrets for Ceph, by name.
+    pub(crate) secrets: BTreeMap<String, HostSecret>,
     /// The pools, by name.
     pub(crate) pools: BTreeMap<String, HostPool>,
     /// The machines, by name.
     pub(crate) machines: BTreeMap<String, HostMachine>,
+    /// Pools that could not be asked, and why: disks in them are not known.
+    pub(crate) silent: BTreeMap<String, String>,
+}
+
+impl Found {
+    /// Says which pools could not be asked.
+    pub(crate) fn warn(&self, ui: &Ui) {
+        for (pool, why) in &self.silent {
+            ui.warn(format!("the disks in pool `{pool}` are not compared: {why}"));
+        }
+    }
 }
 
 /// Asks for all that a set is compared with.
@@ -89,11 +116,14 @@ pub(crate) struct Found {
 /// What libvirt says. What goes while it is asked for is not there.
 pub(crate) fn ask(conn: &Connection, set: &str) -> anyhow::Result<Found> {
     let usual = if conn.is_session() { network::USER } else { "default" };
+    let (machines, silent) = all_machines(conn, set)?;
     Ok(Found {
+        silent,
         usual: usual.to_owned(),
         networks: all_networks(conn)?,
+        secrets: all_secrets(conn, set)?,
         pools: all_pools(conn, set)?,
-        machines: all_machines(conn, set)?,
+        machines,
     })
 }
 
@@ -107,6 +137,22 @@ fn all_networks(conn: &Connection) -> anyhow::Result<BTreeMap<String, HostNetwor
         };
         let owner = networks::owner(&view);
         all.insert(found.name().to_owned(), HostNetwork { owner, active, view });
+    }
+    Ok(all)
+}
+
+fn all_secrets(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, HostSecret>> {
+    let mut all = BTreeMap::new();
+    for known in secrets::all(conn)?.into_iter().filter(|known| known.kind == "ceph") {
+        let Some(name) = known.name else { continue };
+        let owned = owned_secret(known.uuid, set, &name);
+        let key = match owned.then(|| conn.secret_by_uuid(known.uuid).and_then(|one| one.key())) {
+            None => None,
+            // Gone meanwhile, or its making was cut short before it had its key.
+            Some(Err(error)) if error.is_not_found() => None,
+            Some(key) => Some(key?),
+        };
+        all.insert(name, HostSecret { owned, user: known.user, key });
     }
     Ok(all)
 }
@@ -127,8 +173,12 @@ fn all_pools(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, Ho
     Ok(all)
 }
 
-fn all_machines(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, HostMachine>> {
+/// The machines by name, and the pools that could not be asked.
+type Machines = (BTreeMap<String, HostMachine>, BTreeMap<String, String>);
+
+fn all_machines(conn: &Connection, set: &str) -> anyhow::Result<Machines> {
     let (mut all, mut pools) = (BTreeMap::new(), BTreeMap::new());
+    let mut silent = BTreeMap::new();
     for machine in Machine::all(conn)? {
         let name = machine.name.clone();
         let mut one = HostMachine {
@@ -139,11 +189,11 @@ fn all_machines(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String,
         };
         if one.set() == Some(set) {
             one.live = live(&machine)?;
-            one.disk = disk(conn, machine.meta.as_ref(), &mut pools)?;
+            one.disk = disk(conn, machine.meta.as_ref(), (&mut pools, &mut silent))?;
         }
         all.insert(name, one);
     }
-    Ok(all)
+    Ok((all, silent))
 }
 
 /// Returns what a machine is now, if it runs. One question: only what runs has a number.
@@ -157,11 +207,15 @@ fn live(machine: &Machine) -> anyhow::Result<Option<DomainXml>> {
 fn disk(
     conn: &Connection,
     meta: Option<&Meta>,
-    pools: &mut BTreeMap<String, Pool>,
+    (pools, silent): (&mut BTreeMap<String, Pool>, &mut BTreeMap<String, String>),
 ) -> anyhow::Result<HostDisk> {
     let Some(VolumeRef { pool, name }) = meta.map(|meta| &meta.disk) else {
         return Ok(HostDisk::Unknown);
     };
+    // Each question may take a cluster's half minute.
+    if silent.contains_key(pool) {
+        return Ok(HostDisk::Unknown);
+    }
     let found = match pools.get(pool) {
         Some(found) => Ok(found.clone()),
         None => conn.pool(pool),
@@ -178,6 +232,11 @@ fn disk(
     match found {
         Err(error) if error.is_not_found() => Ok(HostDisk::Gone),
         Err(error) if error.is_operation_invalid() => Ok(HostDisk::Unknown),
+        // A cluster that is away, or a key that is to be put right.
+        Err(error) if pools.contains_key(pool) => {
+            silent.insert(pool.clone(), in_line(&error));
+            Ok(HostDisk::Unknown)
+        }
         other => Ok(HostDisk::Is(other?.capacity)),
     }
 }

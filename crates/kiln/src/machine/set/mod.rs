@@ -10,7 +10,7 @@
 //! | `remove` | what a set owns is taken away |
 //!
 //! Who owns what stands in libvirt's own definitions: of a machine and of a network in the
-//! metadata, of a pool, which has none, in its UUID.
+//! metadata, of a pool and of a secret, which have none, in the UUID.
 //!
 //! **Invariant:** what another set or nobody owns is used, and never changed or removed.
 
@@ -20,6 +20,7 @@ mod compare;
 mod found;
 mod remove;
 
+use kiln_libvirt::keyring;
 use kiln_spec::Bytes;
 use kiln_spec::image::Digest;
 use kiln_spec::network::NetworkSpec;
@@ -32,7 +33,7 @@ pub(crate) use action::{Action, Allowed, Object, What, json_of};
 pub(crate) use alter::alter;
 pub(crate) use compare::{all_of, compare};
 pub(crate) use found::ask;
-pub(crate) use remove::{remove_network, remove_pool};
+pub(crate) use remove::{remove_network, remove_pool, remove_secret};
 
 /// What the UUIDs of pools of sets are made in: of Kiln's own making, and never another.
 const POOLS: Uuid = Uuid::from_u128(0x6b69_6c6e_0000_5000_8000_706f_6f6c_7365);
@@ -44,10 +45,21 @@ pub(crate) struct Wanted {
     pub(crate) name: String,
     /// Its networks.
     pub(crate) networks: Vec<NetworkSpec>,
+    /// Its secrets.
+    pub(crate) secrets: Vec<WantedSecret>,
     /// Its pools.
     pub(crate) pools: Vec<PoolSpec>,
     /// Its machines.
     pub(crate) entries: Vec<Entry>,
+}
+
+/// A secret of the file, and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WantedSecret {
+    /// Its name.
+    pub(crate) name: String,
+    /// The Ceph user and the key.
+    pub(crate) entry: keyring::Entry,
 }
 
 /// A machine of the file, or several that are alike.
@@ -90,27 +102,49 @@ pub(crate) enum Getting {
     Fetch(String, Digest),
 }
 
+/// What stands for a secret where a pool's folder stands.
+const SECRET: &str = "secret";
 /// How many bytes of a UUID of a set's pool tell whose it is; the others are of the one making.
 const TELLING: usize = 6;
 
 /// Returns a new UUID (version 8) for a set's pool: libvirt keeps nothing else of a pool that could
 /// tell whose it is. `made` says that its folder was not there before.
 pub(crate) fn new_pool_uuid(set: &str, pool: &str, made: bool) -> Uuid {
+    new_uuid(telling([set, pool, folder_was(made)]))
+}
+
+/// Returns a new UUID for a set's secret, as [`new_pool_uuid`] for a pool.
+pub(crate) fn new_secret_uuid(set: &str, secret: &str) -> Uuid {
+    new_uuid(telling([set, secret, SECRET]))
+}
+
+fn new_uuid(telling: [u8; TELLING]) -> Uuid {
     let mut bytes = *Uuid::new_v4().as_bytes();
-    bytes[..TELLING].copy_from_slice(&telling(set, pool, made));
+    bytes[..TELLING].copy_from_slice(&telling);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Returns whether a pool's UUID is one that this set gave it, and if so, whether its folder was
 /// made with it.
 pub(crate) fn owned_pool(uuid: Uuid, set: &str, pool: &str) -> Option<bool> {
-    let is = |made: &bool| uuid.as_bytes()[..TELLING] == telling(set, pool, *made);
-    [true, false].into_iter().find(|made| uuid.get_version_num() == 8 && is(made))
+    [true, false].into_iter().find(|made| tells(uuid, [set, pool, folder_was(*made)]))
 }
 
-fn telling(set: &str, pool: &str, made: bool) -> [u8; TELLING] {
-    let folder = if made { "made" } else { "there" };
-    let hash = Uuid::new_v5(&POOLS, [set, pool, folder].join("/").as_bytes());
+/// Returns whether a secret's UUID is one that this set gave it.
+pub(crate) fn owned_secret(uuid: Uuid, set: &str, secret: &str) -> bool {
+    tells(uuid, [set, secret, SECRET])
+}
+
+const fn folder_was(made: bool) -> &'static str {
+    if made { "made" } else { "there" }
+}
+
+fn tells(uuid: Uuid, of: [&str; 3]) -> bool {
+    uuid.get_version_num() == 8 && uuid.as_bytes()[..TELLING] == telling(of)
+}
+
+fn telling(of: [&str; 3]) -> [u8; TELLING] {
+    let hash = Uuid::new_v5(&POOLS, of.join("/").as_bytes());
     let mut bytes = [0; TELLING];
     bytes.copy_from_slice(&hash.as_bytes()[..TELLING]);
     bytes

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What a set owns is taken away: its networks and pools. Its machines go as all machines do.
+//! What a set owns is taken away: its networks, pools and secrets. Its machines go as all machines do.
 
 use kiln_libvirt::Connection;
 use kiln_libvirt::storage::Pool;
 
-use super::owned_pool;
+use super::{owned_pool, owned_secret};
 use crate::context::Context;
 use crate::error::{Class, Problem};
+use crate::machine::secrets::{self, Known};
 use crate::machine::templates::{self, Template};
 use crate::machine::undo::{self, Undo};
 use crate::machine::{networks, pools, template};
@@ -37,6 +38,24 @@ pub(crate) fn remove_network(
     }
     let uri = conn.uri().to_string();
     undo::remove(ctx, conn, Undo::Network { uri, uuid, name: name.to_owned() })
+}
+
+/// Removes a secret, unless it is another's by now.
+///
+/// # Errors
+///
+/// Something uses it (class object): it stays. What libvirt says.
+pub(crate) fn remove_secret(
+    ctx: &Context,
+    conn: &Connection,
+    (set, name): (&str, &str),
+) -> anyhow::Result<()> {
+    let all = secrets::all(conn)?;
+    let own = |one: &&Known| one.name.as_deref() == Some(name) && owned_secret(one.uuid, set, name);
+    let Some(secret) = all.iter().find(own) else { return Ok(()) };
+    secrets::refuse_used(conn, secret)?;
+    let (uri, uuid) = (conn.uri().to_string(), secret.uuid);
+    undo::remove(ctx, conn, Undo::Secret { uri, uuid, name: name.to_owned() })
 }
 
 /// Takes a pool out of use, unless it is another's by now, with the images' copies in it that

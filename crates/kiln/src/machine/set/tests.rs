@@ -2,6 +2,7 @@
 //! The difference, of sets and hosts that are values.
 
 use kiln_libvirt::domain::DomainXml;
+use kiln_libvirt::keyring::{self, Key};
 use kiln_libvirt::network::{NetworkView, element};
 use kiln_libvirt::xml::Element;
 use kiln_spec::Bytes;
@@ -10,8 +11,11 @@ use uuid::Uuid;
 
 use super::action::{Action, Allowed};
 use super::compare::{all_of, compare};
-use super::found::{Found, HostDisk, HostMachine, HostNetwork, HostPool};
-use super::{Entry, Getting, ImageFacts, Wanted, new_pool_uuid, owned_pool};
+use super::found::{Found, HostDisk, HostMachine, HostNetwork, HostPool, HostSecret};
+use super::{
+    Entry, Getting, ImageFacts, Wanted, WantedSecret, new_pool_uuid, new_secret_uuid, owned_pool,
+    owned_secret,
+};
 use crate::machine::meta::{Meta, Owner, Reservation, VolumeRef};
 
 const FILE: &str = "\
@@ -56,6 +60,7 @@ fn wanted(text: &str) -> Wanted {
         name: set.name.to_string(),
         entries: entries.collect(),
         networks: set.networks,
+        secrets: Vec::new(),
         pools: set.pools,
     }
 }
@@ -291,6 +296,33 @@ fn images_that_are_not_in_the_store_are_got_for_those_who_need_them() {
 }
 
 #[test]
+fn a_full_copy_hangs_on_nothing_and_a_flattened_machine_is_left() {
+    let (mut set, mut found) = (wanted(FILE), whole());
+    let template = VolumeRef { pool: "fast".into(), name: "kiln-debian-ab.qcow2".into() };
+    let of = |found: &mut Found, template: Option<&VolumeRef>| {
+        found.machines.values_mut().filter_map(|machine| machine.meta.as_mut()).for_each(|meta| {
+            meta.template = template.cloned();
+            meta.image = "debian".into();
+        });
+    };
+    of(&mut found, Some(&template));
+    assert_eq!(compare(&set, &found).unwrap(), []);
+    set.entries[0].spec.full = true;
+    let all = lines(&compare(&set, &found).unwrap());
+    let why = "make it anew: its disk hangs on a template (with --rebuild, which removes its disk)";
+    assert_eq!(all, [format!("~ machine web-1: {why}"), format!("~ machine web-2: {why}")]);
+    of(&mut found, None);
+    assert_eq!(compare(&set, &found).unwrap(), []);
+    set.entries[0].spec.full = false;
+    assert_eq!(compare(&set, &found).unwrap(), []);
+    // Of a template that was named the name is all that is known then.
+    set.entries[0].image.template = Some(template);
+    assert_eq!(compare(&set, &found).unwrap(), []);
+    set.entries[0].image.name = "debian:2".into();
+    assert_eq!(compare(&set, &found).unwrap().len(), 2);
+}
+
+#[test]
 fn what_cannot_be_changed_is_made_anew_only_if_allowed() {
     let mut found = whole();
     let one = found.machines.get_mut("web-1").unwrap();
@@ -313,6 +345,50 @@ fn what_cannot_be_changed_is_made_anew_only_if_allowed() {
     let none = Allowed::default();
     let rebuild = Allowed { rebuild: true, ..none };
     assert!(actions.iter().all(|one| !one.is_allowed(none) && one.is_allowed(rebuild)));
+}
+
+#[test]
+fn secrets_are_made_given_another_key_and_taken() {
+    let key = |byte| Key::from_bytes(vec![byte; 28]);
+    let entry = |user: &str, byte| keyring::Entry { user: user.into(), key: key(byte) };
+    let secret = |byte| WantedSecret { name: "sea".into(), entry: entry("libvirt", byte) };
+    let (mut set, mut found) = (wanted(FILE), whole());
+    let all = |set: &Wanted, found: &Found| compare(set, found).map(|all| lines(&all));
+    set.secrets.push(secret(1));
+    assert_eq!(all(&set, &found).unwrap(), ["+ secret sea: the key of client.libvirt"]);
+    let there = HostSecret { owned: true, user: Some("libvirt".into()), key: Some(key(1)) };
+    found.secrets.insert("sea".into(), there.clone());
+    assert_eq!(all(&set, &found).unwrap(), [""; 0]);
+    // Its making was cut short, or it was given another key.
+    for key in [None, Some(key(2))] {
+        found.secrets.insert("sea".into(), HostSecret { key, ..there.clone() });
+        assert_eq!(all(&set, &found).unwrap(), ["~ secret sea: give it another key"]);
+    }
+    found.secrets.insert("sea".into(), HostSecret { user: Some("admin".into()), ..there.clone() });
+    assert_eq!(
+        all(&set, &found).unwrap(),
+        [
+            "! secret sea: it is of client.admin and not client.libvirt (not changed: `kiln down` first, \
+          or change the file)"
+        ]
+    );
+    found.secrets.insert("sea".into(), HostSecret { owned: false, ..there.clone() });
+    assert!(
+        all(&set, &found).unwrap_err().to_string().contains("already, which `shop` did not make")
+    );
+    found.secrets.insert("sea".into(), there);
+    set.secrets.clear();
+    assert_eq!(all(&set, &found).unwrap(), ["- secret sea: remove it (with --prune)"]);
+    let rbd =
+        "kiln: 1\nname: shop\npools:\n  fast: {rbd: {pool: vms, monitors: [a], secret: sea}}\n";
+    set.pools = Set::parse(rbd, "kiln.yaml").unwrap().pools;
+    let error = all(&set, &found).unwrap_err().to_string();
+    assert!(error.contains("the pool `fast` uses the secret `sea`"), "{error}");
+    // What tells whose a secret is cannot be taken for a pool's.
+    let uuid = new_secret_uuid("shop", "sea");
+    assert!(owned_secret(uuid, "shop", "sea") && !owned_secret(uuid, "other", "sea"));
+    assert_eq!(owned_pool(uuid, "shop", "sea"), None);
+    assert!(!owned_secret(new_pool_uuid("shop", "sea", true), "shop", "sea"));
 }
 
 #[test]
