@@ -2,11 +2,11 @@
 //! A DNS server that machines are registered with: what a user calls it, and where it is.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::host_and_port;
 use crate::word::{WordError, is_file_word, is_word, word};
 
 /// The port of DNS.
@@ -39,26 +39,8 @@ impl FromStr for DnsAddress {
             what: "address of a DNS server",
             why: "it is a host's name or address, and `:` and a port if that is not 53",
         };
-        let (host, port) = match word.strip_prefix('[') {
-            Some(rest) => {
-                let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
-                host.parse::<Ipv6Addr>().map_err(|_| wrong())?;
-                (
-                    host,
-                    rest.strip_prefix(':')
-                        .map_or_else(|| rest.is_empty().then_some(None), |p| Some(Some(p))),
-                )
-            }
-            None if word.parse::<Ipv6Addr>().is_ok() => (word, Some(None)),
-            None => match word.split_once(':') {
-                Some((host, port)) => (host, Some(Some(port))),
-                None => (word, Some(None)),
-            },
-        };
-        let port = match port.ok_or_else(wrong)? {
-            None => PORT,
-            Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?,
-        };
+        let (host, port) = host_and_port(word).ok_or_else(wrong)?;
+        let port = port.unwrap_or(PORT);
         if host.contains(':') || is_word(host, 253, ".-") {
             Ok(Self { host: host.to_owned(), port })
         } else {

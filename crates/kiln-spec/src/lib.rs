@@ -15,6 +15,7 @@ pub mod lock;
 pub mod mac;
 pub mod name;
 pub mod network;
+pub mod place;
 pub mod ready;
 pub mod recipe;
 pub mod set;

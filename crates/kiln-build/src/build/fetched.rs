@@ -21,7 +21,7 @@ use super::perform::Means;
 use crate::BuildError;
 use crate::bundle::{BundleError, BundleFile};
 use crate::catalog::CatalogError;
-use crate::catalog::checksum::{Algorithm, Checksum};
+use crate::catalog::checksum::Checksum;
 use crate::catalog::http::{HttpError, ProxyRule};
 use crate::catalog::pull;
 use crate::catalog::url::Address;
@@ -96,7 +96,7 @@ fn download(wanted: &Wanted, folder: &Path, means: &Means<'_>) -> Result<PathBuf
     means.reporter.tell(Event::Stage(Stage::Download));
     let failed = |source| BuildError::Bundle(BundleError::Http { source });
     let client = means.http.client(&ProxyRule::System).map_err(failed)?;
-    let checksum = Checksum::new(Algorithm::Sha256, digest.hex()).expect("it is a SHA-256");
+    let checksum = Checksum::from(digest);
     let file = pull::Wanted {
         catalog: NO_CATALOG,
         url,

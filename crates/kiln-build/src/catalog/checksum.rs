@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use kiln_spec::image::Digest;
 use ring::digest::{Algorithm as Ring, Context, SHA256, SHA512};
 
 /// A hash function that is trusted. MD5 and SHA-1 are not: images that have nothing better are
@@ -68,6 +69,12 @@ impl Checksum {
     #[must_use]
     pub fn hex(&self) -> &str {
         &self.hex
+    }
+}
+
+impl From<&Digest> for Checksum {
+    fn from(digest: &Digest) -> Self {
+        Self { algorithm: Algorithm::Sha256, hex: digest.hex().to_owned() }
     }
 }
 

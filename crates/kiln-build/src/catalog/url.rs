@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use kiln_spec::place::after_scheme;
+
 /// The address of a file or of a folder of files: `https://`, `http://` or a path of this host.
 ///
 /// Its `Display` leaves out a user's name and password.
@@ -27,8 +29,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let path = text.strip_prefix("file://").filter(|path| path.starts_with('/'));
         let text = path.unwrap_or(text);
-        let web = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-        let good = match web {
+        let good = match after_scheme(text) {
             Some(rest) => !rest.is_empty() && !rest.starts_with('/') && !rest.contains(' '),
             None => text.starts_with('/'),
         };

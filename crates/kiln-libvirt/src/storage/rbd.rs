@@ -4,8 +4,9 @@
 //! **Invariant:** a disk in such a pool gets every monitor and the login from the pool's
 //! definition: [`RbdPool::image`] is the only way from one to the other.
 
-use std::net::Ipv6Addr;
 use std::str::FromStr;
+
+use kiln_spec::place::host_and_port;
 
 use super::PoolView;
 use crate::domain::{Rbd, RbdAuth, RbdHost};
@@ -89,29 +90,10 @@ impl FromStr for RbdHost {
 
     fn from_str(word: &str) -> Result<Self, MonitorError> {
         let wrong = || MonitorError { word: word.to_owned() };
-        let port = |port: &str| match port.parse::<u16>() {
-            Ok(port) if port > 0 => Ok(Some(port)),
-            _ => Err(wrong()),
-        };
-        if word.parse::<Ipv6Addr>().is_ok() {
-            return Ok(Self { name: word.to_owned(), port: None });
-        }
-        if let Some(rest) = word.strip_prefix('[') {
-            let (name, rest) = rest.split_once(']').ok_or_else(wrong)?;
-            name.parse::<Ipv6Addr>().map_err(|_| wrong())?;
-            let port = match rest.strip_prefix(':') {
-                Some(text) => port(text)?,
-                None if rest.is_empty() => None,
-                None => return Err(wrong()),
-            };
-            return Ok(Self { name: name.to_owned(), port });
-        }
-        let (name, port) = match word.split_once(':') {
-            Some((name, text)) => (name, port(text)?),
-            None => (word, None),
-        };
+        let (name, port) = host_and_port(word).ok_or_else(wrong)?;
         let fine = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-        if name.is_empty() || name.starts_with('-') || !name.chars().all(fine) {
+        let named = !name.is_empty() && !name.starts_with('-') && name.chars().all(fine);
+        if !named && !name.contains(':') {
             return Err(wrong());
         }
         Ok(Self { name: name.to_owned(), port })

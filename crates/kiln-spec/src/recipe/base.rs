@@ -8,6 +8,7 @@ use super::file::Finding;
 use super::rpm::{CentosStream, El, Fedora};
 use super::{DibBase, Parameters, RpmBase, RpmRelease, Snapshot, SourcePath, Url, UserName};
 use crate::image::Sha256;
+use crate::place::after_scheme;
 use crate::{Arch, Digest};
 
 /// How a finding begins that is about a key of these bases.
@@ -89,7 +90,7 @@ impl TarBase {
 }
 
 fn is_address(from: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| from.starts_with(scheme))
+    after_scheme(from).is_some()
 }
 
 /// Another recipe, and the values of its parameters.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::after_scheme;
 pub use crate::word::WordError;
 use crate::word::word;
 
@@ -56,8 +57,7 @@ word! {
     Url, "mirror's address",
     "it begins with `http://` or `https://` and holds no space, quote or password",
     |word| {
-        let rest = word.strip_prefix("http://").or_else(|| word.strip_prefix("https://"));
-        rest.is_some_and(|rest| {
+        after_scheme(word).is_some_and(|rest| {
             shaped(
                 rest,
                 |c| c.is_ascii_alphanumeric() || c == '[',

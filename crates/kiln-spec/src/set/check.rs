@@ -13,6 +13,7 @@ use crate::forward::Protocol;
 use crate::interface::{Addressing, InterfaceSpec};
 use crate::mac::Mac;
 use crate::network::NetworkSpec;
+use crate::place::after_scheme;
 use crate::yaml::nearest;
 
 /// Checks the name of an image of the store, or of a template with its version.
@@ -43,8 +44,8 @@ pub(super) fn catalog_name(name: &Spanned<String>) -> Result<(), Finding> {
 /// Checks an address that an image is fetched from.
 pub(super) fn web_address(url: &Spanned<String>) -> Result<(), Finding> {
     let text = &url.value;
-    let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    if rest.is_some_and(|rest| rest.contains('/') && text.chars().all(|c| c.is_ascii_graphic())) {
+    let file = after_scheme(text).is_some_and(|rest| rest.contains('/'));
+    if file && text.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(());
     }
     let why = "`https://HOST/PATH` and `http://HOST/PATH` are";

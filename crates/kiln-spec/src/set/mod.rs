@@ -117,6 +117,17 @@ pub enum RbdKey {
     Secret(String),
 }
 
+impl PoolSource {
+    /// Returns the name or UUID of the host's secret that opens it, if it names one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Rbd(RbdSpec { key: RbdKey::Secret(name), .. }) => Some(name),
+            Self::Rbd(_) | Self::Dir(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for PoolSource {
     /// Writes it for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

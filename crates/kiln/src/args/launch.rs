@@ -10,6 +10,7 @@ use clap::Args;
 use kiln_guest::seed::NetworkVersion;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::InterfaceSpec;
+use kiln_spec::place::after_scheme;
 use kiln_spec::ready::ReadyCheck;
 use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
 
@@ -179,10 +180,9 @@ impl FromStr for SeedUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let host = ["http://", "https://"].iter().find_map(|with| text.strip_prefix(with));
         // The guest takes `;` for the end of the address, and `%s` for a place in it.
         let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\";%#?".contains(&b));
-        match host {
+        match after_scheme(text) {
             Some(host) if plain && !host.starts_with('/') && !host.is_empty() => {
                 Ok(Self(format!("{}/", text.trim_end_matches('/'))))
             }

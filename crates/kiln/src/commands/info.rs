@@ -45,7 +45,7 @@ pub(crate) fn run(ctx: &Context, args: &Info) -> anyhow::Result<u8> {
             "reservations": meta.map(|m| &m.reservations),
             "tags": meta.map(|m| &m.tags),
             "forwards": meta.map(|m| m.forwards.iter().map(|f| json_of(&machine.name, f)).collect::<Vec<_>>()),
-            "dns": meta.and_then(|m| m.dns.as_ref()).map(|dns| json!({ "server": dns.server, "names": dns.names() })),
+            "dns": machine.dns().map(|dns| json!({ "server": dns.server, "names": dns.names() })),
             "interfaces": machine.interfaces_json(),
             "ssh": route.as_ref().map(|r| json!({"user": r.user, "address": r.address, "port": r.port, "command": r.line()})),
             "made_at": meta.map(|m| m.made_at),

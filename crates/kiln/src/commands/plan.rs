@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `kiln plan`.
 
-use kiln_host::beside::folder_of;
 use serde_json::json;
 
 use super::set::{read, resolve, sources};
@@ -15,7 +14,7 @@ pub(crate) fn run(ctx: &Context, args: &Plan) -> anyhow::Result<u8> {
     let wish = read(&args.set.file)?;
     let sources = sources(ctx, &wish, (&args.set.file, None))?;
     let conn = host::connect(ctx)?;
-    let (wanted, _) = resolve(ctx, &conn, (&wish, folder_of(&args.set.file)), &sources)?;
+    let (wanted, _) = resolve(ctx, &conn, &wish, &sources)?;
     let found = set::ask(&conn, &wanted.name)?;
     found.warn(&ctx.ui);
     let actions = set::compare(&wanted, &found)?;

@@ -16,11 +16,10 @@ use crate::machine::{host, undo};
 pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     // All that can be wrong with the user's own things is found before the host is asked.
     let wish = read(&args.set.file)?;
-    let folder = folder_of(&args.set.file);
     let sources = sources(ctx, &wish, (&args.set.file, Some(args)))?;
     let conn = host::connect(ctx)?;
     let _lock = lock(ctx, &conn, wish.name.as_str())?;
-    let (mut wanted, mut images) = resolve(ctx, &conn, (&wish, folder), &sources)?;
+    let (mut wanted, mut images) = resolve(ctx, &conn, &wish, &sources)?;
     let found = set::ask(&conn, &wanted.name)?;
     found.warn(&ctx.ui);
     let actions = set::compare(&wanted, &found)?;
@@ -37,12 +36,14 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     let got = get_images(ctx, &actions)?;
     if !got.is_empty() {
         // Only now is known what the images are; what else is to be done is the same.
-        (wanted, images) = resolve(ctx, &conn, (&wish, folder), &sources)?;
+        (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;
         actions = set::compare(&wanted, &set::ask(&conn, &wanted.name)?)?;
         actions.retain(|action| action.is_allowed(allowed));
     }
     let how = How { timeout: args.stop_timeout, hard: false };
-    let things = Things { conn: &conn, set: &wanted.name, sources: &sources, folder, images, how };
+    let folder = folder_of(&args.set.file);
+    let things =
+        Things { conn: &conn, set: &wanted.name, sources: &sources.machines, folder, images, how };
     let (outcomes, machines) = Carry::new(ctx, things).out(&actions);
     let outcomes: Vec<Outcome> = got.into_iter().chain(outcomes).collect();
     let more = json!({ "plan": plan, "machines": machines, "held": all - actions.len() });

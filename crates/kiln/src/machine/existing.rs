@@ -12,6 +12,7 @@ use kiln_libvirt::domain::{AddressSource, Domain, DomainXml, InterfaceView, XmlK
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::dns::Dns;
 use super::meta::{Meta, VolumeRef};
 use super::ssh::{self, Route};
 use crate::context::Context;
@@ -85,6 +86,11 @@ impl Machine {
         let mut all = Self::all(conn)?;
         all.retain(|machine| machine.meta.is_some());
         Ok(all)
+    }
+
+    /// Returns what it remembers of its names in DNS, if it is to have any.
+    pub(crate) fn dns(&self) -> Option<&Dns> {
+        self.meta.as_ref()?.dns.as_ref()
     }
 
     /// Returns what the machine is now, if it runs; its `xml` is what it is at its next start.

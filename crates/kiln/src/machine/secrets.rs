@@ -176,17 +176,28 @@ pub(crate) fn refuse_taken(conn: &Connection, name: &str) -> anyhow::Result<()> 
 ///
 /// # Errors
 ///
-/// As [`define`], and the name is taken (class object).
+/// As [`define`].
 pub(crate) fn make(
     ctx: &Context,
     conn: &Connection,
     (name, uuid): (&str, Uuid),
     key: (Option<&str>, &Key),
 ) -> anyhow::Result<()> {
-    refuse_taken(conn, name)?;
-    let undo = Undo::Secret { uri: conn.uri().to_string(), uuid, name: name.to_owned() };
-    let job = format!("secret-{uuid}");
+    let (job, undo) = (format!("secret-{uuid}"), undo_of(conn, (name, uuid)));
     undo::or_undone(ctx, conn, (&job, undo), || define(conn, (name, uuid), key))
+}
+
+/// Takes a secret from the host.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn take(ctx: &Context, conn: &Connection, secret: &Known) -> anyhow::Result<()> {
+    undo::remove(ctx, conn, undo_of(conn, (&secret.shown(), secret.uuid)))
+}
+
+fn undo_of(conn: &Connection, (name, uuid): (&str, Uuid)) -> Undo {
+    Undo::Secret { uri: conn.uri().to_string(), uuid, name: name.to_owned() }
 }
 
 /// Defines a secret and gives it its key. A step: how to undo it is in the journal.

@@ -4,6 +4,7 @@
 use kiln_build::bundle::{self, BundleFile, Checked};
 use kiln_build::catalog::http::ProxyRule;
 use kiln_build::catalog::url::Address;
+use kiln_spec::place::after_scheme;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
 
@@ -51,7 +52,7 @@ pub(super) fn pull(ctx: &Context, args: &Pull) -> anyhow::Result<u8> {
 
 /// Returns whether a bundle is named by its address.
 pub(super) fn is_address(wanted: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| wanted.starts_with(scheme))
+    after_scheme(wanted).is_some()
 }
 
 /// Fetches the bundle at an address, unless it is here. Its signature is looked at in any case, if

@@ -41,7 +41,7 @@ pub(crate) fn run(ctx: &Context, args: &List) -> anyhow::Result<u8> {
     };
     let mut waiting = Vec::new();
     for machine in &machines {
-        let Some(dns) = machine.meta.as_ref().and_then(|meta| meta.dns.as_ref()) else { continue };
+        let Some(dns) = machine.dns() else { continue };
         add(&machine.name, &uri, dns, "registered");
         if dns.records.is_empty() {
             waiting.push(machine.name.as_str());

@@ -90,10 +90,7 @@ impl Whose {
 
     fn records(&self) -> &[Record] {
         match self {
-            Self::Machine(machine) => {
-                let dns = machine.meta.as_ref().and_then(|meta| meta.dns.as_ref());
-                dns.map_or(&[], |dns| &dns.records)
-            }
+            Self::Machine(machine) => machine.dns().map_or(&[], |dns| &dns.records),
             Self::Gone(left) => &left.dns.records,
         }
     }

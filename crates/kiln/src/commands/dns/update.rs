@@ -7,7 +7,7 @@ use crate::args::dns::update::Update;
 use crate::commands::many;
 use crate::context::Context;
 use crate::error::{Class, Problem};
-use crate::machine::dns::{self, Dns, record_json};
+use crate::machine::dns::{self, record_json};
 use crate::machine::existing::Machine;
 use crate::machine::host;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(ctx: &Context, args: &Update) -> anyhow::Result<u8> {
         let mut all = Machine::ours(&conn)?;
         // A server that another client has registered them with is its business.
         let known = dns::all(ctx)?;
-        all.retain(|machine| dns_of(machine).is_some_and(|dns| known.contains(&dns.server)));
+        all.retain(|machine| machine.dns().is_some_and(|dns| known.contains(&dns.server)));
         all
     } else {
         Machine::find_all(&conn, &args.names)?
@@ -31,11 +31,11 @@ pub(crate) fn run(ctx: &Context, args: &Update) -> anyhow::Result<u8> {
     }
     let (done, failed, code) = many::of_each(&ctx.ui, &machines, |machine| {
         machine.meta()?;
-        let own = dns_of(machine).map(|dns| dns.server.as_str());
+        let own = machine.dns().map(|dns| dns.server.as_str());
         let server = args.server.as_ref().map(|server| server.as_str()).or(own);
         let server = server.ok_or_else(|| no_server(&machine.name))?;
         let machine = dns::register(ctx, &conn, (machine.uuid, server))?;
-        let records = dns_of(&machine).map_or(&[][..], |dns| &dns.records);
+        let records = machine.dns().map_or(&[][..], |dns| &dns.records);
         for record in records {
             ctx.ui.say(format!("{record}"));
         }
@@ -46,10 +46,6 @@ pub(crate) fn run(ctx: &Context, args: &Update) -> anyhow::Result<u8> {
         ctx.ui.result(&json!({ "updated": done, "failed": failed }));
     }
     Ok(code)
-}
-
-fn dns_of(machine: &Machine) -> Option<&Dns> {
-    machine.meta.as_ref()?.dns.as_ref()
 }
 
 fn no_server(name: &str) -> Problem {

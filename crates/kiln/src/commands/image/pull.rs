@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use kiln_build::catalog::checksum::{Algorithm, Checksum};
 use kiln_build::catalog::pull::{self, PullContext, PullEvent, Pulled};
 use kiln_build::catalog::url::Address;
 use kiln_build::catalog::{CatalogError, Entry};
@@ -52,8 +51,8 @@ pub(crate) fn from_catalog(
     name: &ImageName,
 ) -> anyhow::Result<Pulled> {
     let (sources, tools) = (read::sources(ctx), Tools::new(ctx));
-    let wanted = (wanted, read::arch(None));
-    let (source, entry) = read::find(ctx, &tools.reader(ctx), &sources, (wanted.0, &wanted.1))?;
+    let arch = read::arch(None);
+    let (source, entry) = read::find(ctx, &tools.reader(ctx), &sources, (wanted, &arch))?;
     with(ctx, &tools, &How::default(), |pull, event| pull::pull(pull, source, &entry, name, event))
 }
 
@@ -68,12 +67,8 @@ pub(crate) fn from_address(
     name: &ImageName,
 ) -> anyhow::Result<Pulled> {
     let url = Address::parse(url)?;
-    let wrong = || Problem::new(Class::Bug, format!("`{sha256}` is no checksum"));
-    let hex = sha256.to_string();
-    let hex = hex.strip_prefix("sha256:").ok_or_else(wrong)?;
-    let checksum = Checksum::new(Algorithm::Sha256, hex).ok_or_else(wrong)?;
     with(ctx, &Tools::new(ctx), &How::default(), |pull, event| {
-        pull::fetch(pull, (&url, &checksum), name, event)
+        pull::fetch(pull, (&url, &sha256.into()), name, event)
     })
 }
 

@@ -99,8 +99,7 @@ fn tell(
 
 /// Returns the machine's names in DNS.
 fn names_of(machine: &Machine) -> Vec<&str> {
-    let meta = machine.meta.as_ref();
-    meta.and_then(|meta| meta.dns.as_ref()).map(Dns::names).unwrap_or_default()
+    machine.dns().map(Dns::names).unwrap_or_default()
 }
 
 /// Says of one of several machines what became of it.

@@ -5,7 +5,6 @@ use serde_json::json;
 
 use crate::args::secret::rm::Rm;
 use crate::context::Context;
-use crate::machine::undo::{self, Undo};
 use crate::machine::{host, secrets};
 
 /// Removes secrets.
@@ -21,8 +20,7 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
     for one in &found {
         let name = one.shown();
         if !args.dry_run {
-            let uri = conn.uri().to_string();
-            undo::remove(ctx, &conn, Undo::Secret { uri, uuid: one.uuid, name: name.clone() })?;
+            secrets::take(ctx, &conn, one)?;
             ctx.ui.say(format!("removed the secret `{name}`"));
         } else if !ctx.ui.json() {
             ctx.ui.out(format!("secret `{name}` ({})", one.uuid));

@@ -28,7 +28,7 @@ use crate::machine::image::ImageFile;
 use crate::machine::keys::{self, Keys};
 use crate::machine::meta::Owner;
 use crate::machine::plan::least_memory;
-use crate::machine::set::{Entry, Getting, ImageFacts, Wanted};
+use crate::machine::set::{Entry, Getting, ImageFacts, Wanted, WantedSecret};
 
 /// The most that is read of a set's file.
 const MOST: u64 = 4 << 20;
@@ -47,6 +47,14 @@ pub(in crate::commands) struct Source {
     pub(in crate::commands) owner: Owner,
     /// How its image comes into the store, if it is not there.
     pub(in crate::commands) getting: Option<Getting>,
+}
+
+/// What a file names of this client's.
+pub(in crate::commands) struct Sources {
+    /// Its secrets, with their keys.
+    secrets: Vec<WantedSecret>,
+    /// What its machines lead to, an entry each.
+    pub(in crate::commands) machines: Vec<Source>,
 }
 
 /// Reads a set's file.
@@ -75,11 +83,12 @@ pub(in crate::commands) fn sources(
     ctx: &Context,
     set: &Set,
     (file, up): (&Path, Option<&Up>),
-) -> anyhow::Result<Vec<Source>> {
+) -> anyhow::Result<Sources> {
     let folder = folder_of(file);
+    let secrets = pool::secrets(ctx, set, folder)?;
     pool::check(ctx, set, folder)?;
     let one = |spec: &MachineSpec| source(ctx, (set.name.as_str(), spec), (folder, up));
-    set.machines.iter().map(one).collect()
+    Ok(Sources { secrets, machines: set.machines.iter().map(one).collect::<Result<_, _>>()? })
 }
 
 /// Returns a path that a set's file names: from its folder, or from the user's own.
@@ -159,8 +168,7 @@ fn short(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return String::new();
     }
-    let digest = digest::of_bytes(bytes).to_string();
-    digest.trim_start_matches("sha256:").chars().take(DIGITS).collect()
+    digest::of_bytes(bytes).hex().chars().take(DIGITS).collect()
 }
 
 /// Returns the launch that an entry is.
@@ -225,12 +233,12 @@ fn launch_of(
 pub(in crate::commands) fn resolve(
     ctx: &Context,
     conn: &Connection,
-    (set, folder): (&Set, &Path),
-    sources: &[Source],
+    set: &Set,
+    sources: &Sources,
 ) -> anyhow::Result<(Wanted, Vec<Option<ImageFile>>)> {
     let mut known: BTreeMap<(String, String), Resolved> = BTreeMap::new();
     let (mut entries, mut images) = (Vec::new(), Vec::new());
-    for (spec, source) in set.machines.iter().zip(sources) {
+    for (spec, source) in set.machines.iter().zip(&sources.machines) {
         let key = (source.launch.image.clone(), source.launch.pool.clone());
         let (facts, image) = match known.get(&key) {
             Some(resolved) => resolved.clone(),
@@ -246,7 +254,7 @@ pub(in crate::commands) fn resolve(
     let wanted = Wanted {
         name: set.name.to_string(),
         networks: set.networks.clone(),
-        secrets: pool::secrets(ctx, set, folder)?,
+        secrets: sources.secrets.clone(),
         pools: set.pools.clone(),
         entries,
     };

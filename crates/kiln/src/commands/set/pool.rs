@@ -60,13 +60,12 @@ pub(super) fn secrets(
     set.secrets.iter().map(one).collect()
 }
 
-/// Checks all that the file says of Ceph's pools and their keys, before the host is asked.
+/// Checks all that the file says of Ceph's pools, before the host is asked.
 ///
 /// # Errors
 ///
 /// As [`monitors`] and [`login`].
 pub(super) fn check(ctx: &Context, set: &Set, folder: &Path) -> anyhow::Result<()> {
-    drop(secrets(ctx, set, folder)?);
     for pool in &set.pools {
         if let PoolSource::Rbd(rbd) = &pool.source {
             monitors(rbd)?;

@@ -4,9 +4,8 @@
 //! **Invariant:** a key is in its file, and in no argument, no log, and nothing that is printed.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -16,11 +15,9 @@ use kiln_spec::{DnsAddress, DnsServerName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::files;
 use crate::context::{Context, unix_secs};
 use crate::error::{Class, Problem, unreadable, unwritable};
-
-/// The end of a server's file.
-const END: &str = "json";
 
 /// A server that machines are registered with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,12 +73,7 @@ fn folder(ctx: &Context) -> PathBuf {
 }
 
 fn file(ctx: &Context, name: &str) -> PathBuf {
-    folder(ctx).join(format!("{name}.{END}"))
-}
-
-/// Makes a folder of Kiln's that nobody else looks into.
-pub(super) fn private(path: &PathBuf) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    files::of(&folder(ctx), name)
 }
 
 /// Returns the names of all servers, in order.
@@ -90,17 +82,9 @@ pub(super) fn private(path: &PathBuf) -> io::Result<()> {
 ///
 /// The folder cannot be read (class file).
 pub(crate) fn all(ctx: &Context) -> anyhow::Result<Vec<String>> {
-    let path = folder(ctx);
-    let failed = |source| unreadable(&format!("could not read `{}`", path.display()), source);
-    let entries = match fs::read_dir(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        names.extend(name.strip_suffix(&format!(".{END}")).map(str::to_owned));
-    }
+    let all = files::all(&folder(ctx))?;
+    let name = |path: &PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
+    let mut names: Vec<String> = all.iter().filter_map(name).collect();
     names.sort();
     Ok(names)
 }
@@ -140,12 +124,8 @@ pub(crate) fn find(ctx: &Context, name: &str) -> anyhow::Result<Config> {
 pub(crate) fn keep(ctx: &Context, name: &DnsServerName, config: &Config) -> anyhow::Result<()> {
     let path = file(ctx, name.as_str());
     let failed = |source| unwritable(&format!("could not write `{}`", path.display()), source);
-    let folder = folder(ctx);
-    private(&folder).map_err(failed)?;
-    // Of mode 0600, and whole or not there.
-    let mut temporary = tempfile::NamedTempFile::new_in(&folder).map_err(failed)?;
-    temporary.write_all(&serde_json::to_vec(config)?).map_err(failed)?;
-    match temporary.persist_noclobber(&path) {
+    let written = files::written(&path, &serde_json::to_vec(config)?).map_err(failed)?;
+    match written.persist_noclobber(&path) {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
             let what = format!("there is a DNS server `{name}` already");

@@ -2,13 +2,13 @@
 //! Names of machines that are gone, which could not be taken back: a file each, until they are.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::config::private;
+use super::files;
 use super::memory::{Dns, record_json, record_of};
 use crate::context::Context;
 use crate::error::{unreadable, unwritable};
@@ -57,32 +57,31 @@ fn folder(ctx: &Context) -> PathBuf {
 }
 
 fn file(ctx: &Context, uuid: Uuid) -> PathBuf {
-    folder(ctx).join(format!("{uuid}.json"))
+    files::of(&folder(ctx), &uuid.to_string())
 }
 
-/// Keeps in mind what a machine has in DNS, before the machine goes.
+/// Keeps in mind what a machine has in DNS, before the machine goes. Returns that.
 ///
 /// # Errors
 ///
 /// It cannot be written (class host): then the machine must not go.
-pub(super) fn keep(ctx: &Context, machine: &Machine, dns: &Dns) -> anyhow::Result<()> {
+pub(super) fn keep(ctx: &Context, machine: &Machine, dns: &Dns) -> anyhow::Result<Left> {
     let left = Left {
         machine: machine.name.clone(),
         uuid: machine.uuid,
         host: machine.conn.uri().to_string(),
         dns: dns.clone(),
     };
-    write(ctx, &left)
+    write(ctx, &left)?;
+    Ok(left)
 }
 
 /// Writes what is left, over what was written of it before.
 pub(super) fn write(ctx: &Context, left: &Left) -> anyhow::Result<()> {
     let path = file(ctx, left.uuid);
     let failed = |source| unwritable(&format!("could not write `{}`", path.display()), source);
-    private(&folder(ctx)).map_err(failed)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder(ctx)).map_err(failed)?;
-    temporary.write_all(left.json().to_string().as_bytes()).map_err(failed)?;
-    temporary.persist(&path).map_err(|error| failed(error.error))?;
+    let written = files::written(&path, left.json().to_string().as_bytes()).map_err(failed)?;
+    written.persist(&path).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
@@ -107,18 +106,9 @@ pub(crate) fn forget(ctx: &Context, uuid: Uuid) -> anyhow::Result<()> {
 ///
 /// It cannot be read (class file).
 pub(crate) fn all(ctx: &Context) -> anyhow::Result<Vec<Left>> {
-    let path = folder(ctx);
-    let failed = |source| unreadable(&format!("could not read `{}`", path.display()), source);
-    let entries = match fs::read_dir(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
     let mut all = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_none_or(|end| end != "json") {
-            continue;
-        }
+    for path in files::all(&folder(ctx))? {
+        let failed = |source| unreadable(&format!("could not read `{}`", path.display()), source);
         match fs::read_to_string(&path) {
             // Taken back just now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

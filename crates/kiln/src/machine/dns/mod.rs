@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `config` | the servers that this client knows, with their keys |
+//! | `files` | files that are for their owner alone |
 //! | `memory` | what a machine remembers of its names |
 //! | `wish` | machines to be: checked before anything is made |
 //! | `register` | a machine's names put there, and taken back |
@@ -14,6 +15,7 @@
 //! server is asked: a kill at any moment leaves no name that nobody knows of.
 
 mod config;
+mod files;
 mod left;
 mod memory;
 mod problem;

@@ -321,12 +321,9 @@ pub(crate) fn withdraw_left(ctx: &Context, left: &Left) -> anyhow::Result<()> {
 ///
 /// It cannot be kept in mind (class host): then the machine must not go.
 pub(crate) fn leave(ctx: &Context, machine: &Machine) -> anyhow::Result<Option<anyhow::Error>> {
-    let dns = machine.meta.as_ref().and_then(|meta| meta.dns.as_ref());
-    let Some(dns) = dns.filter(|dns| !dns.records.is_empty()) else { return Ok(None) };
-    left::keep(ctx, machine, dns)?;
-    let left = left::of_machine(ctx, &machine.name, None)?;
-    let own = left.into_iter().find(|left| left.uuid == machine.uuid);
-    Ok(own.and_then(|left| withdraw_left(ctx, &left).err()))
+    let Some(dns) = machine.dns().filter(|dns| !dns.records.is_empty()) else { return Ok(None) };
+    let left = left::keep(ctx, machine, dns)?;
+    Ok(withdraw_left(ctx, &left).err())
 }
 
 /// Takes back what machines that are gone have left of a name that is wanted now. What does not work

@@ -71,7 +71,7 @@ pub(crate) fn check(
 /// Registers a machine that was just made, if it is to be and its address is known. Returns what came
 /// of it; `None` if there is nothing to do yet.
 pub(crate) fn early(ctx: &Context, machine: &Machine) -> Option<anyhow::Result<Machine>> {
-    let server = &machine.meta.as_ref()?.dns.as_ref()?.server;
+    let server = &machine.dns()?.server;
     let known = !machine.known_addresses().is_empty();
     known.then(|| tried(ctx, machine, server))
 }
@@ -86,8 +86,7 @@ pub(crate) fn late(
     machine: Machine,
     early: Option<anyhow::Result<Machine>>,
 ) -> anyhow::Result<Machine> {
-    let dns = machine.meta.as_ref().and_then(|meta| meta.dns.as_ref());
-    match (early, dns) {
+    match (early, machine.dns()) {
         (Some(done), _) => done,
         (None, None) => Ok(machine),
         (None, Some(_)) if machine.outside_addresses().is_empty() => {

@@ -13,7 +13,7 @@ use kiln_libvirt::network::NetworkView;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::network::{NetworkMode, NetworkSpec};
-use kiln_spec::set::{PoolSource, PoolSpec, RbdKey};
+use kiln_spec::set::PoolSource;
 use kiln_spec::{Bytes, Tag};
 
 use super::action::{Action, Object, What};
@@ -98,35 +98,30 @@ fn has(entry: &Entry, name: &str) -> bool {
     (1..=entry.spec.machines()).any(|number| entry.spec.nth(number).as_str() == name)
 }
 
-/// Refuses to take what the file's machines are on: it was taken out of the file, and they were not.
+/// Refuses to take what the file's machines and pools use: it was taken out of the file, and they were
+/// not.
 fn still_used(wanted: &Wanted, object: &Object) -> Result<(), Problem> {
     let name = object.name();
-    if let Object::Secret(_) = object {
-        return secret_still_used(wanted, name);
-    }
-    let uses = |entry: &&Entry| match object {
-        Object::Machine(_) | Object::Image(_) | Object::Secret(_) => false,
-        Object::Network(_) => entry.spec.networks.iter().any(|one| one.network == name),
-        Object::Pool(_) => entry.spec.pool.as_str() == name,
+    let of_machine = |uses: fn(&Entry, &str) -> bool| {
+        let entry = wanted.entries.iter().find(|entry| uses(entry, name))?;
+        Some((format!("`{}`", entry.spec.name), ", or give the machine another"))
     };
-    let Some(entry) = wanted.entries.iter().find(uses) else { return Ok(()) };
+    let user = match object {
+        Object::Machine(_) | Object::Image(_) => None,
+        Object::Network(_) => {
+            of_machine(|entry, name| entry.spec.networks.iter().any(|one| one.network == name))
+        }
+        Object::Pool(_) => of_machine(|entry, name| entry.spec.pool.as_str() == name),
+        Object::Secret(_) => {
+            let pool = wanted.pools.iter().find(|pool| pool.source.secret() == Some(name));
+            pool.map(|pool| (format!("the pool `{}`", pool.name), ""))
+        }
+    };
+    let Some((user, or)) = user else { return Ok(()) };
     let kind = object.kind();
-    let what =
-        format!("`{}` uses the {kind} `{name}`, which the file has no more", entry.spec.name);
-    let hint = format!("put it back into the file's {kind}s, or give the machine another");
+    let what = format!("{user} uses the {kind} `{name}`, which the file has no more");
+    let hint = format!("put it back into the file's {kind}s{or}");
     Err(Problem::new(Class::File, what).hint(hint))
-}
-
-/// Refuses to take the secret that one of the file's pools names.
-fn secret_still_used(wanted: &Wanted, name: &str) -> Result<(), Problem> {
-    let uses = |pool: &&PoolSpec| match &pool.source {
-        PoolSource::Rbd(rbd) => matches!(&rbd.key, RbdKey::Secret(secret) if secret == name),
-        PoolSource::Dir(_) => false,
-    };
-    let Some(pool) = wanted.pools.iter().find(uses) else { return Ok(()) };
-    let what =
-        format!("the pool `{}` uses the secret `{name}`, which the file has no more", pool.name);
-    Err(Problem::new(Class::File, what).hint("put it back into the file's secrets"))
 }
 
 fn others(object: &Object, set: &str, owner: Option<&str>) -> Problem {

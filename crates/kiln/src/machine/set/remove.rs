@@ -54,8 +54,7 @@ pub(crate) fn remove_secret(
     let own = |one: &&Known| one.name.as_deref() == Some(name) && owned_secret(one.uuid, set, name);
     let Some(secret) = all.iter().find(own) else { return Ok(()) };
     secrets::refuse_used(conn, secret)?;
-    let (uri, uuid) = (conn.uri().to_string(), secret.uuid);
-    undo::remove(ctx, conn, Undo::Secret { uri, uuid, name: name.to_owned() })
+    secrets::take(ctx, conn, secret)
 }
 
 /// Takes a pool out of use, unless it is another's by now, with the images' copies in it that

@@ -22,8 +22,7 @@ pub(crate) fn run(ctx: &Context, args: &Rm) -> anyhow::Result<u8> {
     let left = dns::all_left(ctx)?;
     for name in &args.names {
         let there = machines.iter().filter(|machine| {
-            let dns = machine.meta.as_ref().and_then(|meta| meta.dns.as_ref());
-            dns.is_some_and(|dns| dns.server == *name && !dns.records.is_empty())
+            machine.dns().is_some_and(|dns| dns.server == *name && !dns.records.is_empty())
         });
         let there = there.map(|machine| machine.name.as_str());
         let gone = left.iter().filter(|left| left.dns.server == *name);
