@@ -23,8 +23,10 @@ use crate::workspace::Workspace;
 const STEP: u64 = 8 << 20;
 
 /// Checks whether there can be such a disk: what is wrong is told before anything is built for it.
-pub(super) fn check(plan: &Plan<'_>, ctx: &BuildContext<'_>) -> Result<(), BuildError> {
-    assemble::check(&layout(plan, Path::new(""), ctx.fish)?).map_err(BuildError::Disk)
+pub(super) fn check(plan: &Plan<'_>) -> Result<(), BuildError> {
+    // No appliance is started for this.
+    let layout = layout(plan, Path::new(""), &Fish { kvm: false })?;
+    assemble::check(&layout).map_err(BuildError::Disk)
 }
 
 /// Makes the disk `disk`, which must not exist; nothing is left of it on failure.

@@ -146,7 +146,7 @@ pub fn build(
         built.stages = reporter.end();
         return Ok(built);
     }
-    disk::check(plan, ctx)?;
+    disk::check(plan)?;
     let temp = ctx.temp.unwrap_or(Path::new(DEFAULT_TEMP));
     let whole = perform::layers(plan, ctx.cache, plan.steps.len().min(from))?.is_some();
     let whole = whole && !ctx.renew_lock;
@@ -158,6 +158,16 @@ pub fn build(
         make(plan, ctx, &means).map_err(|error| space.explain(error, reporter.current()))?;
     let lock = renew_lock.then(|| plan.taken());
     Ok(Built { image, cached: false, stages: reporter.end(), lock })
+}
+
+/// Checks what can be checked of `plan` before anything is built: whether its disk can be divided
+/// as it says. [`build`] does so, too.
+///
+/// # Errors
+///
+/// [`BuildError::Disk`].
+pub fn check(plan: &Plan<'_>) -> Result<(), BuildError> {
+    disk::check(plan)
 }
 
 /// Returns the number of the first step that is carried out in any case.

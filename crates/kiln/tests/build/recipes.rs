@@ -475,3 +475,17 @@ fn partitions_of_a_recipe_have_what_lies_at_their_mount_points() {
     let built = home.built(&firmware, &[]);
     assert_eq!(partitions(&lab, &built), ["ef 64", "83 64", "83 300", "83 595"]);
 }
+
+#[test]
+fn a_dry_run_says_what_is_wrong_with_a_disk_as_a_build_does() {
+    let Some(lab) = Lab::new() else { return };
+    let home = given(&lab);
+    let text = "kiln: 1\nname: small\nbase: {tar: base.tar}\ndisk: {size: 1GiB, swap: 990MiB}\n";
+    for more in [&["--dry-run"][..], &[]] {
+        let out = home.build(text, more);
+        assert_eq!(out.code, 3, "{}", out.stderr);
+        let why = "the partitions do not fit a disk of 1 GiB";
+        assert!(out.stderr.contains(why), "{}", out.stderr);
+    }
+    drop(home.built(&text.replace("990", "64"), &["--dry-run"]));
+}

@@ -180,6 +180,7 @@ fn dry_run(ctx: &Context, recipe: &Recipe, plan: &Plan<'_>) -> anyhow::Result<u8
     let arch = recipe.arch.or_else(kiln_spec::arch::Arch::native).ok_or_else(|| {
         Problem::new(Class::Host, "kiln knows no images for this machine's processor")
     })?;
+    build::check(plan)?;
     let cache = cache::existing(ctx)?;
     let mut steps = Vec::new();
     for step in &plan.steps {
