@@ -31,6 +31,8 @@ pub const EPOCH: u64 = 1_735_689_600;
 /// A script of a build: the name of its file, and its text.
 pub type Script = (&'static str, &'static str);
 
+/// Spares the tree the waiting for the disk.
+const UNSYNCED: Script = ("unsynced.sh", include_str!("unsynced.sh"));
 /// Looks whether all packages exist, before any is installed.
 const PREPARE: Script = ("prepare.sh", include_str!("prepare.sh"));
 /// Has apt take the versions of a lock.
@@ -38,7 +40,7 @@ const LOCK: Script = ("lock.sh", include_str!("lock.sh"));
 /// Makes a tree of packages an image.
 const FINISH: Script = ("finish.sh", include_str!("finish.sh"));
 /// The scripts that [`tree`] wants to find in its folder.
-pub const SCRIPTS: &[Script] = &[PREPARE, FINISH, LOCK];
+pub const SCRIPTS: &[Script] = &[UNSYNCED, PREPARE, FINISH, LOCK];
 
 /// Packages of every image, whatever its architecture.
 const PACKAGES: &[&str] = &[
@@ -176,7 +178,7 @@ pub fn tree(recipe: &Recipe, (arch, epoch): (Arch, u64), places: TreePlaces<'_>)
         sources: base.map(|base| fetched_from(base, scripts, keyring)).unwrap_or_default(),
         apt: vec!["Acquire::Languages \"none\"".into()],
         dpkg,
-        setups: Vec::new(),
+        setups: vec![scripts.join(UNSYNCED.0)],
         checks: vec![scripts.join(PREPARE.0)],
         scripts: vec![scripts.join(FINISH.0)],
         env: vec![
@@ -307,6 +309,9 @@ system_info:
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn tree(recipe: &Recipe, arch: Arch) -> Tree {
@@ -410,5 +415,47 @@ mod tests {
         let list = &files(&recipe, Arch::Amd64, Some(&keyring))[2].content;
         assert!(list.starts_with("deb [signed-by=/etc/apt/keyrings/kiln-mirror.asc] "), "{list}");
         assert_eq!(Keyring { bytes: vec![0x98] }.name(), "kiln-mirror.gpg");
+    }
+
+    #[test]
+    fn a_tree_is_made_where_nothing_waits_for_the_disk() {
+        if !kiln_testkit::need_program("unshare") {
+            return;
+        }
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let (root, script) = (path("root"), path(UNSYNCED.0));
+        fs::create_dir_all(path("root/tmp/one")).unwrap();
+        fs::set_permissions(path("root/tmp"), Permissions::from_mode(0o1777)).unwrap();
+        fs::write(&script, UNSYNCED.1).unwrap();
+        let made = tree(&recipe(""), Arch::Amd64);
+        assert_eq!(made.setups, [Path::new("/t").join(UNSYNCED.0)]);
+        let run = |first: &str, look: &str| {
+            let look = format!("sh \"$1\" \"$2\"; cd \"$2\"; {look}");
+            let mode = ["env", first, "MMDEBSTRAP_MODE=unshare", "sh", "-ec", &look];
+            let words = [&["unshare", "--mount", "--map-root-user"][..], &mode];
+            kiln_testkit::run(&[&words.concat()[..], &["sh", &script, &root]].concat())
+        };
+        let look = "grep -c \" $2 overlay .*volatile\" /proc/self/mounts; stat -c '%n %a' * */*; touch new";
+        let out = run("LC_ALL=C", look).success();
+        assert_eq!(out.stdout, "1\ntmp 1777\ntmp/one 755\n");
+        // The mount went with its namespace, and what was written is below.
+        let names = || {
+            let names = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), [".kiln", "tmp"]);
+        assert!(Path::new(&path("root/.kiln/upper/new")).exists());
+
+        // A file system that takes no overlay: all stays as it was.
+        fs::remove_dir_all(path("root/.kiln")).unwrap();
+        fs::create_dir(path("bin")).unwrap();
+        let refuses = "#!/bin/sh\ncase $* in *overlay*) exit 32;; esac\n";
+        fs::write(path("bin/mount"), refuses).unwrap();
+        fs::set_permissions(path("bin/mount"), Permissions::from_mode(0o755)).unwrap();
+        let out = run(&format!("PATH={}:/usr/bin:/bin", path("bin")), "touch new").success();
+        assert_eq!((out.stdout.as_str(), names()), ("", vec!["new".to_owned(), "tmp".to_owned()]));
     }
 }
