@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use kiln_disk::decompress::{Decompressed, ReadAhead};
+use kiln_disk::decompress::{self, Decompressed, ReadAhead};
 use kiln_host::read;
 use kiln_spec::Digest;
 use kiln_spec::bundle::{BundleManifest, FORMAT, MANIFEST_ENDING};
@@ -40,11 +40,9 @@ pub(super) fn manifest_path(path: &Path) -> PathBuf {
 ///
 /// What reading says.
 pub fn is_bundle(path: &Path) -> io::Result<bool> {
-    let mut head = Vec::new();
-    let Ok(stream) = Decompressed::new(File::open(path)?) else { return Ok(false) };
+    let head = decompress::beginning(File::open(path)?, 512);
     // What is no such stream after all is no bundle.
-    let read = stream.take(512).read_to_end(&mut head);
-    Ok(read.is_ok() && head.get(257..262) == Some(b"ustar"))
+    Ok(head.is_ok_and(|head| head.get(257..262) == Some(b"ustar")))
 }
 
 impl BundleFile {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A tar stream to a bundle, in one pass: two threads look at it and compress it while it comes.
 //!
-//! **Invariant:** memory is bounded: [`WAITING`] buffers of [`BUFFER`] bytes for each thread.
+//! The archive is a row of frames of zstd, each for [`MOST_FRAME`] bytes of the stream and with their
+//! number in its header, so that whoever reads it can decompress several at once.
+//!
+//! **Invariant:** memory is bounded: [`WAITING`] buffers of [`BUFFER`] bytes for each thread, and a
+//! frame. The same stream gives the same bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,12 +15,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
+use kiln_disk::decompress::MOST_FRAME;
 use kiln_disk::tar::TarError;
 use kiln_host::beside::{beside, folder_of, replace};
 use kiln_spec::bundle::{BundleManifest, FORMAT, Origin};
 use kiln_spec::{Bytes, Digest};
 use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
 use super::BundleError;
 use super::facts::Facts;
@@ -199,13 +206,19 @@ fn look(from: Receiver<Buffer>) -> Result<Facts, TarError> {
 }
 
 fn pack(from: Receiver<Buffer>, file: NamedTempFile, level: i32) -> io::Result<Packed> {
-    let out = Hashing { file: file.as_file().try_clone()?, size: 0, hash: Context::new(&SHA256) };
-    let mut to = zstd::stream::write::Encoder::new(out, level)?;
-    to.include_checksum(true)?;
+    let mut out =
+        Hashing { file: file.as_file().try_clone()?, size: 0, hash: Context::new(&SHA256) };
+    let mut packer = Compressor::new(level)?;
+    packer.set_parameter(CParameter::ChecksumFlag(true))?;
+    let mut frame = Vec::with_capacity(MOST_FRAME);
     for buffer in from {
-        to.write_all(&buffer)?;
+        if frame.len() + buffer.len() > MOST_FRAME {
+            out.write_all(&packer.compress(&frame)?)?;
+            frame.clear();
+        }
+        frame.extend_from_slice(&buffer);
     }
-    let out = to.finish()?;
+    out.write_all(&packer.compress(&frame)?)?;
     let digest = out.hash.finish();
     let digest = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
     Ok(Packed { file, size: out.size, digest: Digest::from_sha256(digest) })
@@ -253,5 +266,33 @@ impl Write for Hashing {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_a_row_of_frames_that_tell_their_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, from) = sync_channel(20);
+        for number in 0..9 {
+            to.send(Arc::new(vec![number; BUFFER])).unwrap();
+        }
+        to.send(Arc::new(b"the rest".to_vec())).unwrap();
+        drop(to);
+        let packed = pack(from, beside(folder.path()).unwrap(), LEVEL).unwrap();
+        let bytes = std::fs::read(packed.file.path()).unwrap();
+        assert_eq!(packed.size, u64::try_from(bytes.len()).unwrap());
+        assert_eq!(packed.digest, crate::digest::of_bytes(&bytes));
+        let first = zstd::zstd_safe::find_frame_compressed_size(&bytes).unwrap();
+        let (first, second) = bytes.split_at(first);
+        for (frame, len) in [(first, MOST_FRAME), (second, BUFFER + 8)] {
+            assert_eq!(zstd::zstd_safe::find_frame_compressed_size(frame), Ok(frame.len()));
+            assert_eq!(zstd::bulk::decompress(frame, MOST_FRAME).unwrap().len(), len);
+            let told = zstd::zstd_safe::get_frame_content_size(frame).unwrap();
+            assert_eq!(told, u64::try_from(len).ok());
+        }
     }
 }

@@ -29,8 +29,8 @@ pub const MOST_HEADER: u64 = 1 << 20;
 const MOST_PATH: usize = 4096;
 /// The most bytes of one name of a path.
 const MOST_NAME: usize = 255;
-/// Bytes read from the stream at a time.
-const BUFFER: usize = 1 << 18;
+/// Bytes read from the stream at a time. What a file has more goes past the buffer, uncopied.
+const BUFFER: usize = 16 << 10;
 
 /// What a member of the archive is.
 #[derive(Clone, Debug, PartialEq, Eq)]
