@@ -5769,7 +5769,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__launch)
-            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --full --network --ip --forward --dns --tag --pool --firmware --user --ssh-key --user-data --vendor-data --datasource --seed-url --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
+            opts="-n -c -q -v -h -V --count --cpus --cpu --memory --disk --full --network --ip --forward --dns --tag --autostart --pool --firmware --user --ssh-key --user-data --vendor-data --datasource --seed-url --network-config --virt-type --start-network --no-wait --ready --timeout --rm-on-failure --timings --dry-run --key --fingerprint --unsigned --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -35,7 +35,7 @@ complete -c kiln -n "__fish_kiln_needs_command" -f -a "launch" -d 'Make a machin
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "up" -d 'Make what a file wants: networks, pools and machines'
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "plan" -d 'Show what `kiln up` would do, and do nothing'
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "down" -d 'Remove all that a file\'s name owns: its machines with their disks, its networks and pools'
-complete -c kiln -n "__fish_kiln_needs_command" -f -a "clone" -d 'Make another machine of one that is off, with an identity of its own'
+complete -c kiln -n "__fish_kiln_needs_command" -f -a "clone" -d 'Make another machine of one that is off, or of a template, with an identity of its own'
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "flatten" -d 'Let machines in a Ceph pool stand alone: what their disks lie over is copied into them'
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "list" -d 'List the machines of the host'
 complete -c kiln -n "__fish_kiln_needs_command" -f -a "ls" -d 'List the machines of the host'
@@ -98,6 +98,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -l key -d 'A file with
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l fingerprint -d 'The fingerprint of the key that must have signed the bundle: of `--key`, or of your GnuPG keyring' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l full -d 'Copy the template wholly: nothing lies below the disk, which takes as much as the template'
+complete -c kiln -n "__fish_kiln_using_subcommand launch" -l autostart -d 'Start it with the host, too'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l start-network -d 'Start the host\'s network if it is not active'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l no-wait -d 'Return as soon as the machine runs'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l rm-on-failure -d 'Remove the machine if it does not get ready; otherwise it is kept to be looked at'
@@ -142,9 +143,9 @@ complete -c kiln -n "__fish_kiln_using_subcommand down" -l no-color -d 'Never us
 complete -c kiln -n "__fish_kiln_using_subcommand down" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand down" -s V -l version -d 'Print version'
 complete -c kiln -n "__fish_kiln_using_subcommand clone" -s n -l count -d 'Make this many clones: NAME-1, NAME-2 and so on' -r
-complete -c kiln -n "__fish_kiln_using_subcommand clone" -l pool -d 'The pool for the clone\'s volumes; without it each lies beside its source' -r
+complete -c kiln -n "__fish_kiln_using_subcommand clone" -l pool -d 'The pool for the clone\'s volumes; without it each lies beside its source. A template is looked for in it, or in `default`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand clone" -l ip -d 'Reserve an IPv4 address for the first interface: `auto`, or the address itself' -r
-complete -c kiln -n "__fish_kiln_using_subcommand clone" -l user -d 'Who logs in to a clone of a machine that Kiln did not make, if its guest has cloud-init' -r
+complete -c kiln -n "__fish_kiln_using_subcommand clone" -l user -d 'Who logs in to a clone of a machine that Kiln did not make, if its guest has cloud-init: `kiln` without it; or to one of a template, without it the image\'s own user' -r
 complete -c kiln -n "__fish_kiln_using_subcommand clone" -l ssh-key -d 'A public key that may log in to such a clone (repeatable); without it those `ssh` would use' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand clone" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand clone" -l linked -d 'Let the disk hang on the template that the source\'s hangs on, and copy only what differs'
@@ -1406,7 +1407,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subc
 complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "up" -d 'Make what a file wants: networks, pools and machines'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "plan" -d 'Show what `kiln up` would do, and do nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "down" -d 'Remove all that a file\'s name owns: its machines with their disks, its networks and pools'
-complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "clone" -d 'Make another machine of one that is off, with an identity of its own'
+complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "clone" -d 'Make another machine of one that is off, or of a template, with an identity of its own'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "flatten" -d 'Let machines in a Ceph pool stand alone: what their disks lie over is copied into them'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "list" -d 'List the machines of the host'
 complete -c kiln -n "__fish_kiln_using_subcommand help; and not __fish_seen_subcommand_from launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help" -f -a "info" -d 'Show what there is to know about a machine'

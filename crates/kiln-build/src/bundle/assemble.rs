@@ -142,7 +142,7 @@ impl Assembly<'_> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<InStore, BundleError> {
         let key = bundle.digest(&mut |_| !kiln_host::signal::interrupted())?;
-        let plan = self.digest(&key);
+        let plan = self.plan(&key);
         let cached = |image| InStore { image, cached: true };
         if let Some(image) = store.find_by_recipe(&plan)? {
             return Ok(cached(image));
@@ -242,8 +242,10 @@ impl Assembly<'_> {
         Ok(layout)
     }
 
-    /// Returns the digest of all that shapes the disk.
-    fn digest(&self, bundle: &Digest) -> Digest {
+    /// Returns the digest of all that shapes the disk of the bundle with this digest: the store finds the
+    /// disk by it, as one that was built.
+    #[must_use]
+    pub fn plan(&self, bundle: &Digest) -> Digest {
         let Disk { size, swap, table, firmware, hostname, keep_identity, cmdline } = self.disk;
         let whole = json!({
             "format": FORMAT,

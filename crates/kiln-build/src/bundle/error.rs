@@ -75,7 +75,7 @@ pub enum BundleError {
         found: Digest,
     },
     /// The file is not the one that was asked for.
-    #[error("`{from}` has the digest {found}, and the recipe says {expected}")]
+    #[error("`{from}` has the digest {found}, and must have {expected}")]
     Unlike {
         /// Its address, or the file.
         from: String,

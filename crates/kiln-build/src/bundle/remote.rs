@@ -11,9 +11,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use kiln_host::lock::Lock;
-use kiln_spec::Bytes;
 use kiln_spec::bundle::{BundleManifest, ENDING, MANIFEST_ENDING};
 use kiln_spec::recipe::ImageName;
+use kiln_spec::{Bytes, Digest};
 
 use super::file::{MOST_MANIFEST, manifest_path, parse};
 use super::pack::write_manifest;
@@ -43,7 +43,7 @@ pub(super) fn beside(url: &Address, ending: &str) -> Result<Address, BundleError
 
 /// Fetches the bundle at `url` onto the shelf, under `name` or its own; one that is there with the
 /// same digest is not fetched again. With `checked` its manifest must be signed, and nothing else
-/// is read of one that is not.
+/// is read of one that is not; with `expected` it must be the manifest of that archive.
 ///
 /// # Effects
 ///
@@ -52,13 +52,13 @@ pub(super) fn beside(url: &Address, ending: &str) -> Result<Address, BundleError
 /// # Errors
 ///
 /// [`BundleError::Http`], [`BundleError::Signature`], [`BundleError::Manifest`], [`BundleError::Name`] if it calls itself by no
-/// name, [`BundleError::Exists`] if another bundle has the name, [`BundleError::Digest`],
+/// name, [`BundleError::Unlike`], [`BundleError::Exists`] if another bundle has the name, [`BundleError::Digest`],
 /// [`BundleError::Interrupted`].
 pub fn pull(
     client: &Client<'_>,
     url: &Address,
     (shelf, name): (&Shelf, Option<&ImageName>),
-    checked: Option<Checked<'_>>,
+    (checked, expected): (Option<Checked<'_>>, Option<&Digest>),
     on_bytes: OnBytes<'_>,
 ) -> Result<BundleFile, BundleError> {
     let place = beside(url, MANIFEST_ENDING)?;
@@ -67,6 +67,10 @@ pub fn pull(
         sign::check(client, url, &bytes, checked)?;
     }
     let manifest = parse(Path::new(&place.to_string()), &bytes)?;
+    if let Some(expected) = expected.filter(|expected| **expected != manifest.digest) {
+        let (from, expected) = (url.to_string(), expected.clone());
+        return Err(BundleError::Unlike { from, expected, found: manifest.digest });
+    }
     let name = match name {
         Some(name) => name.clone(),
         None => manifest

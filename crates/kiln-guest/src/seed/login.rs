@@ -4,7 +4,7 @@
 //! Source: `ug_util.py` of cloud-init 22.4: what `users` and `user` may look like, and which
 //! account is the default one.
 
-use super::Login;
+use super::{Login, Setup};
 use crate::yaml::{Node, Type, Value};
 
 /// The name in `users` that stands for the image's own account.
@@ -15,9 +15,9 @@ const USER_KEYS: [&str; 2] = ["ssh-authorized-keys", "ssh_authorized_keys"];
 
 /// Returns Kiln's cloud-config where it cannot be merged into the user's: it asks for the
 /// image's account in any case, since the user's part may have `users` without it.
-pub(super) fn alone(login: &Login) -> Node {
+pub(super) fn alone(login: &Login, setup: &Setup) -> Node {
     let users = Node::map([("users", Node::list([Node::text(DEFAULT)]))]);
-    merged(users, login)
+    merged(setup.added_to(users), login)
 }
 
 /// Returns the user's cloud-config, a map, with the login added.
@@ -29,7 +29,7 @@ pub(super) fn merged(theirs: Node, login: &Login) -> Node {
         let users = value_mut(&mut root, "users");
         let placed = users.is_some_and(|users| ensure_default(users, login));
         if !placed && !login.ssh_keys.is_empty() {
-            append(&mut root, "ssh_authorized_keys", keys(login));
+            append(&mut root, "ssh_authorized_keys", keys_of(&login.ssh_keys));
         }
     } else {
         match value_mut(&mut root, "users") {
@@ -65,22 +65,78 @@ fn renames_default(root: &[(Node, Node)], name: &str) -> bool {
     named.is_some_and(|named| named != name)
 }
 
-fn keys(login: &Login) -> Vec<Node> {
-    login.ssh_keys.iter().map(|key| Node::text(key.trim())).collect()
+/// Returns public keys as they stand in a cloud-config.
+pub(super) fn keys_of(keys: &[String]) -> Vec<Node> {
+    keys.iter().map(|key| Node::text(key.trim())).collect()
 }
 
-/// Returns the account as an item of `users`.
-fn account(login: &Login) -> Node {
-    let mut pairs = vec![("name", Node::text(&login.name))];
-    if login.name != "root" {
+/// Returns an account as an item of `users`: whether it may use sudo, its shell, and whether no
+/// password opens it; `more` of it; its keys.
+pub(super) fn account_node(
+    name: &str,
+    (sudo, shell, locked): (bool, Option<&str>, bool),
+    more: Vec<(&str, Node)>,
+    keys: Vec<Node>,
+) -> Node {
+    let mut pairs = vec![("name", Node::text(name))];
+    pairs.extend(more);
+    if sudo {
         pairs.push(("sudo", Node::text("ALL=(ALL) NOPASSWD:ALL")));
-        pairs.push(("shell", Node::text("/bin/bash")));
-        pairs.push(("lock_passwd", Node::boolean(true)));
     }
-    if !login.ssh_keys.is_empty() {
-        pairs.push(("ssh_authorized_keys", Node::list(keys(login))));
+    pairs.push(("shell", Node::text(shell.unwrap_or("/bin/bash"))));
+    pairs.push(("lock_passwd", Node::boolean(locked)));
+    if !keys.is_empty() {
+        pairs.push(("ssh_authorized_keys", Node::list(keys)));
     }
     Node::map(pairs)
+}
+
+/// Returns the login as an item of `users`.
+fn account(login: &Login) -> Node {
+    let keys = keys_of(&login.ssh_keys);
+    if login.name != "root" {
+        return account_node(&login.name, (true, None, true), Vec::new(), keys);
+    }
+    let name = ("name", Node::text(&login.name));
+    let keys = (!keys.is_empty()).then(|| ("ssh_authorized_keys", Node::list(keys)));
+    Node::map([name].into_iter().chain(keys))
+}
+
+/// Adds an account to `users`, which is made if need be, beside the image's own. What is said there
+/// of it already stands, and gets what is not said yet.
+pub(super) fn add_account(root: &mut Vec<(Node, Node)>, name: &str, account: Node) {
+    if value_mut(root, "users").is_none() {
+        root.push((Node::text("users"), Node::list([Node::text(DEFAULT)])));
+    }
+    let Some(users) = value_mut(root, "users") else { return };
+    let (Some(own), Value::Map(pairs)) = (own_entry(users, name), &account.value) else {
+        return push_account(users, name, account);
+    };
+    for (key, value) in pairs {
+        match (key.as_text(), value.as_list()) {
+            (Some(key), Some(keys)) if USER_KEYS.contains(&key) => append_keys(own, keys.to_vec()),
+            (Some(key), _) if value_mut(own, key).is_none() => {
+                own.push((Node::text(key), value.clone()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Puts an account that is not there yet into `users`, in any of its forms.
+fn push_account(users: &mut Node, name: &str, account: Node) {
+    match &mut users.value {
+        Value::List(items) => items.push(account),
+        Value::Map(pairs) => {
+            // `name: true` is an account without a word about it.
+            pairs.retain(|(key, _)| key.as_text() != Some(name));
+            pairs.push((Node::text(name), account));
+        }
+        Value::Scalar(_) => {
+            let items = names(users).into_iter().map(Node::text).chain([account]);
+            users.value = Value::List(items.collect());
+        }
+    }
 }
 
 /// Makes sure that `users` holds the image's account. Returns whether the keys have been placed
@@ -90,7 +146,7 @@ fn ensure_default(users: &mut Node, login: &Login) -> bool {
         return false;
     }
     if let Some(pairs) = own_entry(users, &login.name) {
-        append_keys(pairs, login);
+        append_keys(pairs, keys_of(&login.ssh_keys));
         return true;
     }
     match &mut users.value {
@@ -107,21 +163,10 @@ fn ensure_default(users: &mut Node, login: &Login) -> bool {
 /// Makes sure that `users` holds the login with its keys. What the user says of it stays.
 fn ensure_account(users: &mut Node, login: &Login) {
     if let Some(pairs) = own_entry(users, &login.name) {
-        append_keys(pairs, login);
+        append_keys(pairs, keys_of(&login.ssh_keys));
         return;
     }
-    match &mut users.value {
-        Value::List(items) => items.push(account(login)),
-        Value::Map(pairs) => {
-            // `name: true` is an account without a word about it.
-            pairs.retain(|(key, _)| key.as_text() != Some(login.name.as_str()));
-            pairs.push((Node::text(&login.name), account(login)));
-        }
-        Value::Scalar(_) => {
-            let items = names(users).into_iter().map(Node::text).chain([account(login)]);
-            users.value = Value::List(items.collect());
-        }
-    }
+    push_account(users, &login.name, account(login));
 }
 
 /// Returns the names of all accounts in `users`, in any of its forms.
@@ -170,16 +215,16 @@ fn own_entry<'a>(users: &'a mut Node, name: &str) -> Option<&'a mut Vec<(Node, N
     }
 }
 
-fn append_keys(entry: &mut Vec<(Node, Node)>, login: &Login) {
+fn append_keys(entry: &mut Vec<(Node, Node)>, keys: Vec<Node>) {
     let there = |key: &&str| entry.iter().any(|(k, _)| k.as_text() == Some(key));
     let spelling = USER_KEYS.into_iter().find(there).unwrap_or(USER_KEYS[1]);
-    if !login.ssh_keys.is_empty() {
-        append(entry, spelling, keys(login));
+    if !keys.is_empty() {
+        append(entry, spelling, keys);
     }
 }
 
-/// Adds items to the list of a key, which is made if need be; an item that is there stays one.
-fn append(map: &mut Vec<(Node, Node)>, key: &str, items: Vec<Node>) {
+/// Adds texts to the list of a key, which is made if need be; one that is there stays one.
+pub(super) fn append(map: &mut Vec<(Node, Node)>, key: &str, items: Vec<Node>) {
     if value_mut(map, key).is_none() {
         map.push((Node::text(key), Node::list([])));
     }
@@ -193,7 +238,7 @@ fn append(map: &mut Vec<(Node, Node)>, key: &str, items: Vec<Node>) {
     }
 }
 
-fn value_mut<'a>(map: &'a mut [(Node, Node)], key: &str) -> Option<&'a mut Node> {
+pub(super) fn value_mut<'a>(map: &'a mut [(Node, Node)], key: &str) -> Option<&'a mut Node> {
     map.iter_mut().find(|(k, _)| k.as_text() == Some(key)).map(|(_, value)| value)
 }
 

@@ -12,14 +12,14 @@ const MERGE_TYPE: &str = "list(append)+dict(no_replace,recurse_list)+str()";
 /// Returns the user-data of a seed that has been checked.
 pub(super) fn user_data(seed: &Seed) -> String {
     let Some(data) = &seed.user_data else {
-        return config_file(&login::merged(Node::map([]), &seed.login));
+        return config_file(&login::merged(seed.setup.added_to(Node::map([])), &seed.login));
     };
     if let Some(theirs) = data.config() {
-        return config_file(&login::merged(theirs.clone(), &seed.login));
+        return config_file(&login::merged(seed.setup.added_to(theirs.clone()), &seed.login));
     }
     let other = part(data);
     // Kiln's comes last, so that nothing of the user's is new to a list that Kiln began.
-    let ours = config_text(&login::alone(&seed.login));
+    let ours = config_text(&login::alone(&seed.login, &seed.setup));
     let ours = mime::Part::encoded("text/cloud-config", &ours).header("Merge-Type", MERGE_TYPE);
     mime::multipart(&[other, ours])
 }

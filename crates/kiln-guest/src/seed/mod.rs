@@ -11,6 +11,7 @@
 //! | `network` | which interface gets its addresses how |
 //! | `nocloud` | the files that cloud-init's `NoCloud` reads |
 //! | `reissue` | a machine's seed made over for its clone |
+//! | `setup` | accounts, packages, files and commands besides |
 //! | `shape` | what a network configuration must look like |
 //!
 //! **Invariants:** nothing of the user's data is lost or outweighed by Kiln's; no private key and
@@ -24,6 +25,7 @@ mod mime;
 mod network;
 mod nocloud;
 mod reissue;
+mod setup;
 mod shape;
 
 use kiln_disk::fs::iso9660::{Iso, IsoError, IsoFsError};
@@ -35,6 +37,7 @@ pub use configdrive::network_data;
 pub use contents::{Contents, MOST};
 pub use network::{NetworkVersion, network_config};
 pub use reissue::{Reissue, Reissued, reissue};
+pub use setup::{Account, Setup, SetupFile};
 pub use shape::check_network_config;
 
 /// The most characters of a full host name: RFC 1035, 2.3.4, less the final dot.
@@ -60,6 +63,8 @@ pub struct Seed {
     pub fqdn: Option<String>,
     /// Who may log in.
     pub login: Login,
+    /// What else it is to be, beside what the user's own data say.
+    pub setup: Setup,
     /// The user's own data.
     pub user_data: Option<UserData>,
     /// The network configuration: version 1 or 2 as YAML, for a `ConfigDrive` OpenStack's
@@ -212,6 +217,7 @@ impl Seed {
             return Err(SeedError::InstanceId { id: id.clone() });
         }
         self.login.check()?;
+        self.setup.check()?;
         if let Some(fqdn) = &self.fqdn
             && !is_fqdn_of(fqdn, &self.hostname)
         {
@@ -242,14 +248,19 @@ impl Login {
         if !first || !self.name.chars().all(rest) || self.name.len() > LOGIN_CHARS {
             return Err(SeedError::LoginName { name: self.name.clone() });
         }
-        for (number, key) in (1..).zip(&self.ssh_keys) {
-            if let Err((why, shown)) = check_key(key) {
-                let login = self.name.clone();
-                return Err(SeedError::SshKey { number, login, why, shown });
-            }
-        }
-        Ok(())
+        check_keys(&self.name, &self.ssh_keys)
     }
+}
+
+/// Checks the public keys of an account.
+fn check_keys(login: &str, keys: &[String]) -> Result<(), SeedError> {
+    for (number, key) in (1..).zip(keys) {
+        if let Err((why, shown)) = check_key(key) {
+            let login = login.to_owned();
+            return Err(SeedError::SshKey { number, login, why, shown });
+        }
+    }
+    Ok(())
 }
 
 /// Returns what is wrong with a public key and how it may be shown, if something is.
@@ -309,6 +320,7 @@ mod tests {
                 is_default_user: true,
                 ssh_keys: vec![KEY.to_owned()],
             },
+            setup: Setup::default(),
             user_data: None,
             network_config: None,
             vendor_data: None,

@@ -116,7 +116,7 @@ fn named(user_data: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::{Login, Seed, network_data};
+    use crate::seed::{Login, Seed, Setup, network_data};
     use kiln_disk::device::RawFile;
     use kiln_disk::fs::iso9660::Iso;
     use kiln_spec::interface::Addressing;
@@ -192,6 +192,7 @@ mod tests {
                 is_default_user: true,
                 ssh_keys: vec![key.into()],
             },
+            setup: Setup::default(),
             user_data: None,
             network_config: Some(network_data(&[(Mac::qemu([0, 0, 0xa]), &Addressing::Dhcp)])),
             vendor_data: None,

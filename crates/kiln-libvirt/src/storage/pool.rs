@@ -62,6 +62,10 @@ xml_view! {
         target_path, set_target_path: String = "target/path";
         /// Ceph's pool, of a pool of type `rbd`.
         source_name, set_source_name: String = "source/name";
+        /// The server, of a pool of type `netfs`.
+        source_host, set_source_host: String = "source/host/@name";
+        /// Its folder there.
+        source_dir, set_source_dir: String = "source/dir/@path";
     }
 }
 

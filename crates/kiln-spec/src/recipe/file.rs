@@ -121,6 +121,19 @@ pub(super) fn least(
     }
 }
 
+/// Checks that a file's contents are said once.
+pub(crate) fn content_or_source(
+    path: &GuestPath,
+    content: bool,
+    source: bool,
+) -> Result<(), String> {
+    match (content, source) {
+        (false, false) => Err(format!("`{path}` needs the key `content` or `source`")),
+        (true, true) => Err(format!("`{path}` has both `content` and `source`")),
+        _ => Ok(()),
+    }
+}
+
 impl RecipeFile {
     /// Checks what one value alone cannot tell.
     pub(super) fn check(&self) -> Result<(), Finding> {
@@ -140,18 +153,11 @@ impl RecipeFile {
             if !seen.insert(path) {
                 return wrong(format!("`{path}` is there twice"));
             }
-            match (&file.content, &file.source) {
-                (None, None) => {
-                    return wrong(format!("`{path}` needs the key `content` or `source`"));
-                }
-                (Some(_), Some(_)) => {
-                    return wrong(format!("`{path}` has both `content` and `source`"));
-                }
-                (Some(_), None) if file.template => {
-                    let why = "parameters are replaced in `content` anyway";
-                    return wrong(format!("`{path}` cannot be a template: {why}"));
-                }
-                _ => {}
+            content_or_source(path, file.content.is_some(), file.source.is_some())
+                .or_else(wrong)?;
+            if file.content.is_some() && file.template {
+                let why = "parameters are replaced in `content` anyway";
+                return wrong(format!("`{path}` cannot be a template: {why}"));
             }
         }
         let mut names = BTreeSet::new();

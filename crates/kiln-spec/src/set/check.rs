@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::file::Finding;
-use super::{Images, MachineSpec, PoolSource, PoolSpec};
+use super::{Images, MachineSpec, PoolSpec};
 use crate::forward::Protocol;
 use crate::interface::{Addressing, InterfaceSpec};
 use crate::mac::Mac;
@@ -90,7 +90,7 @@ pub(super) fn networks(all: &[(Location, NetworkSpec)]) -> Result<(), Finding> {
 pub(super) fn pools(all: &[(Location, PoolSpec)]) -> Result<(), Finding> {
     let mut seen = BTreeMap::new();
     for (at, pool) in all {
-        let PoolSource::Dir(folder) = &pool.source else { continue };
+        let Some(folder) = pool.source.folder() else { continue };
         let parts = std::path::Path::new(folder).components().as_path();
         if let Some(other) = seen.insert(parts, &pool.name) {
             return Err((*at, format!("the pool `{other}` has the folder `{folder}`")));

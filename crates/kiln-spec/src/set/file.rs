@@ -10,11 +10,12 @@ use serde_saphyr::{Location, Spanned};
 use super::machine::MachineFile;
 use super::network::NetworkFile;
 use super::{
-    FORMAT, ImageSource, Images, PoolSource, PoolSpec, RbdKey, RbdSpec, SecretSpec, Set, SetName,
-    check, is_ceph_pool,
+    FORMAT, ImageSource, Images, NfsSource, PoolSource, PoolSpec, RbdKey, RbdSpec, SecretSpec, Set,
+    SetName, check, is_ceph_pool,
 };
 use crate::image::Sha256;
 use crate::network::NetworkName;
+use crate::place::after_scheme;
 use crate::{MachineName, PoolName};
 
 /// What is wrong, and where.
@@ -70,7 +71,8 @@ struct SecretFile {
 struct PoolFile {
     dir: Option<Spanned<String>>,
     rbd: Option<Spanned<RbdFile>>,
-    nfs: NotYet,
+    nfs: Option<Spanned<String>>,
+    mount: Option<Spanned<String>>,
     lvm: NotYet,
 }
 
@@ -93,8 +95,8 @@ struct ImageFile {
     catalog: Option<Spanned<String>>,
     url: Option<Spanned<String>>,
     sha256: Option<Spanned<Sha256>>,
+    bundle: Option<Spanned<String>>,
     install: NotYet,
-    bundle: NotYet,
 }
 
 /// Refuses keys that this Kiln cannot do yet; `instead` is what it can.
@@ -151,35 +153,51 @@ impl SetFile {
 
 impl PoolFile {
     fn check(&self, at: Location) -> Result<(), Finding> {
-        let later = [("nfs", &self.nfs), ("lvm", &self.lvm)];
-        not_yet(&later, "a pool is a folder, `dir`, or of Ceph, `rbd`")?;
-        let dir = match (&self.dir, &self.rbd) {
-            (Some(dir), None) => dir,
-            (None, Some(rbd)) => return rbd.value.check(rbd.referenced),
-            (Some(_), Some(_)) => return Err((at, "a pool has either `dir` or `rbd`".into())),
-            (None, None) => return Err((at, "a pool needs the key `dir` or `rbd`".into())),
-        };
-        let plain = !dir.value.chars().any(char::is_control);
-        let parts = || dir.value.split('/').skip(1);
-        if plain && dir.value.starts_with('/') && parts().all(|part| !matches!(part, "." | "..")) {
-            return Ok(());
+        let instead = "a pool is a folder, `dir`, or of an NFS server, `nfs`, or of Ceph, `rbd`";
+        not_yet(&[("lvm", &self.lvm)], instead)?;
+        let wrong = |message: &str| Err((at, message.to_owned()));
+        match (&self.dir, &self.nfs, &self.mount, &self.rbd) {
+            (Some(dir), None, None, None) => is_folder(dir),
+            (None, Some(nfs), Some(mount), None) => {
+                let read = nfs.value.parse::<NfsSource>();
+                read.map_err(|error| (nfs.referenced, error.to_string()))?;
+                is_folder(mount)
+            }
+            (None, None, None, Some(rbd)) => rbd.value.check(rbd.referenced),
+            (None, None, None, None) => wrong("a pool needs the key `dir`, `nfs` or `rbd`"),
+            (None, Some(_), None, None) => wrong("say where the host mounts it: `mount: FOLDER`"),
+            (_, None, Some(mount), _) => {
+                Err((mount.referenced, "only `nfs` goes with `mount`".into()))
+            }
+            _ => wrong("a pool has one of `dir`, `nfs` and `rbd`"),
         }
-        let why = "the host may be another one, and takes a whole path without `..`";
-        Err((
-            dir.referenced,
-            format!("`{}` is no folder for a pool: {why}", dir.value.escape_debug()),
-        ))
+    }
+
+    /// Returns what it lies on; it has been checked.
+    fn source(self) -> PoolSource {
+        let folder = |folder: Option<Spanned<String>>| folder.map(|folder| folder.value);
+        let nfs = self.nfs.and_then(|nfs| nfs.value.parse().ok());
+        match (self.rbd, nfs) {
+            (Some(rbd), _) => PoolSource::Rbd(rbd.value.spec()),
+            (None, Some(from)) => {
+                PoolSource::Nfs { from, mount: folder(self.mount).unwrap_or_default() }
+            }
+            (None, None) => PoolSource::Dir(folder(self.dir).unwrap_or_default()),
+        }
     }
 }
 
-impl PoolFile {
-    /// Returns what it lies on; it has been checked.
-    fn source(self) -> PoolSource {
-        match (self.dir, self.rbd) {
-            (_, Some(rbd)) => PoolSource::Rbd(rbd.value.spec()),
-            (dir, None) => PoolSource::Dir(dir.map(|dir| dir.value).unwrap_or_default()),
-        }
+/// Checks a folder of the host.
+fn is_folder(folder: &Spanned<String>) -> Result<(), Finding> {
+    let text = &folder.value;
+    let plain = !text.chars().any(char::is_control);
+    let mut parts = text.split('/').skip(1);
+    if plain && text.starts_with('/') && parts.all(|part| !matches!(part, "." | "..")) {
+        return Ok(());
     }
+    let why = "the host may be another one, and takes a whole path without `..`";
+    let message = format!("`{}` is no folder for a pool: {why}", text.escape_debug());
+    Err((folder.referenced, message))
 }
 
 impl RbdFile {
@@ -214,44 +232,45 @@ impl RbdFile {
 
 impl ImageFile {
     fn check(&self, name: &str, at: Location) -> Result<(), Finding> {
-        let later = [("install", &self.install), ("bundle", &self.bundle)];
-        let instead =
-            "make the image first (`kiln bundle assemble`), and name it by `store` or `file`";
-        not_yet(&later, instead)?;
-        let ways = [&self.build, &self.catalog, &self.file, &self.store, &self.url];
+        let instead = "make the image first, and name it by `store` or `file`";
+        not_yet(&[("install", &self.install)], instead)?;
+        let ways = [&self.build, &self.bundle, &self.catalog, &self.file, &self.store, &self.url];
         let mut named = ways.into_iter().flatten();
         let (Some(way), None) = (named.next(), named.next()) else {
             let has = if ways.iter().any(|way| way.is_some()) { "has two" } else { "needs one" };
-            let all = "`build`, `catalog`, `file`, `store` and `url`";
+            let all = "`build`, `bundle`, `catalog`, `file`, `store` and `url`";
             return Err((at, format!("the image `{name}` {has} of {all}")));
         };
         if way.value.is_empty() {
             return Err((way.referenced, "it is empty".into()));
         }
-        match (&self.store, &self.catalog, &self.url, &self.sha256) {
-            (_, _, None, Some(sha256)) => {
-                Err((sha256.referenced, "only `url` goes with `sha256`".into()))
+        let of_server = |bundle: &&Spanned<String>| after_scheme(&bundle.value).is_some();
+        let address = self.url.as_ref().or(self.bundle.as_ref().filter(of_server));
+        match (address, &self.sha256) {
+            (None, Some(sha256)) => {
+                return Err((sha256.referenced, "only addresses go with `sha256`".into()));
             }
-            (_, _, Some(url), None) => {
-                Err((url.referenced, "say what it must be: `sha256: DIGITS`".into()))
+            (Some(address), None) => {
+                return Err((address.referenced, "say what it must be: `sha256: DIGITS`".into()));
             }
-            (_, _, Some(url), _) => check::web_address(url),
-            (_, Some(catalog), ..) => check::catalog_name(catalog),
-            (Some(store), ..) => check::image_name(store),
-            _ => Ok(()),
+            (Some(address), Some(_)) => check::web_address(address)?,
+            (None, None) => {}
         }
+        self.catalog.as_ref().map_or(Ok(()), check::catalog_name)?;
+        self.store.as_ref().map_or(Ok(()), check::image_name)
     }
 
     fn source(self) -> ImageSource {
         let plain = |word: Option<Spanned<String>>| word.map(|word| word.value);
-        match (plain(self.build), plain(self.catalog), plain(self.file), self.url.zip(self.sha256))
-        {
+        let sha256 = self.sha256.map(|sha256| sha256.value.0);
+        if let Some(place) = plain(self.bundle) {
+            return ImageSource::Bundle { place, sha256 };
+        }
+        match (plain(self.build), plain(self.catalog), plain(self.file), self.url.zip(sha256)) {
             (Some(recipe), ..) => ImageSource::Build(recipe),
             (_, Some(name), ..) => ImageSource::Catalog(name),
             (_, _, Some(file), _) => ImageSource::File(file),
-            (.., Some((url, sha256))) => {
-                ImageSource::Url { url: url.value, sha256: sha256.value.0 }
-            }
+            (.., Some((url, sha256))) => ImageSource::Url { url: url.value, sha256 },
             _ => ImageSource::Known(plain(self.store).unwrap_or_default()),
         }
     }

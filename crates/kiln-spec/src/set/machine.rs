@@ -5,12 +5,15 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::file::{Finding, NotYet, not_yet};
+use super::first_boot::{
+    FirstCommand, GuestFile, UserFile, check_commands, check_files, check_users,
+};
 use super::{ImageSource, Images, MOST, MachineSpec, POOL, check};
 use crate::forward::ForwardSpec;
 use crate::interface::InterfaceSpec;
 use crate::ready::ReadyError;
-use crate::recipe::UserName;
-use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, Tag};
+use crate::recipe::PackageName;
+use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, SeedUrl, Tag};
 
 /// The memory of a machine that names none: as a launch's.
 const MEMORY: Bytes = Bytes::from_gib(1);
@@ -33,6 +36,12 @@ pub(super) struct MachineFile {
     forwards: Vec<Spanned<String>>,
     #[serde(default)]
     users: Vec<Spanned<UserFile>>,
+    #[serde(default)]
+    packages: Vec<PackageName>,
+    #[serde(default)]
+    files: Vec<GuestFile>,
+    #[serde(default)]
+    commands: Vec<Spanned<FirstCommand>>,
     user_data: Option<String>,
     dns: Option<DnsServerName>,
     vendor_data: Option<String>,
@@ -46,7 +55,8 @@ pub(super) struct MachineFile {
     #[serde(default)]
     ready: Vec<Spanned<String>>,
     disks: NotYet,
-    autostart: NotYet,
+    autostart: Option<bool>,
+    seed_url: Option<SeedUrl>,
 }
 
 /// A size as people write it: with its unit, always.
@@ -92,15 +102,6 @@ struct InterfaceFile {
     mac: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserFile {
-    name: UserName,
-    #[serde(default)]
-    ssh_keys: Vec<Spanned<String>>,
-    sudo: Option<bool>,
-}
-
 impl InterfaceFile {
     /// Reads it as the command line's word is read: one rule for both.
     fn spec(&self) -> Result<InterfaceSpec, String> {
@@ -122,18 +123,15 @@ impl MachineFile {
     /// Checks what one value alone cannot tell.
     pub(super) fn check(&self) -> Result<(), Finding> {
         not_yet(&[("disks", &self.disks)], "a machine has the disk of its image")?;
-        not_yet(&[("autostart", &self.autostart)], "a machine is started by `kiln start`")?;
         if let Some(kind) = self.clone.as_ref().filter(|kind| kind.value == CloneKind::Fork) {
             let message = "this kiln cannot do `clone: fork` in a set yet; there are `clone: linked` and `clone: full`";
             return Err((kind.referenced, message.into()));
         }
         within(&self.count, "count", MOST)?;
         within(&self.cpus, "cpus", MOST_CPUS)?;
-        if let [_, second, ..] = self.users.as_slice() {
-            let message = "this kiln cannot do several `users` in a set yet; `user_data` can";
-            return Err((second.referenced, message.into()));
-        }
-        self.users.iter().try_for_each(|user| user.value.check(user.referenced))
+        check_users(&self.users)?;
+        check_files(&self.files)?;
+        check_commands(&self.commands)
     }
 
     /// Returns the machine; `at` is where it stands.
@@ -164,8 +162,6 @@ impl MachineFile {
         let ready = |text: Spanned<String>| {
             text.value.parse().map_err(|error: ReadyError| (text.referenced, error.to_string()))
         };
-        let user = self.users.into_iter().next().map(|user| user.value);
-        let keys = user.as_ref().map(|user| user.ssh_keys.as_slice()).unwrap_or_default();
         Ok(MachineSpec {
             name,
             count,
@@ -176,12 +172,16 @@ impl MachineFile {
             pool: self.pool.map_or_else(usual_pool, Ok)?,
             networks: self.networks.into_iter().map(spec).collect::<Result<_, _>>()?,
             forwards: self.forwards.into_iter().map(forward).collect::<Result<_, _>>()?,
-            ssh_keys: keys.iter().map(|key| key.value.clone()).collect(),
-            user: user.map(|user| user.name),
+            users: self.users.into_iter().map(|user| user.value.into_spec()).collect(),
+            packages: self.packages,
+            files: self.files.into_iter().map(GuestFile::into_entry).collect(),
+            commands: self.commands.into_iter().map(|command| command.value).collect(),
             user_data: self.user_data,
             dns: self.dns,
             vendor_data: self.vendor_data,
             network_config: self.network_config,
+            seed_url: self.seed_url,
+            autostart: self.autostart,
             datasource: self.datasource,
             tags: self.tags,
             full: self.clone.is_some_and(|kind| kind.value == CloneKind::Full),
@@ -201,23 +201,5 @@ fn within(value: &Option<Spanned<u32>>, key: &str, most: u32) -> Result<(), Find
             Err((number.referenced, format!("`{key}` is 1 to {most}")))
         }
         _ => Ok(()),
-    }
-}
-
-impl UserFile {
-    fn check(&self, at: Location) -> Result<(), Finding> {
-        if self.sudo != Some(true) {
-            let message = format!(
-                "the account that Kiln logs in to may use sudo: say `sudo: true` of `{}`, or make it by `user_data`",
-                self.name
-            );
-            return Err((at, message));
-        }
-        let is_key =
-            |text: &str| text.contains(' ') && !text.contains('/') || text.starts_with("ssh-");
-        match self.ssh_keys.iter().find(|key| is_key(&key.value)) {
-            Some(key) => Err((key.referenced, "this is a key; name the file that it is in".into())),
-            None => Ok(()),
-        }
     }
 }

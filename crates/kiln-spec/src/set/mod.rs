@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `file` | the file as it is written, with the places of its values |
 //! | `machine` | what it says of machines |
+//! | `first_boot` | what it says of their first boot: accounts, packages, files, commands |
 //! | `network` | what it says of networks |
 //! | `check` | what several entries say against each other |
 //!
@@ -12,21 +13,25 @@
 
 mod check;
 mod file;
+mod first_boot;
 mod machine;
 mod network;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use crate::forward::ForwardSpec;
 use crate::image::Digest;
 use crate::interface::InterfaceSpec;
 use crate::network::NetworkSpec;
 use crate::ready::ReadyCheck;
-use crate::recipe::UserName;
+use crate::recipe::{FileEntry, PackageName};
 use crate::word::{is_word, word};
 use crate::yaml::{self, YamlError};
-use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, Tag};
+use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, SeedUrl, Tag};
+
+pub use first_boot::{FirstCommand, UserSpec};
 
 /// The format that this Kiln reads.
 pub const FORMAT: u32 = 1;
@@ -83,8 +88,50 @@ pub struct PoolSpec {
 pub enum PoolSource {
     /// A folder of the host; an absolute path.
     Dir(String),
+    /// A folder of an NFS server, which the host mounts.
+    Nfs {
+        /// The server and its folder.
+        from: NfsSource,
+        /// Where it is mounted; an absolute path.
+        mount: String,
+    },
     /// A pool of a Ceph cluster.
     Rbd(RbdSpec),
+}
+
+/// A folder of an NFS server: `HOST:FOLDER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NfsSource {
+    /// The server.
+    pub host: String,
+    /// Its folder; an absolute path.
+    pub export: String,
+}
+
+/// Why a word names no folder of an NFS server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not HOST:FOLDER")]
+pub struct NfsError {
+    text: String,
+}
+
+impl FromStr for NfsSource {
+    type Err = NfsError;
+
+    fn from_str(text: &str) -> Result<Self, NfsError> {
+        let parts = text.split_once(':').filter(|(host, folder)| {
+            let plain = !text.chars().any(char::is_control);
+            plain && !host.is_empty() && !host.starts_with('-') && folder.starts_with('/')
+        });
+        let (host, export) = parts.ok_or_else(|| NfsError { text: text.to_owned() })?;
+        Ok(Self { host: host.to_owned(), export: export.to_owned() })
+    }
+}
+
+impl fmt::Display for NfsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.export)
+    }
 }
 
 /// Returns whether a word can be the name of a Ceph pool: letters, digits, `.`, `_` and `-`, which is
@@ -118,12 +165,21 @@ pub enum RbdKey {
 }
 
 impl PoolSource {
+    /// Returns the folder of the host that its volumes are seen in, if they are files.
+    #[must_use]
+    pub fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Dir(folder) | Self::Nfs { mount: folder, .. } => Some(folder),
+            Self::Rbd(_) => None,
+        }
+    }
+
     /// Returns the name or UUID of the host's secret that opens it, if it names one.
     #[must_use]
     pub fn secret(&self) -> Option<&str> {
         match self {
             Self::Rbd(RbdSpec { key: RbdKey::Secret(name), .. }) => Some(name),
-            Self::Rbd(_) | Self::Dir(_) => None,
+            Self::Rbd(_) | Self::Nfs { .. } | Self::Dir(_) => None,
         }
     }
 }
@@ -133,6 +189,7 @@ impl fmt::Display for PoolSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dir(folder) => f.write_str(folder),
+            Self::Nfs { from, mount } => write!(f, "{from} at {mount}"),
             Self::Rbd(rbd) => write!(f, "Ceph's {} at {}", rbd.pool, rbd.monitors.join(", ")),
         }
     }
@@ -157,6 +214,13 @@ pub enum ImageSource {
         /// What it must be.
         sha256: Digest,
     },
+    /// A bundle, of which a disk is made.
+    Bundle {
+        /// Its path from the set's file, or its address.
+        place: String,
+        /// What it must be; of every one with an address.
+        sha256: Option<Digest>,
+    },
 }
 
 /// A machine, or several that are alike.
@@ -180,10 +244,14 @@ pub struct MachineSpec {
     pub networks: Vec<InterfaceSpec>,
     /// The ports of the host that lead to it, the first machine's.
     pub forwards: Vec<ForwardSpec>,
-    /// Who logs in, if it is not the image's own user.
-    pub user: Option<UserName>,
-    /// The files of the public keys that may log in, as they are written.
-    pub ssh_keys: Vec<String>,
+    /// Its accounts; the first is logged in to, and without it the image's own user.
+    pub users: Vec<UserSpec>,
+    /// The packages that its first boot installs.
+    pub packages: Vec<PackageName>,
+    /// The files that its first boot writes; of this client's by their paths from the set's file.
+    pub files: Vec<FileEntry>,
+    /// What its first boot runs at its end.
+    pub commands: Vec<FirstCommand>,
     /// The file of its user-data, by its path from the set's file.
     pub user_data: Option<String>,
     /// The DNS server that is to have its name, by what the user calls it.
@@ -192,6 +260,10 @@ pub struct MachineSpec {
     pub vendor_data: Option<String>,
     /// The file of its guest's network configuration, by its path from the set's file.
     pub network_config: Option<String>,
+    /// Where the guest fetches its seed, if it is on no drive.
+    pub seed_url: Option<SeedUrl>,
+    /// Whether it is started with the host; `None` leaves that as it is.
+    pub autostart: Option<bool>,
     /// Who reads them in the guest.
     pub datasource: Datasource,
     /// The words by which it is put together with others.
@@ -205,6 +277,12 @@ pub struct MachineSpec {
 }
 
 impl MachineSpec {
+    /// Returns the account that is logged in to, if it is not the image's own.
+    #[must_use]
+    pub fn login(&self) -> Option<&UserSpec> {
+        self.users.first()
+    }
+
     /// Returns how many machines there are to be.
     #[must_use]
     pub fn machines(&self) -> u32 {

@@ -4,6 +4,7 @@
 use super::*;
 use crate::interface::Addressing;
 use crate::network::NetworkMode;
+use crate::recipe::FileSource;
 
 const WHOLE: &str = "\
 kiln: 1
@@ -79,8 +80,10 @@ fn a_whole_file_is_read() {
     assert_eq!(web.networks[0].addressing, Addressing::Reserved("192.168.101.10".parse().ok()));
     assert_eq!(web.networks[1].to_string(), "back,static=10.7.0.10/24");
     assert_eq!(web.forwards[1].to_string(), "8080:80/tcp");
-    assert_eq!(web.user.as_ref().map(UserName::as_str), Some("ops"));
-    assert_eq!(web.ssh_keys, ["~/.ssh/id_ed25519.pub"]);
+    let ops = web.login().unwrap();
+    assert_eq!((ops.name.as_str(), ops.is_login()), ("ops", true));
+    assert_eq!(ops.ssh_keys, ["~/.ssh/id_ed25519.pub"]);
+    assert_eq!(db.login(), None);
     assert_eq!(web.user_data.as_deref(), Some("web.user-data"));
     assert_eq!(web.dns.as_ref().map(|server| server.as_str()), Some("lab"));
     assert_eq!(web.vendor_data.as_deref(), Some("vendor.sh"));
@@ -156,9 +159,8 @@ fn words_of_machines_are_checked() {
 fn what_cannot_be_done_yet_is_named_and_not_left_out() {
     let not_yet = |key: &str| format!("this kiln cannot do `{key}` in a set yet; ");
     for (text, key) in [
-        ("pools:\n  far: {nfs: h:/x}\n", "nfs"),
+        ("pools:\n  far: {lvm: vg}\n", "lvm"),
         ("images:\n  web: {install: web.yaml}\n", "install"),
-        ("images:\n  web: {bundle: web.tar.zst}\n", "bundle"),
         ("machines:\n  web: {image: web, clone: fork}\n", "clone: fork"),
         ("machines:\n  web: {image: web, disks: [{size: 1GiB}]}\n", "disks"),
     ] {
@@ -166,12 +168,75 @@ fn what_cannot_be_done_yet_is_named_and_not_left_out() {
         assert!(said.contains(&not_yet(key)), "{key}: {said}");
         assert!(said.starts_with("kiln.yaml:3:") || said.starts_with("kiln.yaml:4:"), "{said}");
     }
-    let two = "users: [{name: a, sudo: true}, {name: b, sudo: true}]";
-    assert!(of_machine(two).contains("several `users`"));
 }
 
 #[test]
-fn images_are_named_in_one_of_five_ways() {
+fn a_first_boot_is_read() {
+    let text = "\
+kiln: 1
+name: shop
+machines:
+  web:
+    image: web
+    users:
+      - {name: ops, sudo: true, groups: [adm, docker]}
+      - {name: ann, shell: /bin/sh, password_hash: ann.hash}
+    packages: [nginx, curl=7.88.1-10]
+    files:
+      - {path: /etc/motd, content: hello}
+      - {path: /srv/a, source: a.bin, mode: \"0600\", owner: ann, group: adm}
+    commands: [\"systemctl enable nginx\", [touch, /a b]]
+";
+    let set = parse(text).unwrap();
+    let web = &set.machines[0];
+    let [ops, ann] = web.users.as_slice() else { panic!("{:?}", web.users) };
+    assert!(!ops.is_login() && ops.sudo && !ann.sudo);
+    assert_eq!(
+        ops.groups.iter().map(|group| group.as_str()).collect::<Vec<_>>(),
+        ["adm", "docker"]
+    );
+    assert_eq!(ann.shell.as_ref().map(|shell| shell.as_str()), Some("/bin/sh"));
+    assert_eq!(ann.password_hash.as_deref(), Some("ann.hash"));
+    assert_eq!(web.packages[1].as_str(), "curl=7.88.1-10");
+    let [motd, a] = web.files.as_slice() else { panic!("{:?}", web.files) };
+    assert_eq!(motd.what, FileSource::Content("hello".into()));
+    assert_eq!(motd.mode.map(|mode| mode.0), Some(0o644));
+    assert_eq!(a.what, FileSource::Source("a.bin".into()));
+    assert_eq!(a.mode.map(|mode| mode.0), Some(0o600));
+    assert_eq!((a.owner.as_str(), a.group.as_str()), ("ann", "adm"));
+    let words = ["touch", "/a b"].map(str::to_owned).to_vec();
+    let shell = FirstCommand::Shell("systemctl enable nginx".into());
+    assert_eq!(web.commands, [shell, FirstCommand::Words(words)]);
+}
+
+#[test]
+fn what_is_wrong_with_a_first_boot_is_told_with_its_place() {
+    for (keys, place) in [
+        ("users: [{name: a, sudo: true}, {name: a}]", "4:52: the user `a` is there twice"),
+        (
+            "users: [{name: a, sudo: true, password_hash: $6$x$y}]",
+            "4:66: this is a hash, and others read this file: name the file that it is in",
+        ),
+        ("users: [{name: Ann, sudo: true}]", "4:36: `Ann` is no account"),
+        ("users: [{name: a, sudo: true, password: x}]", "4:51: unknown key `password`"),
+        ("packages: [-y]", "4:32: `-y` is no package"),
+        ("files: [{path: /a}]", "4:36: `/a` needs the key `content` or `source`"),
+        ("files: [{path: /a, content: x, source: y}]", "4:36: `/a` has both"),
+        ("files: [{path: a, content: x}]", "4:36: `a` is no path of a file"),
+        ("files: [{path: /a, content: x, mode: 7}]", "4:58: `7` is no file mode"),
+        ("files: [{path: /a, content: x}, {path: /a, content: y}]", "4:60: `/a` is there twice"),
+        ("files: [{path: /a, content: x, template: true}]", "4:52: unknown key `template`"),
+        ("commands: [\"\"]", "4:32: there is nothing to run"),
+        ("commands: [[]]", "4:32: there is nothing to run"),
+        ("commands: [{run: x}]", "4:32: "),
+    ] {
+        let said = of_machine(keys);
+        assert!(said.starts_with(&format!("kiln.yaml:{place}")), "{keys}: {said}");
+    }
+}
+
+#[test]
+fn images_are_named_in_one_of_six_ways() {
     let of = |keys: &str| {
         let text =
             format!("kiln: 1\nname: a\nimages:\n  web: {keys}\nmachines:\n  m: {{image: web}}\n");
@@ -184,12 +249,20 @@ fn images_are_named_in_one_of_five_ways() {
         ("{catalog: ours/debian-12}".to_owned(), ImageSource::Catalog("ours/debian-12".into())),
         ("{build: web.yaml}".to_owned(), ImageSource::Build("web.yaml".into())),
         ("{store: debian-12}".to_owned(), ImageSource::Known("debian-12".into())),
+        (
+            "{bundle: ../web.tar.zst}".to_owned(),
+            ImageSource::Bundle { place: "../web.tar.zst".into(), sha256: None },
+        ),
+        (
+            format!("{{bundle: '{url}', sha256: {digits}}}"),
+            ImageSource::Bundle { place: url.clone(), sha256: Some(sha256.clone()) },
+        ),
         (format!("{{url: '{url}', sha256: {digits}}}"), ImageSource::Url { url, sha256 }),
     ] {
         assert_eq!(of(&keys), Ok(source), "{keys}");
     }
     for (keys, words) in [
-        ("{}", "needs one of `build`, `catalog`, `file`, `store` and `url`"),
+        ("{}", "needs one of `build`, `bundle`, `catalog`, `file`, `store` and `url`"),
         ("{file: a, catalog: b}", "has two of"),
         ("{file: ''}", "it is empty"),
         ("{catalog: a/b/c}", "`a/b/c` is no image of a catalog"),
@@ -198,7 +271,9 @@ fn images_are_named_in_one_of_five_ways() {
         ("{url: 'https://x.example/a', sha256: ab}", "`ab` is no SHA-256"),
         ("{url: 'ftp://x.example/a', sha256: DIGITS}", "is no address of a file"),
         ("{url: 'https://x.example', sha256: DIGITS}", "is no address of a file"),
-        ("{file: a, sha256: DIGITS}", "only `url` goes with `sha256`"),
+        ("{bundle: 'https://x.example/a'}", "say what it must be: `sha256: DIGITS`"),
+        ("{bundle: a, sha256: DIGITS}", "only addresses go with `sha256`"),
+        ("{file: a, sha256: DIGITS}", "only addresses go with `sha256`"),
     ] {
         let said = of(&keys.replace("DIGITS", &digits)).expect_err(keys);
         assert!(said.contains(words) && said.starts_with("kiln.yaml:4:"), "{keys}: {said}");
@@ -241,7 +316,10 @@ fn networks_and_pools_are_checked() {
     for dir in ["vms", "/srv/../etc", "\"/a\\nb\""] {
         assert!(pool(dir).contains("is no folder for a pool"), "{dir}: {}", pool(dir));
     }
-    assert_eq!(said("pools:\n  fast: {}\n"), "kiln.yaml:4:9: a pool needs the key `dir` or `rbd`");
+    assert_eq!(
+        said("pools:\n  fast: {}\n"),
+        "kiln.yaml:4:9: a pool needs the key `dir`, `nfs` or `rbd`"
+    );
     assert_eq!(
         said("pools:\n  a: {dir: /srv/x}\n  b: {dir: /srv/x/}\n"),
         "kiln.yaml:5:6: the pool `a` has the folder `/srv/x/`"
@@ -267,12 +345,33 @@ fn pools_of_ceph_are_checked() {
     );
     assert!(
         said("pools:\n  c: {dir: /x, rbd: {pool: a, monitors: [a], secret: s}}\n")
-            .contains("either")
+            .contains("a pool has one of `dir`, `nfs` and `rbd`")
     );
     let text =
         "kiln: 1\nname: s\npools:\n  c: {rbd: {pool: vms, monitors: [a, \"b:1\"], keyring: k}}\n";
     let set = parse(text).unwrap();
     assert_eq!(set.pools[0].source.to_string(), "Ceph's vms at a, b:1");
+}
+
+#[test]
+fn pools_of_nfs_are_checked() {
+    let text = "kiln: 1\nname: s\npools:\n  far: {nfs: \"filer:/x/vms\", mount: /srv/far}\n";
+    let set = parse(text).unwrap();
+    assert_eq!(set.pools[0].source.to_string(), "filer:/x/vms at /srv/far");
+    assert_eq!(set.pools[0].source.folder(), Some("/srv/far"));
+    for (keys, place) in [
+        ("{nfs: \"filer:/x\"}", "4:6: say where the host mounts it: `mount: FOLDER`"),
+        ("{nfs: filer, mount: /a}", "4:12: `filer` is not HOST:FOLDER"),
+        ("{nfs: \"filer:x\", mount: /a}", "4:12: `filer:x` is not HOST:FOLDER"),
+        ("{nfs: \"filer:/x\", mount: a}", "4:31: `a` is no folder for a pool"),
+        ("{dir: /x, mount: /a}", "4:23: only `nfs` goes with `mount`"),
+        ("{dir: /x, nfs: \"h:/x\", mount: /a}", "4:6: a pool has one of"),
+    ] {
+        let said = said(&format!("pools:\n  p: {keys}\n"));
+        assert!(said.starts_with(&format!("kiln.yaml:{place}")), "{keys}: {said}");
+    }
+    let folders = said("pools:\n  a: {dir: /srv/x}\n  b: {nfs: \"h:/x\", mount: /srv/x}\n");
+    assert_eq!(folders, "kiln.yaml:5:6: the pool `a` has the folder `/srv/x`");
 }
 
 #[test]
@@ -287,11 +386,11 @@ fn images_are_found_in_the_file_first() {
     );
     assert_eq!(
         said("images:\n  web: {}\n"),
-        "kiln.yaml:4:8: the image `web` needs one of `build`, `catalog`, `file`, `store` and `url`"
+        "kiln.yaml:4:8: the image `web` needs one of `build`, `bundle`, `catalog`, `file`, `store` and `url`"
     );
     assert!(
         said("images:\n  web: {file: a, store: b}\n")
-            .contains("has two of `build`, `catalog`, `file`, `store` and `url`")
+            .contains("has two of `build`, `bundle`, `catalog`, `file`, `store` and `url`")
     );
     assert!(said("images:\n  web: {store: a/b}\n").contains("no name of an image"));
 }

@@ -10,9 +10,8 @@ use clap::Args;
 use kiln_guest::seed::NetworkVersion;
 use kiln_spec::forward::ForwardSpec;
 use kiln_spec::interface::InterfaceSpec;
-use kiln_spec::place::after_scheme;
 use kiln_spec::ready::ReadyCheck;
-use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
+use kiln_spec::{Bytes, DnsServerName, MachineName, SeedUrl, Tag};
 
 use super::bundle::trust::Trust;
 use super::duration;
@@ -90,6 +89,9 @@ pub(crate) struct Launch {
     /// A word that the machine is found by: a group of `kiln inventory` (repeatable)
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<Tag>,
+    /// Start it with the host, too
+    #[arg(long)]
+    pub(crate) autostart: bool,
     /// The pool for the machine's volumes
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(crate) pool: String,
@@ -151,44 +153,40 @@ pub(crate) struct Launch {
     pub(crate) trust: Trust,
 }
 
-/// The address below which machines find their seeds; ends with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SeedUrl(String);
-
-impl SeedUrl {
-    /// Returns the address of a machine's seed.
-    pub(crate) fn of(&self, name: &MachineName) -> String {
-        format!("{}{name}/", self.0)
-    }
-
-    /// Returns the server's host and port.
-    pub(crate) fn server(&self) -> (String, u16) {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
-        let usual = if scheme == "https" { 443 } else { 80 };
-        let place = rest.split('/').next().unwrap_or_default();
-        let place = place.rsplit('@').next().unwrap_or_default();
-        let (host, port) = match place.rsplit_once(':') {
-            // A colon inside of brackets is one of an IPv6 address.
-            Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap_or(usual)),
-            _ => (place, usual),
-        };
-        (host.trim_matches(['[', ']']).to_owned(), port)
-    }
-}
-
-impl FromStr for SeedUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // The guest takes `;` for the end of the address, and `%s` for a place in it.
-        let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\";%#?".contains(&b));
-        match after_scheme(text) {
-            Some(host) if plain && !host.starts_with('/') && !host.is_empty() => {
-                Ok(Self(format!("{}/", text.trim_end_matches('/'))))
-            }
-            _ => Err(format!(
-                "`{text}` is no address of a server; write it like `http://192.168.122.1:8000/`"
-            )),
+impl Launch {
+    /// Returns the launch of an image without any options.
+    pub(crate) fn of(image: String, name: MachineName) -> Self {
+        Self {
+            image,
+            name: Some(name),
+            count: None,
+            cpus: 1,
+            cpu: None,
+            memory: Bytes::from_gib(1),
+            disk: None,
+            full: false,
+            network: Vec::new(),
+            ip: None,
+            forward: Vec::new(),
+            dns: None,
+            tag: Vec::new(),
+            autostart: false,
+            pool: "default".to_owned(),
+            firmware: Firmware::Bios,
+            user: None,
+            ssh_key: Vec::new(),
+            first_boot: FirstBoot::default(),
+            seed_url: None,
+            network_config: None,
+            virt_type: None,
+            start_network: false,
+            no_wait: false,
+            ready: Vec::new(),
+            timeout: Duration::from_secs(600),
+            rm_on_failure: false,
+            timings: false,
+            dry_run: false,
+            trust: Trust::default(),
         }
     }
 }
@@ -258,27 +256,14 @@ pub(crate) enum VirtType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches as _;
 
     #[test]
-    fn addresses_of_seeds_end_with_a_slash() {
-        let name = "web1".parse().unwrap();
-        let of = |text: &str| text.parse::<SeedUrl>().map(|url| url.of(&name));
-        assert_eq!(of("http://10.0.0.1:8000").unwrap(), "http://10.0.0.1:8000/web1/");
-        let server = |text: &str| text.parse::<SeedUrl>().unwrap().server();
-        assert_eq!(server("http://10.0.0.1:8000/x"), ("10.0.0.1".into(), 8000));
-        assert_eq!(server("https://[fd00::1]/"), ("fd00::1".into(), 443));
-        assert_eq!(server("http://[fd00::1]:80"), ("fd00::1".into(), 80));
-        assert_eq!(of("https://a/b/").unwrap(), "https://a/b/web1/");
-        for wrong in [
-            "network",
-            "http://",
-            "http:///x",
-            "ftp://a",
-            "http://a;b",
-            "http://a/%s",
-            "http://a b",
-        ] {
-            assert!(of(wrong).unwrap_err().contains("is no address of a server"), "{wrong}");
-        }
+    fn a_launch_without_options_is_the_command_without_options() {
+        let command = Launch::augment_args(clap::Command::new("launch"));
+        let matches = command.try_get_matches_from(["launch", "web", "web1"]).unwrap();
+        let read = Launch::from_arg_matches(&matches).unwrap();
+        let made = Launch::of("web".into(), "web1".parse().unwrap());
+        assert_eq!(format!("{read:?}"), format!("{made:?}"));
     }
 }

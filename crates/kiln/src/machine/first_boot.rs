@@ -6,16 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use kiln_guest::seed::{
-    NetworkVersion, SeedError, check_network_config, network_config, network_data,
+    NetworkVersion, SeedError, Setup, check_network_config, network_config, network_data,
 };
 use kiln_guest::userdata::{UserData, UserDataError};
 use kiln_host::read;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
-use kiln_spec::{Arch, Datasource};
+use kiln_spec::{Arch, Datasource, SeedUrl};
 
 use super::network::Nic;
 use crate::args::first_boot::FirstBoot;
-use crate::args::launch::{Launch, SeedUrl, WantedConfig};
+use crate::args::launch::{Launch, WantedConfig};
 use crate::context::Context;
 use crate::error::{Class, Problem, unreadable};
 
@@ -30,6 +30,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(crate) struct Told {
     /// Who reads it.
     pub(crate) datasource: Datasource,
+    /// What it is to be besides, as a set's file says it.
+    pub(crate) setup: Setup,
     /// The user's own user-data.
     pub(crate) user_data: Option<UserData>,
     /// What holds unless these say otherwise.
@@ -80,6 +82,7 @@ pub(crate) fn told(ctx: &Context, args: &FirstBoot) -> anyhow::Result<Told> {
         |path: &Option<_>, what| path.as_deref().map(|path| data(ctx, path, what)).transpose();
     Ok(Told {
         datasource: args.datasource.into(),
+        setup: Setup::default(),
         user_data: data(&args.user_data, "user-data")?,
         vendor_data: data(&args.vendor_data, "vendor-data")?,
         network_config: NetworkConfig::Needed,

@@ -36,7 +36,7 @@ struct Making<'a> {
     job: Journal<Undo>,
 }
 
-/// Does what the plan says, up to the running machine. After an error or a signal nothing is
+/// Does what the plan says, up to the machine, which runs if it is to. After an error or a signal nothing is
 /// left.
 ///
 /// # Errors
@@ -81,6 +81,9 @@ impl Making<'_> {
         if self.plan.filters() {
             timings.phase("forward", || forward::rebuild(self.ctx, self.conn, false))?;
         }
+        if !self.plan.start {
+            return Machine::of(self.conn, self.conn.domain_by_uuid(self.plan.uuid)?);
+        }
         task.phase("start", "");
         timings.phase("start", || self.start())
     }
@@ -116,10 +119,13 @@ impl Making<'_> {
         // Until it is defined, with its forwards in it, nobody else may take their ports.
         let _lock = self.check_forwards()?;
         self.job.before(Undo::Domain { uri: self.uri(), uuid, name })?;
-        match self.conn.define_domain_xml(&self.plan.xml()) {
+        let domain = match self.conn.define_domain_xml(&self.plan.xml()) {
             Err(error) if error.is_exists() => return Err(self.taken().because(error).into()),
             other => other?,
         };
+        if self.plan.autostart {
+            domain.set_autostart(true)?;
+        }
         let path = self.ctx.machine_folder(&uuid.to_string());
         self.job.before(Undo::Folder { path })?;
         keep_identities(self.ctx, uuid, &keys.identities)

@@ -12,7 +12,7 @@ use kiln_libvirt::xml::Element;
 use kiln_spec::arch::Arch;
 use kiln_spec::forward::Protocol;
 use kiln_spec::image::Firmware as ImageFirmware;
-use kiln_spec::{Bytes, DnsServerName, MachineName, Tag};
+use kiln_spec::{Bytes, DnsServerName, MachineName, SeedUrl, Tag};
 use uuid::Uuid;
 
 use super::dns::Dns;
@@ -24,13 +24,12 @@ use super::meta::{Forward, Meta, OwnAddress, Owner, VolumeRef};
 use super::network::{Attachment, Nic};
 use super::pool::Place;
 use super::template;
-use crate::args::launch::SeedUrl;
 use crate::error::{Class, Problem};
 
 /// The least memory that any machine is given: less does not hold a kernel and its initramfs.
 const LEAST_MEMORY: Bytes = Bytes::from_mib(128);
 /// The user that Kiln makes where the image's own default user is not known.
-const KILN_USER: &str = "kiln";
+pub(crate) const KILN_USER: &str = "kiln";
 
 /// What is wanted, checked and resolved: the same for each of several machines.
 #[derive(Debug)]
@@ -71,6 +70,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) dns: Option<&'a DnsServerName>,
     /// The set that it is of.
     pub(crate) owner: Option<&'a Owner>,
+    /// Whether it is started when it is made.
+    pub(crate) start: bool,
+    /// Whether it is started with the host.
+    pub(crate) autostart: bool,
     /// Seconds since 1970.
     pub(crate) now: u64,
 }
@@ -101,6 +104,10 @@ pub(crate) struct Plan {
     pub(crate) seed: Seed,
     /// The domain.
     pub(crate) domain: DomainSpec,
+    /// Whether it is started.
+    pub(crate) start: bool,
+    /// Whether it is started with the host.
+    pub(crate) autostart: bool,
 }
 
 impl Wanted<'_> {
@@ -206,6 +213,7 @@ impl Wanted<'_> {
             hostname: name.clone(),
             fqdn: None,
             login: Login { name: user, is_default_user, ssh_keys: self.keys.public.clone() },
+            setup: self.told.setup.clone(),
             user_data: self.told.user_data.clone(),
             network_config: self.told.network(&nics),
             vendor_data: self.told.vendor_data.clone(),
@@ -221,6 +229,8 @@ impl Wanted<'_> {
             seed,
             domain,
             meta,
+            start: self.start,
+            autostart: self.autostart,
         }
     }
 
@@ -336,7 +346,12 @@ impl Plan {
         lines.extend(meta.forwards.iter().map(|forward| {
             format!("forward the host's port {forward} to the machine's port {}", forward.to)
         }));
-        lines.push(format!("start `{}`", self.name));
+        if self.autostart {
+            lines.push(format!("have the host start `{}` with itself", self.name));
+        }
+        if self.start {
+            lines.push(format!("start `{}`", self.name));
+        }
         if let Some(dns) = &meta.dns {
             lines.push(format!("put its name into the DNS server `{}`", dns.server));
         }
@@ -397,6 +412,8 @@ mod tests {
             user: None,
             keys,
             told: usual(),
+            start: true,
+            autostart: false,
             seed_url: None,
             tags: &[],
             dns: None,

@@ -39,7 +39,7 @@ fn an_archive_by_its_address_is_proven_kept_and_shared() {
     server.lie("base.tar", Lie::Flip(5000));
     let out = kiln(&lab, &["build", &file]);
     assert_eq!(out.code, 3, "{}", out.stderr);
-    assert!(out.stderr.contains("and the recipe says sha256:"), "{}", out.stderr);
+    assert!(out.stderr.contains("and must have sha256:"), "{}", out.stderr);
     let kept = lab.path("home/cache/downloads").join(format!("sha256-{digits}"));
     assert!(!kept.join("whole").exists() && !kept.join("part").exists());
     server.lie("base.tar", Lie::Status(404));

@@ -8,7 +8,7 @@ use kiln_testkit::run;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::lab::{Lab, trial};
+use crate::lab::{Lab, POOL, trial};
 use crate::verbs;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -20,17 +20,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Launches, looks at everything, uses every daily verb, removes, and finds nothing left.
 fn whole_life(lab: &Lab) {
-    let data = lab.folder.join("life.yaml");
-    fs::write(&data, "#cloud-config\nwrite_files:\n  - {path: /etc/kiln-test, content: merged}\n")
-        .expect("written");
-    let data = data.display().to_string();
-    let name = "kt-life";
-    let inner = ["kt-life-net", "--mode", "isolated", "--subnet", "10.77.9.0/24", "--no-dhcp"];
-    drop(lab.kiln(&[&["network", "create"], &inner[..]].concat()).success());
-    let networks = ["--network", "default", "--network", "kt-life-net,static=10.77.9.5/24"];
-    let more = ["--user-data", &data, "--disk", "4GiB", "--ip", "auto", "--tag", "life", "--json"];
-    let ready = ["--ready", "agent,cloud-init,ssh,tcp:22"];
-    let out = lab.launch_as_usual(lab.image(), name, &[&networks[..], &more, &ready].concat());
+    let (name, file) = ("kt-life", set(lab));
+    let out = lab.kiln(&["up", &file, "--json"]);
     let json: Value = serde_json::from_str(&out.success().stdout).expect("JSON");
     let machine = &json["machines"][0];
     assert_eq!(machine["ready"]["agent"], true, "{machine}");
@@ -45,8 +36,6 @@ fn whole_life(lab: &Lab) {
     assert_eq!(
         phases,
         [
-            "image",
-            "connect",
             "template",
             "define",
             "disk",
@@ -67,7 +56,8 @@ fn whole_life(lab: &Lab) {
 
     let exec = |script: &str| lab.kiln(&["exec", name, "--", "sh", "-c", script]).success().stdout;
     assert_eq!(exec("hostname"), "kt-life\n");
-    assert_eq!(exec("cat /etc/kiln-test"), "merged");
+    first_boot(&exec);
+    assert_eq!(lab.kiln(&["plan", &file]).success().stdout, "");
     // The root file system has grown to the disk that was asked for.
     let blocks: u64 = exec("df --output=size -B1 / | tail -n 1").trim().parse().expect("a number");
     assert!(blocks > 3 << 30, "the root file system has {blocks} bytes");
@@ -83,7 +73,70 @@ fn whole_life(lab: &Lab) {
     );
     verbs::daily(lab, name);
     verbs::removed_without_a_trace(lab, name);
-    drop(lab.kiln(&["network", "rm", "kt-life-net"]).success());
+    drop(lab.kiln(&["down", &file]).success());
+    assert!(!crate::lab::ours("net-list").contains(&"kt-life-net".to_owned()));
+}
+
+/// Writes the set that the machine is of, with all that its first boot can be told.
+fn set(lab: &Lab) -> String {
+    let write = |name: &str, text: &str| {
+        let path = lab.folder.join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let theirs =
+        "write_files:\n  - {path: /etc/kiln-test, content: merged}\nruncmd: [touch /srv/theirs]\n";
+    write("life.user-data", &format!("#cloud-config\n{theirs}"));
+    write("life.hash", "$6$kiln$not.a.hash.of.anything\n");
+    write("life.bin", "\u{1}of the host\n");
+    let image = lab.image();
+    write(
+        "life.yaml",
+        &format!(
+            r#"kiln: 1
+name: kt-life-set
+networks:
+  kt-life-net: {{isolated: 10.77.9.0/24, dhcp: []}}
+machines:
+  kt-life:
+    image: {image}
+    pool: {POOL}
+    disk: 4GiB
+    networks: [{{name: default, ip: auto}}, {{name: kt-life-net, static: [10.77.9.5/24]}}]
+    users:
+      - {{name: ops, sudo: true, groups: [adm]}}
+      - {{name: ann, shell: /bin/sh, groups: [kt-team], password_hash: life.hash}}
+    files:
+      - {{path: /etc/kiln-inline, content: "inline: yes\n"}}
+      - {{path: /srv/kiln.bin, source: life.bin, mode: "0600", owner: ann, group: kt-team}}
+    commands: ["touch /srv/ours", [cp, /etc/kiln-inline, "/srv/a b"]]
+    user_data: life.user-data
+    autostart: true
+    tags: [life]
+    ready: [agent, cloud-init, ssh, "tcp:22"]
+"#
+        ),
+    )
+}
+
+/// Looks in the guest for what the set's file says.
+fn first_boot(exec: &impl Fn(&str) -> String) {
+    assert_eq!(exec("cat /etc/kiln-test"), "merged");
+    assert_eq!(exec("cat /etc/kiln-inline '/srv/a b'"), "inline: yes\ninline: yes\n");
+    assert_eq!(exec("cat /srv/kiln.bin"), "\u{1}of the host\n");
+    assert_eq!(
+        exec("stat -c '%a %U:%G' /srv/kiln.bin /etc/kiln-inline"),
+        "600 ann:kt-team\n644 root:root\n"
+    );
+    assert_eq!(exec("ls /srv"), "a b\nkiln.bin\nours\ntheirs\n");
+    assert_eq!(exec("id -nG ops; id -nG ann"), "ops adm\nann kt-team\n");
+    assert_eq!(exec("getent passwd ann | cut -d: -f7"), "/bin/sh\n");
+    let shadow = exec("getent shadow ann ops | cut -d: -f2");
+    let (ann, ops) = shadow.split_once('\n').expect("two lines");
+    assert_eq!(ann, "$6$kiln$not.a.hash.of.anything");
+    assert!(ops.starts_with('!'), "no password opens it: {ops}");
+    assert_eq!(exec("sudo -u ops sudo -n id -u"), "0\n");
+    assert_eq!(exec("sudo -u ann sudo -n id -u 2>/dev/null || echo refused"), "refused\n");
 }
 
 /// Where the root file system begins in the image: after 1 MiB of table, 1 MiB for GRUB and the

@@ -15,12 +15,25 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("e2e::set_images::an_image_is_built_for_who_needs_it", built),
         trial("e2e::set_images::images_are_pulled_and_fetched", pulled),
+        trial("e2e::set_images::disks_are_made_of_bundles", bundled),
     ]
 }
 
 /// Makes an archive of a system, and returns the recipe of it.
 fn recipe(lab: &Lab) -> String {
-    let tree = lab.folder.join("kt-tree");
+    let (tree, tar) = (tree(lab, "kt-tree"), lab.folder.join("kt-base.tar"));
+    let tar = tar.display().to_string();
+    let pack = ["tar", "-C", &tree, "--owner=0", "--group=0", "-cf", &tar, "."];
+    drop(run(&pack).success());
+    "kiln: 1\nname: kt-small\nbase: {tar: kt-base.tar}\n\
+     disk: {size: 1GiB, firmware: uefi}\n\
+     files: [{path: /etc/motd, content: \"one\\n\"}]\n"
+        .to_owned()
+}
+
+/// Makes the tree of a small Debian that starts by UEFI.
+fn tree(lab: &Lab, name: &str) -> String {
+    let tree = lab.folder.join(name);
     fs::create_dir(&tree).expect("made");
     Files::debian()
         .dir("etc/skel")
@@ -29,14 +42,81 @@ fn recipe(lab: &Lab) -> String {
         .file("usr/lib/shim/shimx64.efi.signed", "shim")
         .file("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "grub")
         .unpack(&tree);
-    let (tree, tar) = (tree.display().to_string(), lab.folder.join("kt-base.tar"));
-    let tar = tar.display().to_string();
-    let pack = ["tar", "-C", &tree, "--owner=0", "--group=0", "-cf", &tar, "."];
-    drop(run(&pack).success());
-    "kiln: 1\nname: kt-small\nbase: {tar: kt-base.tar}\n\
-     disk: {size: 1GiB, firmware: uefi}\n\
-     files: [{path: /etc/motd, content: \"one\\n\"}]\n"
-        .to_owned()
+    tree.display().to_string()
+}
+
+/// A disk is made of a bundle beside the file, and of one on a server, which must be the one that the file
+/// says.
+fn bundled(lab: &Lab) {
+    if !["tar", "zstd", "mke2fs", "qemu-img"].into_iter().all(need_program) {
+        return;
+    }
+    let lab = &lab.with_home("set-bundles");
+    let kiln = |args: &[&str]| lab.kiln_with(args, &[("no_proxy", "127.0.0.1")]);
+    let made = parsed(kiln(&[
+        "bundle",
+        "create",
+        &tree(lab, "kt-packed-tree"),
+        "--name",
+        "kt-packed",
+        "--json",
+    ]));
+    let sha256 = made["bundle"]["digest"].as_str().expect("a digest").trim_start_matches("sha256:");
+    let www = lab.folder.join("kt-packed-www");
+    fs::create_dir(&www).expect("made");
+    for ending in ["tar.zst", "tar.zst.json"] {
+        let from = lab.home.join(format!("bundles/kt-packed.{ending}"));
+        fs::copy(&from, www.join(format!("kt-served.{ending}"))).expect("copied");
+    }
+    drop(kiln(&["bundle", "rm", "kt-packed"]).success());
+    let (server, path) = (Server::start(&www), lab.folder.join("kt-packed.yaml"));
+    let (file, pool) = (path.display().to_string(), lab.folder.join("kt-packed-pool"));
+    let write = |image: &str| {
+        let text = format!(
+            "kiln: 1\nname: kt-packed\npools:\n  kt-packed-pool: {{dir: {}}}\nimages:\n  web: {{{image}}}\n\
+             machines:\n  kt-packed-m: {{image: web, memory: 512MiB, firmware: uefi, pool: kt-packed-pool}}\n",
+            pool.display()
+        );
+        fs::write(&path, text).expect("written");
+    };
+    let whole = || {
+        let up = parsed(kiln(&["up", &file, "--no-wait", "--json"]));
+        assert_eq!(
+            (&up["plan"][1]["do"], &up["done"][0]["object"]),
+            (&json!("assemble"), &json!("image")),
+            "{up}"
+        );
+        let again = kiln(&["up", &file]).success();
+        assert_eq!(again.stderr, "`kt-packed` is as its file says: nothing to do\n");
+        drop(kiln(&["down", &file]).success());
+        assert!(!pool.exists() && lab.journals() == 0);
+    };
+    write("bundle: kt-packed-www/kt-served.tar.zst");
+    let plan = kiln(&["plan", &file]).success().stdout;
+    let line = "+ image kt-packed: make it of the bundle ";
+    assert!(plan.contains(line) && plan.contains("kt-packed-www/kt-served.tar.zst\n"), "{plan}");
+    assert!(!lab.home.join("store/images").exists(), "a plan makes nothing");
+    whole();
+    drop(kiln(&["image", "rm", "kt-packed"]).success());
+
+    let url = server.url("kt-served.tar.zst");
+    write(&format!("bundle: '{url}', sha256: {}", "0".repeat(64)));
+    let out = kiln(&["up", &file, "--no-wait"]);
+    assert_eq!(out.code, 3, "{}", out.stderr);
+    assert!(
+        out.stderr.contains(&format!("has the digest sha256:{sha256}, and must have sha256:000")),
+        "{}",
+        out.stderr
+    );
+    assert_eq!(server.requests().len(), 1, "nothing but what says what it is");
+    assert!(!pool.exists() && lab.journals() == 0);
+    write(&format!("bundle: '{url}', sha256: {sha256}"));
+    let plan = kiln(&["plan", &file]).success().stdout;
+    assert!(plan.contains("+ image kt-served: make it of the bundle http://127.0.0.1:"), "{plan}");
+    assert_eq!(server.requests().len(), 0, "a plan fetches nothing");
+    whole();
+    write("bundle: nowhere.tar.zst");
+    assert_eq!(kiln(&["plan", &file]).code, 4);
 }
 
 fn built(lab: &Lab) {

@@ -121,6 +121,8 @@ fn whole_life(lab: &Lab) {
     drop(run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key]).success());
     let user_data = project().join("examples/shop/web.user-data");
     fs::copy(user_data, lab.folder.join("web.user-data")).expect("copied");
+    let page = project().join("examples/shop/index.html");
+    fs::copy(page, lab.folder.join("index.html")).expect("copied");
     let text = example(lab);
     let file = write(lab, "shop.yaml", &text);
     let envs = [("HOME", home.to_str().expect("a path"))];
@@ -149,12 +151,31 @@ fn whole_life(lab: &Lab) {
     assert_eq!(info["set"], json!({ "name": "kt-shop", "entry": "kt-shop-web" }), "{info}");
     assert_eq!(info["ssh"]["user"], "ops", "{info}");
 
+    told(&kiln, lab, &file);
+
     // The same again is nothing to do.
     let again = kiln(&["up", &file, "--no-wait"]).success();
     assert_eq!(again.stderr, "`kt-shop` is as its file says: nothing to do\n");
     assert_eq!(traces("kt-shop", &pool), there);
     changed(&kiln, lab, &text);
     down(&kiln, lab, (&file, &pool), &before);
+}
+
+/// What its first boot is told stands in its seed, beside the user's own; another is told by a plan.
+fn told(kiln: &dyn Fn(&[&str]) -> kiln_testkit::Output, lab: &Lab, file: &str) {
+    let seed = kiln(&["seed", "show", "kt-shop-web-2"]).success().stdout;
+    for own in
+        ["- nginx\n", "path: /var/www/html/index.html\n", "name: ops\n", "enable --now nginx"]
+    {
+        assert_eq!(seed.matches(own).count(), 1, "{own}: {seed}");
+    }
+    let page = lab.folder.join("index.html");
+    let text = fs::read(&page).expect("it is there");
+    fs::write(&page, "closed").expect("written");
+    let plan = kiln(&["plan", file]).success().stdout;
+    let why = "make it anew: what it was told at its first boot (user-data and the like) is other";
+    assert_eq!((lines(&plan).len(), plan.matches(why).count()), (3, 3), "{plan}");
+    fs::write(&page, text).expect("written");
 }
 
 /// A changed file: what can be changed is, the rest is told and done when it is allowed.
@@ -428,7 +449,7 @@ fn refused(lab: &Lab) {
     };
     let wrong = text.replace("    memory: 128MiB", "    mem: 128MiB");
     refuse(&wrong, 3, "kt-wrong.yaml:13:5: unknown key `mem`");
-    refuse(&text.replace("{dir:", "{nfs: a, dir:"), 3, "cannot do `nfs` in a set yet");
+    refuse(&text.replace("{dir:", "{lvm: a, dir:"), 3, "cannot do `lvm` in a set yet");
     refuse(&text.replace("{name: kt-wrong-net}", "{name: kt-nowhere}"), 4, "kt-nowhere");
     refuse(&text.replace("memory: 128MiB", "disk: 1MiB"), 3, "is to have 1 MiB, and its image");
     refuse(&text.replace("phony.raw", "nothing.raw"), 4, "there is no image");

@@ -116,7 +116,7 @@ fn others_find_it(lab: &Lab, name: &str) {
     assert!(out.code == 0 && out.stdout.contains("\"ping\": \"pong\""), "{out:?}");
     let vars = lab.kiln(&["inventory", "--host", name]).success().stdout;
     let vars: Value = serde_json::from_str(&vars).expect("JSON");
-    assert_eq!(vars["ansible_user"], "debian");
+    assert_eq!(vars["ansible_user"], "ops");
     let out = lab.kiln(&["inventory", "--host", "kt-nobody"]);
     assert_eq!(out.code, 4, "{}", out.stderr);
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use kiln_libvirt::domain::RbdHost;
 use kiln_spec::PoolName;
+use kiln_spec::set::NfsSource;
 
 /// Make a pool and take it into use, now and with the host
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub(crate) struct Create {
     pub(crate) dir: Option<String>,
     /// A folder of an NFS server: HOST:FOLDER
     #[arg(long, value_name = "HOST:FOLDER", requires = "mount")]
-    pub(crate) nfs: Option<String>,
+    pub(crate) nfs: Option<NfsSource>,
     /// Where the host mounts it
     #[arg(long, value_name = "FOLDER", requires = "nfs")]
     pub(crate) mount: Option<String>,

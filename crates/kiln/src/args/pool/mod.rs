@@ -11,7 +11,7 @@ use clap::Subcommand;
 /// Make and see the host's pools of volumes
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pool {
-    Create(create::Create),
+    Create(Box<create::Create>),
     List(list::List),
     Info(info::Info),
     Rm(rm::Rm),

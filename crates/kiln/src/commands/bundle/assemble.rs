@@ -7,9 +7,9 @@ use std::time::Instant;
 use kiln_build::bundle::{Assembly, BundleFile, Disk, InStore, is_bundle};
 use kiln_disk::assemble::{NewTable, OutputFormat, Progress};
 use kiln_disk::convert::TargetFormat;
-use kiln_spec::Bytes;
 use kiln_spec::image;
 use kiln_spec::recipe::ImageName;
+use kiln_spec::{Bytes, Digest};
 use serde_json::json;
 
 use super::remote::{fetched, is_address, no_server};
@@ -182,6 +182,51 @@ fn told_of_store(ctx: &Context, stored: &InStore, began: Instant) -> anyhow::Res
     Ok(())
 }
 
+/// Where a bundle is, a path or an address, and what its archive must be.
+pub(crate) type Place<'a> = (&'a str, Option<&'a Digest>);
+
+/// Returns what the image of a bundle is called, and its digest if its disk is in the store. Nothing is
+/// fetched and nothing made.
+///
+/// # Errors
+///
+/// Not there (class object), no bundle; a name that no image can have (class file).
+pub(crate) fn stored(
+    ctx: &Context,
+    (at, sha256): Place<'_>,
+) -> anyhow::Result<(ImageName, Option<Digest>)> {
+    let (name, bundle) = match sha256 {
+        Some(sha256) => {
+            let last = at.rsplit('/').next().unwrap_or_default();
+            (last.split(".tar").next().unwrap_or_default().to_owned(), sha256.clone())
+        }
+        None => {
+            let file = BundleFile::open(Path::new(at))?;
+            (file.name(), file.digest(&mut |_| !kiln_host::signal::interrupted())?)
+        }
+    };
+    let name = name.to_ascii_lowercase().parse().map_err(|error| {
+        let what = format!("`{at}` gives no name for an image");
+        Problem::new(Class::File, what).because(anyhow::Error::new(error))
+    })?;
+    let plan = assembly(ctx, &Disk::default()).plan(&bundle);
+    let image = ctx.store()?.find_by_recipe(&plan)?;
+    Ok((name, image.map(|image| image.manifest.digest)))
+}
+
+/// Makes the disk of a bundle in the store, under this name; one with an address is fetched.
+///
+/// # Errors
+///
+/// It cannot be fetched, or is another than it must be; no disk can be made of it.
+pub(crate) fn made(ctx: &Context, (at, sha256): Place<'_>, name: &ImageName) -> anyhow::Result<()> {
+    let bundle = match sha256 {
+        Some(_) => fetched(ctx, at, None, (&Trust::default(), sha256))?,
+        None => BundleFile::open(Path::new(at))?,
+    };
+    into_store(ctx, &bundle, Some(name), &Disk::default()).map(drop)
+}
+
 /// Makes the disk of what is to be launched, if that is a bundle, and returns the digest of the
 /// image in the store. A name is one of an image first.
 ///
@@ -197,7 +242,7 @@ pub(crate) fn launchable(
         no_server(wanted, trust)?;
     }
     let bundle = if is_address(wanted) {
-        fetched(ctx, wanted, None, trust)?
+        fetched(ctx, wanted, None, (trust, None))?
     } else if wanted.contains('/') {
         let path = Path::new(wanted);
         if !path.is_file() || !is_bundle(path)? {

@@ -17,7 +17,7 @@ use crate::args::bundle::Bundle;
 use crate::args::bundle::trust::Trust;
 use crate::context::Context;
 
-pub(crate) use assemble::launchable;
+pub(crate) use assemble::{launchable, made, stored};
 
 /// Runs a verb; returns the exit code.
 pub(crate) fn run(ctx: &Context, args: &Bundle) -> anyhow::Result<u8> {
@@ -41,7 +41,7 @@ pub(crate) fn shelf(ctx: &Context) -> anyhow::Result<Shelf> {
 /// a file here.
 fn find(ctx: &Context, wanted: &str, trust: &Trust) -> anyhow::Result<BundleFile> {
     if remote::is_address(wanted) {
-        return remote::fetched(ctx, wanted, None, trust);
+        return remote::fetched(ctx, wanted, None, (trust, None));
     }
     remote::no_server(wanted, trust)?;
     let path = Path::new(wanted);

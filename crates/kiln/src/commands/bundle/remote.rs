@@ -4,6 +4,7 @@
 use kiln_build::bundle::{self, BundleFile, Checked};
 use kiln_build::catalog::http::ProxyRule;
 use kiln_build::catalog::url::Address;
+use kiln_spec::Digest;
 use kiln_spec::place::after_scheme;
 use kiln_spec::recipe::ImageName;
 use serde_json::json;
@@ -37,7 +38,7 @@ pub(super) fn push(ctx: &Context, args: &Push) -> anyhow::Result<u8> {
 
 /// Fetches a bundle.
 pub(super) fn pull(ctx: &Context, args: &Pull) -> anyhow::Result<u8> {
-    let bundle = fetched(ctx, &args.url, args.name.as_ref(), &args.trust)?;
+    let bundle = fetched(ctx, &args.url, args.name.as_ref(), (&args.trust, None))?;
     if ctx.ui.json() {
         ctx.ui.result(&json!({
             "name": bundle.name(),
@@ -55,7 +56,7 @@ pub(super) fn is_address(wanted: &str) -> bool {
     after_scheme(wanted).is_some()
 }
 
-/// Fetches the bundle at an address, unless it is here. Its signature is looked at in any case, if
+/// Fetches the bundle at an address, unless it is here; its digest must be `sha256`, if that is given. Its signature is looked at in any case, if
 /// somebody must have signed it.
 ///
 /// # Errors
@@ -65,10 +66,10 @@ pub(super) fn fetched(
     ctx: &Context,
     url: &str,
     name: Option<&ImageName>,
-    trust: &Trust,
+    (trust, sha256): (&Trust, Option<&Digest>),
 ) -> anyhow::Result<BundleFile> {
     let signers = read::signers(trust.key.as_deref(), trust.fingerprint.as_deref())?;
-    if signers.is_none() && !trust.unsigned {
+    if signers.is_none() && sha256.is_none() && !trust.unsigned {
         ctx.ui.warn("nothing says who may sign the bundle: its server is believed");
     }
     let tools = Tools::new(ctx);
@@ -78,7 +79,7 @@ pub(super) fn fetched(
     let client = tools.http().client(&ProxyRule::System).map_err(unreachable_proxy)?;
     let url = address(url)?;
     let task = ctx.ui.task(url.file_name());
-    let pulled = bundle::pull(&client, &url, (&shelf, name), checked, &mut |done, of| {
+    let pulled = bundle::pull(&client, &url, (&shelf, name), (checked, sha256), &mut |done, of| {
         task.phase("fetch", &format!("{done} of {of}"));
     });
     Ok(pulled?)

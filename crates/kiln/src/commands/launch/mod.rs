@@ -8,6 +8,7 @@ use kiln_libvirt::connect::{NodeInfo, VirtType};
 use kiln_libvirt::domain::Cpu;
 use kiln_spec::MachineName;
 use kiln_spec::interface::InterfaceSpec;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::many;
@@ -45,7 +46,13 @@ pub(in crate::commands) struct Part {
     pub(in crate::commands) numbers: Vec<u32>,
     /// The set that they are of.
     pub(in crate::commands) owner: Option<Owner>,
+    /// Whether they are started.
+    pub(in crate::commands) start: bool,
 }
+
+/// How a machine that was made is shown: to people, or as the JSON that is returned.
+pub(in crate::commands) type Show<'a> =
+    &'a dyn Fn(&Common<'_>, &Made) -> anyhow::Result<Option<Value>>;
 
 /// Everything that is the same for all machines of a launch.
 pub(in crate::commands) struct Common<'a> {
@@ -86,7 +93,7 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         Ok(image) => (Some(image), None),
         Err(error) => (None, Some(template_name(args, error)?)),
     };
-    let early = image.as_ref().map(|image| names(args, image)).transpose()?;
+    image.as_ref().map(|image| names(args, image)).transpose()?;
     let given = keys::given(&args.ssh_key)?;
     let conn = timings.phase("connect", || host::connect(ctx))?;
     let image = match (image, known) {
@@ -94,12 +101,26 @@ pub(crate) fn run(ctx: &Context, args: &Launch) -> anyhow::Result<u8> {
         (None, Some((name, error))) => of_template(ctx, &conn, args, (&name, error))?,
         (None, None) => return Err(Problem::new(Class::Bug, "a launch of nothing").into()),
     };
-    let names = early.map_or_else(|| names(args, &image), Ok)?;
+    go(ctx, args, conn, (image, given, told, timings), (true, &show))
+}
+
+/// Makes the machines of a launch whose words have been looked up, and starts them if they are to be.
+///
+/// # Errors
+///
+/// A name that is taken (class object); as [`prepare`] and [`make`].
+pub(in crate::commands) fn go(
+    ctx: &Context,
+    args: &Launch,
+    conn: Connection,
+    found: Found,
+    (start, show): (bool, Show<'_>),
+) -> anyhow::Result<u8> {
+    let names = names(args, &found.0)?;
     if !args.dry_run {
         undo::can_begin(ctx)?;
     }
-    let part = Part { numbers: (1..=args.count.unwrap_or(1)).collect(), owner: None };
-    let found = (image, given, told, timings);
+    let part = Part { numbers: (1..=args.count.unwrap_or(1)).collect(), owner: None, start };
     let mut common = prepare(ctx, args, conn, found, part)?;
     step::refuse_taken(&common.conn, &names)?;
     common.find_keys()?;
@@ -299,6 +320,8 @@ impl Common<'_> {
             tags: &self.args.tag,
             dns: self.args.dns.as_ref(),
             owner: self.part.owner.as_ref(),
+            start: self.part.start,
+            autostart: self.args.autostart,
             now: unix_secs(),
         }
     }
@@ -452,7 +475,8 @@ pub(in crate::commands) fn upload_template(common: &mut Common<'_>) -> anyhow::R
 
 /// A machine that was made, and what it took.
 pub(in crate::commands) struct Made {
-    machine: Machine,
+    /// The machine.
+    pub(in crate::commands) machine: Machine,
     ready: Option<Ready>,
     timings: Timings,
 }

@@ -4,7 +4,7 @@
 use std::path::{Component, Path};
 
 use kiln_libvirt::storage::{PoolKind, pool_element};
-use kiln_spec::set::is_ceph_pool;
+use kiln_spec::set::{NfsSource, is_ceph_pool};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -113,12 +113,7 @@ fn kind(args: &Create) -> Result<PoolKind, Problem> {
     match (&args.dir, &args.nfs, &args.mount) {
         (Some(folder), ..) => Ok(PoolKind::Dir { folder: absolute(folder)? }),
         (None, Some(from), Some(mount)) => {
-            let parts = from.split_once(':').filter(|(host, dir)| {
-                !host.is_empty() && !host.starts_with('-') && Path::new(dir).is_absolute()
-            });
-            let wrong = || Problem::new(Class::Usage, format!("`{from}` is not HOST:FOLDER"));
-            let (host, export) = parts.ok_or_else(wrong)?;
-            let (host, export) = (host.to_owned(), export.to_owned());
+            let NfsSource { host, export } = from.clone();
             Ok(PoolKind::Nfs { host, export, mount: absolute(mount)? })
         }
         _ => Err(Problem::new(Class::Usage, "a pool is `--dir`, `--nfs` or `--rbd`")),

@@ -71,6 +71,7 @@ fn seed(ctx: &Context, args: &Build) -> anyhow::Result<Seed> {
             is_default_user: args.user.is_none(),
             ssh_keys: keys,
         },
+        setup: told.setup,
         user_data: told.user_data,
         network_config: network,
         vendor_data: told.vendor_data,

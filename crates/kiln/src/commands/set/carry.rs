@@ -19,7 +19,7 @@ use kiln_libvirt::network::element;
 use kiln_libvirt::storage::{PoolKind, pool_element};
 use kiln_spec::MachineName;
 use kiln_spec::network::NetworkSpec;
-use kiln_spec::set::{PoolSource, PoolSpec};
+use kiln_spec::set::{NfsSource, PoolSource, PoolSpec};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ impl<'a> Carry<'a> {
         }
         for (entry, objects) in anew {
             let source = &self.things.sources[entry];
-            let part = Part { numbers: Vec::new(), owner: Some(source.owner.clone()) };
+            let part = Part { numbers: Vec::new(), owner: Some(source.owner.clone()), start: true };
             let conn = self.things.conn.clone();
             let begun = self
                 .found(entry)
@@ -260,7 +260,7 @@ impl<'a> Carry<'a> {
             return Err(Problem::new(Class::Object, what).into());
         }
         let found = self.found(entry)?;
-        let part = Part { numbers, owner: Some(source.owner.clone()) };
+        let part = Part { numbers, owner: Some(source.owner.clone()), start: true };
         let mut launch = launch::prepare(ctx, args, self.things.conn.clone(), found, part)?;
         launch.find_keys()?;
         launch.check_names()?;
@@ -408,18 +408,24 @@ fn make_network(ctx: &Context, things: &Things<'_>, spec: &NetworkSpec) -> anyho
 fn make_pool(ctx: &Context, things: &Things<'_>, spec: &PoolSpec) -> anyhow::Result<()> {
     let (conn, name) = (things.conn, spec.name.as_str());
     pools::refuse_taken(conn, name)?;
-    let (kind, key, made) = match &spec.source {
-        PoolSource::Dir(folder) => {
-            pools::folder_is_free(conn, folder)?;
-            let kind = PoolKind::Dir { folder: folder.clone() };
-            (kind, None, pools::is_made(conn, folder))
+    let (kind, key) = match &spec.source {
+        PoolSource::Dir(folder) => (PoolKind::Dir { folder: folder.clone() }, None),
+        PoolSource::Nfs { from, mount } => {
+            let NfsSource { host, export } = from.clone();
+            (PoolKind::Nfs { host, export, mount: mount.clone() }, None)
         }
         PoolSource::Rbd(rbd) => {
             let hosts = monitors(rbd)?;
             let place = (rbd.pool.clone(), hosts);
-            let (kind, key) = login(ctx, rbd, things.folder)?.found(conn, name, place)?;
-            (kind, key, false)
+            login(ctx, rbd, things.folder)?.found(conn, name, place)?
         }
+    };
+    let made = match kind.folder() {
+        Some(folder) => {
+            pools::folder_is_free(conn, folder)?;
+            pools::is_made(conn, folder)
+        }
+        None => false,
     };
     let uuid = new_pool_uuid(things.set, name, made);
     let xml = pool_element(name, Some(uuid), &kind);

@@ -15,8 +15,7 @@ use kiln_spec::Datasource;
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::set::{ImageSource, MachineSpec, Set};
 
-use super::{image, pool};
-use crate::args::bundle::trust::Trust;
+use super::{image, pool, setup};
 use crate::args::first_boot::FirstBoot;
 use crate::args::launch::{Firmware, Launch, WantedConfig};
 use crate::args::up::Up;
@@ -114,8 +113,12 @@ fn source(
 ) -> anyhow::Result<Source> {
     let launch = launch_of(ctx, spec, (folder, up))?;
     let keys = keys::given(&launch.ssh_key)?;
-    let told = first_boot::of_launch(ctx, &launch)?;
-    let mut login = spec.user.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut told = first_boot::of_launch(ctx, &launch)?;
+    told.setup = setup::read(ctx, spec, folder)?;
+    if spec.seed_url.is_some() {
+        first_boot::check_served(&told, std::slice::from_ref(&spec.networks))?;
+    }
+    let mut login = launch.user.clone().unwrap_or_default();
     for key in &keys.public {
         login = [login.as_str(), key].join("\n");
     }
@@ -123,13 +126,19 @@ fn source(
         set: set.to_owned(),
         entry: spec.name.to_string(),
         login: short(login.as_bytes()),
-        user_data: short(&first_boot_bytes(spec, &launch)),
+        user_data: short(&first_boot_bytes(spec, &launch, &told)),
         told: short(own_addresses(spec).as_bytes()),
     };
     let getting = match &spec.image {
         ImageSource::Build(path) => Some(Getting::Build(folder.join(path).display().to_string())),
         ImageSource::Catalog(name) => Some(Getting::Pull(name.clone())),
         ImageSource::Url { url, sha256 } => Some(Getting::Fetch(url.clone(), sha256.clone())),
+        ImageSource::Bundle { place, sha256: None } => {
+            Some(Getting::Assemble(folder.join(place).display().to_string(), None))
+        }
+        ImageSource::Bundle { place, sha256 } => {
+            Some(Getting::Assemble(place.clone(), sha256.clone()))
+        }
         ImageSource::Known(_) | ImageSource::File(_) => None,
     };
     Ok(Source { launch, keys, told, owner, getting })
@@ -143,7 +152,7 @@ fn own_addresses(spec: &MachineSpec) -> String {
 }
 
 /// Returns the bytes that the guests of an entry are told besides their login and their addresses.
-fn first_boot_bytes(spec: &MachineSpec, launch: &Launch) -> Vec<u8> {
+fn first_boot_bytes(spec: &MachineSpec, launch: &Launch, told: &Told) -> Vec<u8> {
     let of = |path: &PathBuf| read::bounded(path, MOST).unwrap_or_default();
     let mut all = launch.first_boot.user_data.as_ref().map(of).unwrap_or_default();
     // A machine with user-data alone is known by just these.
@@ -159,6 +168,12 @@ fn first_boot_bytes(spec: &MachineSpec, launch: &Launch) -> Vec<u8> {
     }
     if spec.datasource != Datasource::default() {
         more(b"datasource", spec.datasource.word().into());
+    }
+    if !told.setup.is_empty() {
+        more(b"setup", told.setup.text().into());
+    }
+    if let Some(url) = &spec.seed_url {
+        more(b"seed-url", url.of(&spec.name).into());
     }
     all
 }
@@ -179,48 +194,47 @@ fn launch_of(
 ) -> anyhow::Result<Launch> {
     let image = match &spec.image {
         ImageSource::Known(name) | ImageSource::Catalog(name) => name.clone(),
-        ImageSource::Url { url, .. } => url.clone(),
-        ImageSource::File(path) | ImageSource::Build(path) => {
+        ImageSource::Url { url: place, .. } | ImageSource::Bundle { place, sha256: Some(_) } => {
+            place.clone()
+        }
+        ImageSource::File(path)
+        | ImageSource::Build(path)
+        | ImageSource::Bundle { place: path, sha256: None } => {
             folder.join(path).display().to_string()
         }
     };
-    let key = |path: &String| beside(ctx, folder, path);
+    let (login, key) = (spec.login(), |path: &String| beside(ctx, folder, path));
+    let keys = login.iter().flat_map(|login| &login.ssh_keys);
     let network = spec.network_config.as_ref().map(|path| folder.join(path));
     Ok(Launch {
-        image,
-        name: Some(spec.name.clone()),
         count: spec.count,
         cpus: spec.cpus,
-        cpu: None,
         memory: spec.memory,
         disk: spec.disk,
         full: spec.full,
         network: spec.networks.clone(),
-        ip: None,
         forward: spec.forwards.clone(),
         dns: spec.dns.clone(),
         tag: spec.tags.clone(),
         pool: spec.pool.to_string(),
         firmware: if spec.uefi { Firmware::Uefi } else { Firmware::Bios },
-        user: spec.user.as_ref().map(ToString::to_string),
-        ssh_key: spec.ssh_keys.iter().map(key).collect::<Result<_, _>>()?,
+        user: login.map(|login| login.name.to_string()),
+        ssh_key: keys.map(key).collect::<Result<_, _>>()?,
         first_boot: FirstBoot {
             user_data: spec.user_data.as_ref().map(|path| folder.join(path)),
             vendor_data: spec.vendor_data.as_ref().map(|path| folder.join(path)),
             datasource: spec.datasource.into(),
         },
-        seed_url: None,
+        seed_url: spec.seed_url.clone(),
         network_config: network.map(WantedConfig::File),
-        virt_type: None,
+        autostart: spec.autostart == Some(true),
         start_network: true,
         ready: spec.ready.clone(),
         no_wait: up.is_some_and(|up| up.no_wait),
         timeout: up.map(|up| up.timeout).unwrap_or_default(),
-        rm_on_failure: false,
-        timings: false,
         // Looked at, and nothing kept: what is made is made later.
         dry_run: up.is_none(),
-        trust: Trust::default(),
+        ..Launch::of(image, spec.name.clone())
     })
 }
 

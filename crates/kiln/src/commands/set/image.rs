@@ -10,6 +10,7 @@ use kiln_spec::recipe::ImageName;
 use super::file::{Resolved, found};
 use super::outcome::{Done, Outcome};
 use crate::commands::build::recipe;
+use crate::commands::bundle;
 use crate::commands::image::pull;
 use crate::context::Context;
 use crate::error::{Class, Problem};
@@ -36,6 +37,10 @@ pub(super) fn known(ctx: &Context, getting: &Getting) -> anyhow::Result<Resolved
                 _ => false,
             });
             (name.to_string(), pulled.map(|image| image.manifest.digest))
+        }
+        Getting::Assemble(place, sha256) => {
+            let (name, digest) = bundle::stored(ctx, (place, sha256.as_ref()))?;
+            (name.to_string(), digest)
         }
         Getting::Fetch(url, sha256) => {
             let image = ctx.store()?.find_pulled(&sha256.to_string())?;
@@ -94,6 +99,11 @@ pub(in crate::commands) fn get_images(
             Getting::Pull(wanted) => {
                 pull::from_catalog(ctx, wanted, &name_of(wanted)?)?;
                 "pulled"
+            }
+            Getting::Assemble(place, sha256) => {
+                let name = action.object.name().parse()?;
+                bundle::made(ctx, (place, sha256.as_ref()), &name)?;
+                "made"
             }
             Getting::Fetch(url, sha256) => {
                 pull::from_address(ctx, (url, sha256), &name_of(url)?)?;

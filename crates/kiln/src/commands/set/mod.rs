@@ -6,6 +6,7 @@
 //! | `file` | the file, and what its words lead to on this client |
 //! | `image` | images that come into the store |
 //! | `pool` | Ceph's pools, and how the host logs in to them |
+//! | `setup` | what guests are to be at their first boot |
 //! | `carry` | the actions carried out, side by side where they do not need each other |
 //! | `outcome` | what came of each, told |
 
@@ -14,6 +15,7 @@ mod file;
 mod image;
 mod outcome;
 mod pool;
+mod setup;
 
 use kiln_host::lock::Lock;
 use kiln_libvirt::Connection;

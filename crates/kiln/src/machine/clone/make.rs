@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use kiln_disk::device::RawFile;
-use kiln_guest::seed::{Login, Reissue, Reissued, Seed, reissue};
+use kiln_guest::seed::{Login, Reissue, Reissued, Seed, Setup, reissue};
 use kiln_host::journal::Journal;
 use kiln_host::scratch::Scratch;
 use kiln_libvirt::Connection;
@@ -219,6 +219,7 @@ impl Cloning<'_> {
                 hostname: plan.name.clone(),
                 fqdn: None,
                 login,
+                setup: Setup::default(),
                 user_data: None,
                 network_config: None,
                 vendor_data: None,

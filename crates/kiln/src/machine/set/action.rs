@@ -93,6 +93,8 @@ pub(crate) enum What {
     Memory(Bytes, Bytes),
     /// The disk grows.
     Disk(Bytes, Bytes),
+    /// Whether the host starts it with itself is changed.
+    Autostart(bool),
     /// The tags are changed.
     Tags(Vec<String>),
     /// Its name is put into this DNS server.
@@ -232,12 +234,14 @@ impl Action {
             | What::MakePool(_)
             | What::MakeMachine { .. } => "make",
             What::Get { how: Getting::Build(_), .. } => "build",
+            What::Get { how: Getting::Assemble(..), .. } => "assemble",
             What::Get { .. } => "pull",
             What::Activate | What::Start => "start",
             What::GiveKey(_)
             | What::Cpus(..)
             | What::Memory(..)
             | What::Disk(..)
+            | What::Autostart(_)
             | What::Tags(_)
             | What::Name(_)
             | What::Unname(_)
@@ -262,6 +266,9 @@ impl Action {
             What::GiveKey(_) => "give it another key".to_owned(),
             What::MakePool(spec) => spec.source.to_string(),
             What::Get { how: Getting::Build(recipe), .. } => format!("build it of {recipe}"),
+            What::Get { how: Getting::Assemble(place, _), .. } => {
+                format!("make it of the bundle {place}")
+            }
             What::Get { how: Getting::Pull(name), .. } => format!("pull {name} of a catalog"),
             What::Get { how: Getting::Fetch(url, _), .. } => format!("fetch it from {url}"),
             What::MakeMachine { detail, .. } => detail.clone(),
@@ -269,6 +276,8 @@ impl Action {
             What::Cpus(from, to) => format!("cpus {from} -> {to}"),
             What::Memory(from, to) => format!("memory {from} -> {to}"),
             What::Disk(from, to) => format!("disk {from} -> {to}"),
+            What::Autostart(true) => "have the host start it with itself".to_owned(),
+            What::Autostart(false) => "not started with the host any more".to_owned(),
             What::Tags(tags) if tags.is_empty() => "no tags".to_owned(),
             What::Tags(tags) => format!("tags {}", tags.join(", ")),
             What::Name(server) => format!("put its name into the DNS server {server}"),

@@ -41,6 +41,7 @@ pub(crate) fn alter(
         What::Cpus(_, to) => cpus(&machine, *to),
         What::Memory(_, to) => memory(&machine, *to),
         What::Disk(_, to) => disk(&machine, *to),
+        What::Autostart(on) => Ok(machine.domain.set_autostart(*on)?),
         What::Tags(tags) => {
             let mut meta = machine.meta()?.clone();
             meta.tags.clone_from(tags);

@@ -239,14 +239,22 @@ fn of_pools(wanted: &Wanted, found: &Found, all: &mut Vec<Action>) -> Result<(),
     Ok(())
 }
 
+fn folder_differs(wanted: &str, there: &HostPool) -> Option<String> {
+    let folder = there.folder.clone().unwrap_or_default();
+    let same = Path::new(&folder) == Path::new(wanted);
+    (!same).then(|| format!("its folder is {folder} and not {wanted}"))
+}
+
 /// Returns in what a pool is not as it is wanted.
 fn pool_differences(wanted: &PoolSource, there: &HostPool) -> Vec<String> {
     let rbd = match (wanted, &there.rbd) {
-        (PoolSource::Dir(wanted), None) => {
-            let folder = there.folder.clone().unwrap_or_default();
-            let same = Path::new(&folder) == Path::new(wanted);
-            let why = (!same).then(|| format!("its folder is {folder} and not {wanted}"));
-            return why.into_iter().collect();
+        (PoolSource::Dir(wanted), None) if there.nfs.is_none() => {
+            return folder_differs(wanted, there).into_iter().collect();
+        }
+        (PoolSource::Nfs { from, mount }, None) => {
+            let Some(is) = &there.nfs else { return vec!["it is of another kind".to_owned()] };
+            let why = (is != from).then(|| format!("it is of {is} and not {from}"));
+            return why.into_iter().chain(folder_differs(mount, there)).collect();
         }
         (PoolSource::Rbd(rbd), Some(there)) => (rbd, there),
         _ => return vec!["it is of another kind".to_owned()],
@@ -352,6 +360,9 @@ fn of_machine(
         && is < disk
     {
         push(What::Disk(is, disk));
+    }
+    if let Some(wish) = spec.autostart.filter(|wish| *wish != there.autostart) {
+        push(What::Autostart(wish));
     }
     let tags: Vec<String> = spec.tags.iter().map(Tag::to_string).collect();
     if tags != meta.tags {

@@ -10,6 +10,7 @@ use kiln_libvirt::keyring::Key;
 use kiln_libvirt::network::NetworkView;
 use kiln_libvirt::storage::{Pool, RbdPool};
 use kiln_spec::Bytes;
+use kiln_spec::set::NfsSource;
 
 use super::{owned_pool, owned_secret};
 use crate::machine::existing::Machine;
@@ -37,6 +38,8 @@ pub(crate) struct HostPool {
     pub(crate) active: bool,
     /// Its folder.
     pub(crate) folder: Option<String>,
+    /// What is mounted there, if that is of a server.
+    pub(crate) nfs: Option<NfsSource>,
     /// What it is in a Ceph cluster.
     pub(crate) rbd: Option<RbdPool>,
 }
@@ -74,6 +77,8 @@ pub(crate) struct HostMachine {
     pub(crate) live: Option<DomainXml>,
     /// Its disk.
     pub(crate) disk: HostDisk,
+    /// Whether the host starts it with itself; not asked of others'.
+    pub(crate) autostart: bool,
 }
 
 impl HostMachine {
@@ -168,7 +173,10 @@ fn all_pools(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, Ho
         let name = found.name().to_owned();
         let owned = view.uuid().and_then(|uuid| owned_pool(uuid, set, &name)).is_some();
         let (folder, rbd) = (view.target_path(), view.rbd());
-        all.insert(name, HostPool { owned, active, folder, rbd });
+        let of_server = view.kind().as_deref() == Some("netfs");
+        let nfs = view.source_host().zip(view.source_dir()).filter(|_| of_server);
+        let nfs = nfs.map(|(host, export)| NfsSource { host, export });
+        all.insert(name, HostPool { owned, active, folder, nfs, rbd });
     }
     Ok(all)
 }
@@ -186,9 +194,15 @@ fn all_machines(conn: &Connection, set: &str) -> anyhow::Result<Machines> {
             xml: machine.xml.clone(),
             live: None,
             disk: HostDisk::Unknown,
+            autostart: false,
         };
         if one.set() == Some(set) {
             one.live = live(&machine)?;
+            one.autostart = match machine.domain.autostart() {
+                // Its end is told by what else is asked.
+                Err(error) if error.is_not_found() => false,
+                other => other?,
+            };
             one.disk = disk(conn, machine.meta.as_ref(), (&mut pools, &mut silent))?;
         }
         all.insert(name, one);

@@ -98,6 +98,8 @@ pub(crate) enum Getting {
     Build(String),
     /// Pulled from a catalog: `NAME` or `CATALOG/NAME`.
     Pull(String),
+    /// Made of the bundle at this path; or address, and then it must be this.
+    Assemble(String, Option<Digest>),
     /// Fetched from a web server, and it must be this.
     Fetch(String, Digest),
 }

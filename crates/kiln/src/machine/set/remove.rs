@@ -108,7 +108,8 @@ fn clear(ctx: &Context, conn: &Connection, pool: &Pool) -> anyhow::Result<()> {
     for copy in templates::all(ctx, conn, pool)?.iter().filter(unused) {
         template::remove(ctx, conn, pool, &copy.volume)?;
     }
-    if pool.xml()?.rbd().is_some() {
+    let view = pool.xml()?;
+    if view.rbd().is_some() || view.kind().as_deref() == Some("netfs") {
         // Other hosts have theirs in it, and it stays as it is.
         return Ok(());
     }

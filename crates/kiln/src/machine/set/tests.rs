@@ -101,6 +101,7 @@ fn machine(number: u8) -> HostMachine {
         live: Some(xml.clone()),
         xml,
         disk: HostDisk::Is(Bytes::from_gib(20)),
+        autostart: false,
     }
 }
 
@@ -113,7 +114,8 @@ fn whole() -> Found {
     let owner = crate::machine::networks::owner(&view);
     let mut found = Found { usual: "default".into(), ..Found::default() };
     found.networks.insert("lan".into(), HostNetwork { owner, active: true, view });
-    let pool = HostPool { owned: true, active: true, folder: Some("/srv/vms/".into()), rbd: None };
+    let folder = Some("/srv/vms/".into());
+    let pool = HostPool { owned: true, active: true, folder, nfs: None, rbd: None };
     found.pools.insert("fast".into(), pool);
     found.machines.insert("web-1".into(), machine(1));
     found.machines.insert("web-2".into(), machine(2));
@@ -135,6 +137,37 @@ fn refused(text: &str, found: &Found) -> String {
 #[test]
 fn what_is_as_it_is_wanted_needs_nothing() {
     assert_eq!(difference(FILE, &whole()), Vec::<String>::new());
+}
+
+#[test]
+fn who_is_started_with_the_host_is_changed_where_the_file_says_it() {
+    let mut found = whole();
+    found.machines.get_mut("web-1").unwrap().autostart = true;
+    assert_eq!(difference(FILE, &found), Vec::<String>::new());
+    let with = |wish: bool| {
+        FILE.replace("    cpus: 2\n", &format!("    cpus: 2\n    autostart: {wish}\n"))
+    };
+    let on = "~ machine web-2: have the host start it with itself";
+    assert_eq!(difference(&with(true), &found), [on]);
+    let off = "~ machine web-1: not started with the host any more";
+    assert_eq!(difference(&with(false), &found), [off]);
+}
+
+#[test]
+fn a_pool_of_another_server_is_told() {
+    let mut found = whole();
+    let file = |pool: &str| FILE.replace("{dir: /srv/vms}", pool);
+    let nfs = file("{nfs: \"filer:/x\", mount: /srv/vms}");
+    assert_eq!(
+        difference(&nfs, &found),
+        ["! pool fast: it is of another kind (not changed: `kiln down` first, or change the file)"]
+    );
+    found.pools.get_mut("fast").unwrap().nfs = "filer:/x".parse().ok();
+    assert_eq!(difference(&nfs, &found), Vec::<String>::new());
+    assert!(difference(FILE, &found)[0].contains("it is of another kind"));
+    let other = file("{nfs: \"filer:/y\", mount: /srv/other}");
+    let said = &difference(&other, &found)[0];
+    assert!(said.contains("it is of filer:/x and not filer:/y; its folder is /srv/vms/"), "{said}");
 }
 
 #[test]

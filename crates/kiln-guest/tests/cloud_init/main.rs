@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panic")]
 
-use kiln_guest::seed::{Login, Seed, network_data};
+mod setup;
+
+use kiln_guest::seed::{Login, Seed, Setup, network_data};
 use kiln_guest::userdata::UserData;
 use kiln_spec::Datasource;
 use kiln_spec::interface::InterfaceSpec;
@@ -48,6 +50,7 @@ fn seed(user_data: Option<&str>) -> Seed {
             is_default_user: true,
             ssh_keys: vec![KEY.to_owned()],
         },
+        setup: Setup::default(),
         user_data: user_data.map(parsed),
         network_config: None,
         vendor_data: None,
