@@ -110,8 +110,7 @@ fn whole_life(lab: &Lab) {
     assert_eq!(out.code, 4, "{}", out.stderr);
     let said = "on the template `kt-shop:1` hang `kt-first`, `kt-second`";
     assert!(out.stderr.contains(said), "{}", out.stderr);
-    let out = lab.kiln(&["clone", "kt-shop", "kt-third", "--pool", POOL]);
-    assert!(out.code == 4 && out.stderr.contains("kiln launch kt-shop kt-third"), "{}", out.stderr);
+    cloned(lab);
     let out = lab.launch("kt-shop:9", "kt-third", &["--no-wait"]);
     assert!(out.code == 4 && out.stderr.contains("kt-shop:2, kt-shop:1"), "{}", out.stderr);
 
@@ -140,6 +139,38 @@ fn whole_life(lab: &Lab) {
         drop(virsh(&["vol-delete", "--pool", POOL, &left]).success());
     }
     assert_eq!(lab.journals(), 0);
+}
+
+/// A clone of a template is made and not started, with a disk of its own or over the template.
+fn cloned(lab: &Lab) {
+    let clone = |more: &[&str]| lab.kiln(&[&["clone", "--pool", POOL, "kt-shop"], more].concat());
+    let dry = clone(&["kt-third", "--dry-run"]).success().stdout;
+    assert!(dry.contains("a full copy of the template\n"), "{dry}");
+    assert!(!dry.contains("start `kt-third`"), "{dry}");
+    let out = clone(&["kt-third", "--as-is"]);
+    assert!(out.code == 2 && out.stderr.contains("`kt-shop:2` is a template"), "{}", out.stderr);
+    let out = clone(&["kt-third"]).success();
+    assert_eq!(out.stdout, "kt-third\n");
+    assert!(out.stderr.contains("`kt-third` is made; `kiln start kt-third`"), "{}", out.stderr);
+    let made = parsed(clone(&["kt-fourth", "-n", "2", "--linked", "--json"]));
+    let (one, names) = (&made["machines"][1], ["kt-third", "kt-fourth-1", "kt-fourth-2"]);
+    assert_eq!(one["started"], false, "{made}");
+    assert_eq!(one["template"]["name"], "kiln-kt-shop.2.qcow2", "{made}");
+    for name in names {
+        let info = parsed(lab.kiln(&["info", name, "--json"]));
+        assert_eq!(info["state"], "stopped", "{info}");
+        let disk = volume(lab, &format!("{name}.qcow2"));
+        let info = run(&["qemu-img", "info", "--output=json", &disk]).success().stdout;
+        assert_eq!(info.contains("backing-filename"), name != "kt-third", "{info}");
+    }
+    let seed = |name: &str| cat(lab, &format!("{name}-seed.iso"), "/meta-data");
+    assert!(seed("kt-third").contains("local-hostname: kt-third"), "{}", seed("kt-third"));
+    let out = clone(&["kt-third"]);
+    assert!(out.code == 4 && out.stderr.contains("kt-third"), "{}", out.stderr);
+    drop(lab.kiln(&[&["rm"], &names[..]].concat()).success());
+    drop(clone(&["kt-third", "--linked", "--start"]).success());
+    assert_eq!(parsed(lab.kiln(&["info", "kt-third", "--json"]))["state"], "running");
+    drop(lab.kiln(&["rm", "kt-third"]).success());
 }
 
 /// Kills a create at moments spread over its whole length, and lets the next command tidy.

@@ -2,6 +2,7 @@
 //! `kiln clone`.
 
 pub(crate) mod renew;
+mod template;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,8 +23,8 @@ use crate::machine::clone::source::{Source, told_no_address};
 use crate::machine::clone::{self, Plan, Wanted, With};
 use crate::machine::existing::Machine;
 use crate::machine::keys::{self, Keys};
+use crate::machine::plan::KILN_USER;
 use crate::machine::pool::{self, Place, PoolInUse, check_space};
-use crate::machine::templates::{self, TemplateName};
 use crate::machine::{host, network, step, undo};
 
 /// How many clones are made at the same time: their copies share one disk.
@@ -46,8 +47,13 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     let names = names(args)?;
     let given = keys::given(&args.ssh_key)?;
     let conn = host::connect(ctx)?;
-    let found = Machine::find(&conn, &args.source);
-    let machine = found.map_err(|error| of_template(ctx, &conn, args, error))?;
+    let machine = match Machine::find(&conn, &args.source) {
+        Ok(machine) => machine,
+        Err(error) => match template::find(ctx, &conn, args) {
+            Some(found) => return template::run(ctx, args, conn, (&found, given)),
+            None => return Err(error),
+        },
+    };
     told_no_address(&machine)?;
     let source = Source::of(&conn, machine)?;
     step::refuse_taken(&conn, &names)?;
@@ -70,24 +76,6 @@ pub(crate) fn run(ctx: &Context, args: &Clone) -> anyhow::Result<u8> {
     }
     let made = many::make_all(&ctx.ui, &names, AT_ONCE, |_, name| make(&common, name));
     many::show(&ctx.ui, made, |made| Ok(show(&common, &made)))
-}
-
-/// Says how a machine is made of a template, if that is what was named.
-fn of_template(
-    ctx: &Context,
-    conn: &Connection,
-    args: &Clone,
-    error: anyhow::Error,
-) -> anyhow::Error {
-    let pool = args.pool.as_deref().unwrap_or(pool::DEFAULT);
-    let found = args.source.parse::<TemplateName>().ok().and_then(|name| {
-        let pool = conn.pool(pool).ok()?;
-        templates::find(ctx, conn, &pool, &name).ok()
-    });
-    let Some(found) = found else { return error };
-    let what = format!("`{}` is a template, and no machine", found.full_name());
-    let hint = format!("`kiln launch {} {}` makes a machine of it", args.source, args.name);
-    Problem::new(Class::Object, what).hint(hint).into()
 }
 
 fn names(args: &Clone) -> anyhow::Result<Vec<MachineName>> {
@@ -134,7 +122,7 @@ impl Common<'_> {
             pool: self.args.pool.as_deref(),
             places: &self.places,
             consoles: &self.consoles,
-            user: &self.args.user,
+            user: self.args.user.as_deref().unwrap_or(KILN_USER),
             ip: match self.args.ip {
                 Some(WantedIp::This(ip)) => Some(ip),
                 _ => None,
@@ -203,20 +191,25 @@ fn make(common: &Common<'_>, name: &MachineName) -> anyhow::Result<Made> {
 fn show(common: &Common<'_>, (machine, facts): &Made) -> Option<Value> {
     let ui = &common.ctx.ui;
     if ui.json() {
-        return Some(as_json(common, machine, facts));
+        return Some(as_json(common.args, machine, facts));
     }
     let name = &machine.name;
     let lines = identity::lines(&common.source.machine.name, name, facts);
     lines.iter().for_each(|line| ui.say(line));
-    ui.say(match common.args.start {
-        true => start::runs(name),
-        false => format!("`{name}` is made; `kiln start {name}` starts it"),
-    });
-    ui.out(name);
+    tell(common.ctx, common.args.start, machine);
     None
 }
 
-fn as_json(common: &Common<'_>, machine: &Machine, facts: &[Fact]) -> Value {
+fn tell(ctx: &Context, started: bool, machine: &Machine) {
+    let name = &machine.name;
+    ctx.ui.say(match started {
+        true => start::runs(name),
+        false => format!("`{name}` is made; `kiln start {name}` starts it"),
+    });
+    ctx.ui.out(name);
+}
+
+fn as_json(args: &Clone, machine: &Machine, facts: &[Fact]) -> Value {
     let meta = machine.meta.as_ref();
     json!({
         "name": machine.name,
@@ -224,10 +217,10 @@ fn as_json(common: &Common<'_>, machine: &Machine, facts: &[Fact]) -> Value {
         "host": machine.conn.uri().to_string(),
         "clone_of": meta.map(|meta| &meta.origin),
         "template": meta.map(|meta| &meta.template),
-        "linked": common.args.linked,
+        "linked": args.linked,
         "volumes": meta.map(|meta| meta.volumes()),
         "reservations": meta.map(|meta| &meta.reservations),
-        "started": common.args.start,
+        "started": args.start,
         "identity": identity::as_json(facts),
     })
 }
