@@ -172,6 +172,11 @@ impl Context {
         Ok(Store::open(&self.sub("store"))?)
     }
 
+    /// Opens the image store if there is one, and makes none: for who only looks.
+    pub(crate) fn store_if_there(&self) -> anyhow::Result<Option<Store>> {
+        self.sub("store").exists().then(|| self.store()).transpose()
+    }
+
     /// Returns the folder for what this client knows of the machine with this UUID.
     pub(crate) fn machine_folder(&self, uuid: &str) -> PathBuf {
         self.sub("machines").join(uuid)

@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use kiln_build::build::{Force, Plan};
-use kiln_build::store::Store;
 use kiln_spec::image::Digest;
 use kiln_spec::recipe::{Parameters, Recipe};
 
@@ -27,11 +26,8 @@ pub(in crate::commands) struct Stored {
 pub(in crate::commands) fn stored(ctx: &Context, path: &Path) -> anyhow::Result<Stored> {
     with_plan(ctx, path, |recipe, plan| {
         let name = recipe.name.to_string();
-        let folder = ctx.sub("store");
-        if !folder.exists() {
-            return Ok(Stored { name, digest: None });
-        }
-        let image = Store::open(&folder)?.find_by_recipe(&plan.digest)?;
+        let store = ctx.store_if_there()?;
+        let image = store.map(|store| store.find_by_recipe(&plan.digest)).transpose()?.flatten();
         Ok(Stored { name, digest: image.map(|image| image.manifest.digest) })
     })
 }

@@ -210,7 +210,8 @@ pub(crate) fn stored(
         Problem::new(Class::File, what).because(anyhow::Error::new(error))
     })?;
     let plan = assembly(ctx, &Disk::default()).plan(&bundle);
-    let image = ctx.store()?.find_by_recipe(&plan)?;
+    let store = ctx.store_if_there()?;
+    let image = store.map(|store| store.find_by_recipe(&plan)).transpose()?.flatten();
     Ok((name, image.map(|image| image.manifest.digest)))
 }
 

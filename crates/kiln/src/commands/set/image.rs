@@ -23,6 +23,7 @@ use crate::machine::set::{Action, Getting, ImageFacts, What};
 ///
 /// A recipe that cannot be read; a name that none can have (class file).
 pub(super) fn known(ctx: &Context, getting: &Getting) -> anyhow::Result<Resolved> {
+    let store = ctx.store_if_there()?;
     let (name, digest) = match getting {
         Getting::Build(path) => {
             let stored = recipe::stored(ctx, Path::new(path))?;
@@ -31,7 +32,7 @@ pub(super) fn known(ctx: &Context, getting: &Getting) -> anyhow::Result<Resolved
         Getting::Pull(wanted) => {
             let name = name_of(wanted)?;
             let catalog = wanted.split_once('/').map(|(catalog, _)| catalog);
-            let image = ctx.store()?.find(name.as_str()).ok();
+            let image = store.and_then(|store| store.find(name.as_str()).ok());
             let pulled = image.filter(|image| match &image.manifest.made {
                 Made::Catalog { catalog: of, .. } => catalog.is_none_or(|catalog| catalog == of),
                 _ => false,
@@ -43,7 +44,8 @@ pub(super) fn known(ctx: &Context, getting: &Getting) -> anyhow::Result<Resolved
             (name.to_string(), digest)
         }
         Getting::Fetch(url, sha256) => {
-            let image = ctx.store()?.find_pulled(&sha256.to_string())?;
+            let found = store.map(|store| store.find_pulled(&sha256.to_string()));
+            let image = found.transpose()?.flatten();
             (name_of(url)?.to_string(), image.map(|image| image.manifest.digest))
         }
     };
