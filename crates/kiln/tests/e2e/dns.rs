@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::faults::phony;
-use crate::lab::{Lab, POOL, cut_short, parsed, trial};
+use crate::lab::{Lab, POOL, cut_short, parsed, project, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -252,15 +252,22 @@ fn set(lab: &Lab) {
     let Some(names) = Names::start(lab, "dns-set", 4) else { return };
     let (lab, image, network) = (&names.lab, &names.image, &names.network);
     let file = names.folder.join("kiln.yaml").display().to_string();
-    let write = |dns: &str| {
-        let text = format!(
-            "kiln: 1\nname: kt-dns\nimages:\n  one: {{file: {image}}}\nmachines:\n  kt-dn5:\n    \
-             count: 2\n    image: one\n    memory: 128MiB\n    pool: {POOL}\n    \
-             networks: [{{name: {network}, static: [10.94.4.10/24]}}]\n{dns}"
-        );
-        fs::write(&file, text).expect("written");
-    };
-    write("    dns: dns-set\n");
+    let mut example = fs::read_to_string(project().join("examples/names/kiln.yaml")).expect("read");
+    for (from, to) in [
+        ("name: names\n", "name: kt-dns\n"),
+        ("{catalog: debian-12}", &format!("{{file: {image}}}")),
+        (
+            "\n  db:\n    count: 2\n",
+            &format!("\n  kt-dn5:\n    count: 2\n    pool: {POOL}\n    memory: 128MiB\n"),
+        ),
+        ("name: lan,", &format!("name: {network},")),
+        ("dns: lab\n", "dns: dns-set\n"),
+    ] {
+        assert!(example.contains(from), "the example has `{from}`");
+        example = example.replace(from, to);
+    }
+    let write = |text: &str| fs::write(&file, text).expect("written");
+    write(&example);
     drop(lab.kiln(&["up", "--no-wait", &file]).success());
     for number in [1, 2] {
         let there = names.named.dig(&format!("kt-dn5-{number}.lab.example"), "A");
@@ -268,13 +275,13 @@ fn set(lab: &Lab) {
     }
     let plan = || parsed(lab.kiln(&["plan", &file, "--json"]));
     assert_eq!(plan()["plan"], json!([]), "nothing is left to do");
-    write("");
+    write(&example.replace("    dns: dns-set\n", ""));
     let details: Vec<Value> =
         plan()["plan"].as_array().expect("actions").iter().map(|a| a["detail"].clone()).collect();
     assert_eq!(details, vec![json!("take its name from the DNS server dns-set"); 2]);
     drop(lab.kiln(&["up", "--no-wait", &file]).success());
     assert!(names.everywhere().is_empty());
-    write("    dns: dns-set\n");
+    write(&example);
     drop(lab.kiln(&["up", "--no-wait", &file]).success());
     assert_eq!(names.named.dig("kt-dn5-2.lab.example", "A"), ["10.94.4.11"]);
     drop(lab.kiln(&["down", &file]).success());
