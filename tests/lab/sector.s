@@ -14,6 +14,8 @@ start:
   incb (0x8000)
   movw $0x4300,%ax
   call disk
+  # The firmware writes there what it has shown, from its timer's interrupt: not amid the line.
+  cli
   movw $(0x7c00+text-start),%si
 1: lodsb
   testb %al,%al
@@ -47,6 +49,12 @@ stop:
   hlt
   jmp stop
 putc:
+  movb %al,%ah
+  movw $0x3fd,%dx
+1: inb %dx,%al
+  testb $0x20,%al
+  jz 1b
+  movb %ah,%al
   movw $0x3f8,%dx
   outb %al,%dx
   ret

@@ -283,6 +283,7 @@ fn every_property_of_every_view_is_exercised() {
         ("foreign-domain.xml", "domain"),
         ("foreign-pool.xml", "storagepool"),
         ("foreign-pool-dir.xml", "storagepool"),
+        ("foreign-pool-netfs.xml", "storagepool"),
         ("foreign-volume.xml", "storagevol"),
         ("foreign-network.xml", "network"),
     ] {
@@ -298,7 +299,8 @@ fn every_property_of_every_view_is_exercised() {
     let foreign_network = read("foreign-network.xml");
     let ips = foreign_network.find_all("ip").into_iter().cloned().collect();
     let networks = networks().map(|(_, xml)| xml).into_iter().chain([foreign_network]).collect();
-    let pools = vec![read("foreign-pool.xml"), read("foreign-pool-dir.xml")];
+    let pools = ["foreign-pool", "foreign-pool-dir", "foreign-pool-netfs"];
+    let pools = pools.map(|name| read(&format!("{name}.xml"))).to_vec();
     for (view, props, elements) in [
         ("DomainXml", DomainXml::PROPS, domains.to_vec()),
         ("DiskView", DiskView::PROPS, parts("devices/disk")),

@@ -37,7 +37,7 @@ pub(crate) fn run(ctx: &Context, args: &Ssh) -> anyhow::Result<u8> {
     drop(conn);
     let status = ctx.host.interactive(&cmd)?;
     // ssh's own, or the command's: not to be told apart.
-    if status == 255 && !answers(&route) {
+    if status == 255 && !answers(ctx, &route) {
         let name = &args.name;
         ctx.ui.warn(format!(
             "no SSH server answers in `{name}`: `kiln wait {name}` waits until one does"

@@ -5,7 +5,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::ssh::Route;
+use kiln_host::Host;
+
+use super::ssh::{Route, with_agent};
+use crate::context::Context;
 
 /// What an SSH server says first: RFC 4253, 4.2.
 const GREETING: &[u8; 4] = b"SSH-";
@@ -20,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 const SILENT: Duration = Duration::from_secs(30);
 /// How long a greeting may take where it is waited for.
 const WAIT: Duration = Duration::from_secs(5);
+/// How long it may take by way of another host, which we log in to first.
+const PROXIED: Duration = Duration::from_secs(30);
 
 /// A connection on which a greeting may come.
 #[derive(Debug, Default)]
@@ -67,9 +72,12 @@ fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Returns whether an SSH server greets within some seconds. A host behind a proxy is not asked:
-/// `true`.
-pub(crate) fn answers(route: &Route) -> bool {
+/// Returns whether an SSH server greets within some seconds.
+pub(crate) fn answers(ctx: &Context, route: &Route) -> bool {
+    if let Some(cmd) = route.greeting() {
+        let said = ctx.host.run(&with_agent(ctx, cmd).deadline(Some(PROXIED)));
+        return said.is_ok_and(|out| out.stdout.starts_with(GREETING));
+    }
     let greets = |address: SocketAddr| {
         let mut stream = connect(&address)?;
         stream.set_read_timeout(Some(WAIT))?;
@@ -77,7 +85,7 @@ pub(crate) fn answers(route: &Route) -> bool {
         stream.read_exact(&mut start)?;
         Ok::<_, io::Error>(start == *GREETING)
     };
-    route.proxy.is_some() || address(route).is_some_and(|address| greets(address).unwrap_or(false))
+    address(route).is_some_and(|address| greets(address).unwrap_or(false))
 }
 
 #[cfg(test)]

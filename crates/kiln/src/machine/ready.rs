@@ -43,6 +43,8 @@ const AGENT_GRACE: Duration = Duration::from_secs(10);
 const LOGIN: Duration = Duration::from_secs(120);
 /// The longest a single ssh run may take.
 const SSH_RUN: Duration = Duration::from_secs(90);
+/// There while a guest lets only root in, as during boot: pam_nologin(8), systemd-user-sessions(8).
+const NOLOGIN: &str = "/run/nologin";
 /// Lines of the console shown with a failure.
 const EXCERPT: usize = 15;
 
@@ -196,7 +198,8 @@ impl Wait<'_> {
                     self.files = false;
                     return Ok(None);
                 }
-                return Ok(Some(CloudInit::Absent));
+                // Until its services are up it lets nobody in, whoever has a key.
+                return Ok((!there(NOLOGIN)?).then_some(CloudInit::Absent));
             }
             Ok(None)
         };
@@ -233,7 +236,10 @@ impl Wait<'_> {
 
     fn try_login(&mut self) {
         let Some(route) = self.route.clone() else { return };
-        let agent_only_banner = matches!(self.cloud_init, Some(CloudInit::Absent));
+        let nobodys = matches!(self.cloud_init, Some(CloudInit::Absent));
+        // Who greets before a login and refuses it does not want it; after it, may only have begun.
+        let greeted = (nobodys || !keys::usable_unasked(self.ctx, &route.identities))
+            && answers(self.ctx, &route);
         let cmd = route
             .cmd(self.ctx, Tool::Ssh)
             .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR", "-T"])
@@ -245,11 +251,11 @@ impl Wait<'_> {
             Err(CmdError::Missing { .. }) => {
                 Login::CannotProve { why: "ssh is not installed here".to_owned() }
             }
-            Err(error) if agent_only_banner && answers(&route) => {
+            Err(error) if greeted && nobodys => {
                 self.ctx.ui.detail(error.to_string());
                 Login::CannotProve { why: "nobody put a key into the guest".to_owned() }
             }
-            Err(error) if !keys::usable_unasked(self.ctx, &route.identities) && answers(&route) => {
+            Err(error) if greeted => {
                 self.ctx.ui.detail(error.to_string());
                 Login::CannotProve {
                     why: "no private key here can be used without a question (a passphrase, say)"

@@ -25,8 +25,8 @@ pub(crate) struct Route {
     pub(crate) address: String,
     /// Port to connect to.
     pub(crate) port: u16,
-    /// The command that reaches the host's network, for a host elsewhere.
-    pub(crate) proxy: Option<String>,
+    /// What `ssh -W ADDRESS` needs besides to reach the host's network, for a host elsewhere.
+    pub(crate) proxy: Option<Vec<String>>,
     /// Private keys to offer before ssh's own.
     pub(crate) identities: Vec<PathBuf>,
     /// The machine's known_hosts file.
@@ -65,9 +65,19 @@ impl Route {
             ("UpdateHostKeys", "no".to_owned()),
         ];
         if let Some(proxy) = &self.proxy {
-            settings.push(("ProxyCommand", proxy.clone()));
+            let words: Vec<_> = proxy.iter().map(|word| quote(word)).collect();
+            settings.push(("ProxyCommand", format!("ssh -W [%h]:%p {}", words.join(" "))));
         }
         settings
+    }
+
+    /// Returns a run that prints what the server of the machine says first, if it is reached by way
+    /// of another host.
+    pub(crate) fn greeting(&self) -> Option<Cmd> {
+        let words = self.proxy.as_ref()?;
+        let options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"];
+        let to = format!("[{}]:{}", self.address, self.port);
+        Some(Cmd::new(Tool::Ssh).args(options).args(["-W", &to]).args(words))
     }
 
     /// Returns the machine's part of an ssh_config(5).
@@ -88,11 +98,7 @@ impl Route {
 
     /// Returns a run of `tool` (ssh or scp) with this route's options and the user's agent.
     pub(crate) fn cmd(&self, ctx: &Context, tool: Tool) -> Cmd {
-        let cmd = Cmd::new(tool).args(self.options());
-        let cmd = match &ctx.env.ssh_auth_sock {
-            Some(socket) => cmd.env("SSH_AUTH_SOCK", socket),
-            None => cmd,
-        };
+        let cmd = with_agent(ctx, Cmd::new(tool).args(self.options()));
         match &ctx.env.term {
             Some(term) => cmd.env("TERM", term),
             None => cmd,
@@ -111,28 +117,36 @@ impl Route {
     }
 }
 
-/// Returns the command that reaches the network of the host behind `uri`, for ssh's
-/// `ProxyCommand`; `None` when that host is this machine or is not reached by ssh.
+/// Lets a run of ssh use the user's agent.
+pub(crate) fn with_agent(ctx: &Context, cmd: Cmd) -> Cmd {
+    match &ctx.env.ssh_auth_sock {
+        Some(socket) => cmd.env("SSH_AUTH_SOCK", socket),
+        None => cmd,
+    }
+}
+
+/// Returns what `ssh -W ADDRESS` needs besides to reach the network of the host behind `uri`; `None`
+/// when that host is this machine or is not reached by ssh.
 ///
 /// Its source is libvirt's remote URI (uri.html, "Extra parameters"): `keyfile`, `no_verify`,
 /// `known_hosts`, and user and port of the authority.
-pub(crate) fn proxy(uri: &Uri) -> Option<String> {
+pub(crate) fn proxy(uri: &Uri) -> Option<Vec<String>> {
     if !matches!(uri.transport, Transport::Ssh | Transport::LibSsh) {
         return None;
     }
     let host = uri.host.as_deref()?;
-    let mut words = vec!["ssh".to_owned(), "-W".to_owned(), "[%h]:%p".to_owned()];
+    let mut words = Vec::new();
     if let Some(port) = uri.port {
         words.extend(["-p".to_owned(), port.to_string()]);
     }
     if let Some(user) = &uri.user {
-        words.extend(["-l".to_owned(), quote(user)]);
+        words.extend(["-l".to_owned(), user.clone()]);
     }
     if let Some(file) = uri.param("keyfile") {
-        words.extend(["-i".to_owned(), quote(file)]);
+        words.extend(["-i".to_owned(), file.to_owned()]);
     }
     if let Some(file) = uri.param("known_hosts") {
-        words.extend(["-o".to_owned(), quote(&format!("UserKnownHostsFile={file}"))]);
+        words.extend(["-o".to_owned(), format!("UserKnownHostsFile={file}")]);
     }
     if uri.param("no_verify").is_some_and(|v| v != "0") {
         // A key that has changed would not stop ssh then, but it would refuse to forward.
@@ -141,8 +155,8 @@ pub(crate) fn proxy(uri: &Uri) -> Option<String> {
             words.extend(["-o".to_owned(), option.to_owned()]);
         }
     }
-    words.extend(["--".to_owned(), quote(host)]);
-    Some(words.join(" "))
+    words.extend(["--".to_owned(), host.to_owned()]);
+    Some(words)
 }
 
 /// Returns the contents of a known_hosts file: each of the guest's public host keys under
@@ -190,14 +204,17 @@ mod tests {
 
     #[test]
     fn a_host_behind_ssh_is_jumped_through() {
-        let proxied = |uri: &str| proxy(&uri.parse().unwrap());
-        assert_eq!(proxied("qemu:///system"), None);
+        let to = |uri: &str| Route { proxy: proxy(&uri.parse().unwrap()), ..Route::sample() };
+        assert_eq!(to("qemu:///system").greeting(), None);
+        let route = to("qemu+ssh://root@kvm1:2222/system?keyfile=/k%20x&no_verify=1");
+        let gateway = "-p 2222 -l root -i '/k x' -o StrictHostKeyChecking=no \
+                       -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -- kvm1";
+        let wanted = ("ProxyCommand", format!("ssh -W [%h]:%p {gateway}"));
+        assert!(route.settings().contains(&wanted), "{:?}", route.settings());
+        let asked = route.greeting().unwrap().to_string();
         assert_eq!(
-            proxied("qemu+ssh://root@kvm1:2222/system?keyfile=/k%20x&no_verify=1").as_deref(),
-            Some(
-                "ssh -W [%h]:%p -p 2222 -l root -i '/k x' \
-                 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -- kvm1"
-            )
+            asked,
+            format!("ssh -o BatchMode=yes -o ConnectTimeout=10 -W '[192.168.122.7]:22' {gateway}")
         );
     }
 

@@ -107,6 +107,7 @@ pub(crate) fn lab() -> &'static Lab {
                 .expect("its mode can be set");
         }
         let home = variable("KILN_TEST_HOME").map_or_else(|| folder.join("home"), PathBuf::from);
+        remove_machines();
         remove_pool();
         let target = pool.display().to_string();
         drop(virsh(&["pool-define-as", POOL, "dir", "--target", &target]).success());
@@ -118,6 +119,20 @@ pub(crate) fn lab() -> &'static Lab {
         crate::pools::remove_all();
         Lab { folder, home }
     })
+}
+
+/// Removes the machines of an earlier run that was killed, and what they had in the default pool.
+fn remove_machines() {
+    for name in ours("list") {
+        drop(virsh(&["destroy", &name]));
+        drop(virsh(&["undefine", "--nvram", "--managed-save", "--snapshots-metadata", &name]));
+    }
+    drop(virsh(&["pool-refresh", "default"]));
+    let volumes = virsh(&["vol-list", "default"]).stdout;
+    let names = volumes.lines().filter_map(|line| line.split_whitespace().next());
+    for name in names.filter(|name| name.starts_with(PREFIX)) {
+        drop(virsh(&["vol-delete", "--pool", "default", name]));
+    }
 }
 
 fn remove_pool() {
