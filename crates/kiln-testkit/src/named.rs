@@ -70,9 +70,10 @@ impl Named {
             .push_str("zone \"closed.example\" { type primary; file \"closed.example.zone\"; };\n");
         write("named.conf", &config);
         // AppArmor holds the one in its usual place to its usual folders.
-        let program = folder.join("named");
-        fs::copy(run(&["sh", "-c", "command -v named"]).success().stdout.trim(), &program)
-            .expect("named can be copied");
+        // Not copied here: what this process starts meanwhile would have the copy open, too, and no
+        // program that somebody may write to can be started.
+        let program = folder.join("named").display().to_string();
+        drop(run(&["sh", "-c", "cp \"$(command -v named)\" \"$1\"", "sh", &program]).success());
         let child = spawn(folder);
         let mut named = Self { child, folder: folder.to_owned(), port, key, wrong };
         named.await_start();

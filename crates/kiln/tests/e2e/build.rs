@@ -105,8 +105,8 @@ fn unprivileged(lab: &Lab) {
     let copy = folder.join("recipe.yaml");
     fs::copy(recipe(), &copy).expect("copied");
     let kiln = folder.join("kiln");
-    fs::copy(env!("CARGO_BIN_EXE_kiln"), &kiln).expect("copied");
     let (kiln, copy) = (kiln.display().to_string(), copy.display().to_string());
+    drop(run(&["cp", env!("CARGO_BIN_EXE_kiln"), &kiln]).success());
     let out = run(&["runuser", "-u", USER, "--", "env", &home, &kiln, "build", &copy, "--json"])
         .success();
     lab.image();
