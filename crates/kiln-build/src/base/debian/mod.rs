@@ -449,8 +449,11 @@ mod tests {
         assert_eq!(names(), [".kiln", "tmp"]);
         assert!(Path::new(&path("root/.kiln/upper/new")).exists());
 
-        // A file system that takes no overlay: all stays as it was.
-        fs::remove_dir_all(path("root/.kiln")).unwrap();
+        // A file system that takes no overlay: all stays as it was. The overlay's own folder is closed
+        // to all but root.
+        let own = path("root/.kiln");
+        drop(kiln_testkit::run(&["chmod", "-R", "u+rwx", &own]).success());
+        fs::remove_dir_all(own).unwrap();
         fs::create_dir(path("bin")).unwrap();
         let refuses = "#!/bin/sh\ncase $* in *overlay*) exit 32;; esac\n";
         fs::write(path("bin/mount"), refuses).unwrap();
