@@ -4,7 +4,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 KILN := $(TARGET)/release/kiln
 
-.PHONY: demo test test-e2e test-kills check gen bench setup build fuzz
+.PHONY: demo test test-e2e test-kills test-lvm check gen bench setup build fuzz
 
 setup:            ## install what is needed; fast when nothing is
 	@tools/setup
@@ -28,6 +28,9 @@ test-e2e: setup   ## only those that start real machines
 
 test-kills: setup ## Kiln killed at 100 moments of each verb, or KILN_KILLS (about 25 minutes)
 	@tools/test kills
+
+test-lvm: setup   ## machines on LVM, on a host that is made for it (about 8 minutes without KVM)
+	@tools/test lvm
 
 check:            ## what a reviewer would say first: format, lints, documentation
 	cargo fmt --all --check

@@ -103,6 +103,9 @@ _kiln() {
             kiln,rm)
                 cmd="kiln__subcmd__rm"
                 ;;
+            kiln,schema)
+                cmd="kiln__subcmd__schema"
+                ;;
             kiln,secret)
                 cmd="kiln__subcmd__secret"
                 ;;
@@ -432,6 +435,9 @@ _kiln() {
                 ;;
             kiln__subcmd__help,rm)
                 cmd="kiln__subcmd__help__subcmd__rm"
+                ;;
+            kiln__subcmd__help,schema)
+                cmd="kiln__subcmd__help__subcmd__schema"
                 ;;
             kiln__subcmd__help,secret)
                 cmd="kiln__subcmd__help__subcmd__secret"
@@ -947,7 +953,7 @@ _kiln() {
 
     case "${cmd}" in
         kiln)
-            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help"
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version launch up plan down clone flatten list ls info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor schema completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2379,12 +2385,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__down)
-            opts="-c -q -v -h -V --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-f -c -q -v -h -V --file --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2781,7 +2795,7 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help)
-            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor completions man help"
+            opts="launch up plan down clone flatten list info start stop restart rm wait logs console ssh exec cp ssh-config inventory build cache bundle image catalog network forward dns pool secret seed template element doctor schema completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3971,6 +3985,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__help__subcmd__schema)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -6263,12 +6291,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__plan)
-            opts="-c -q -v -h -V --restart --rebuild --prune --connect --json --quiet --verbose --no-color --help --version"
+            opts="-f -c -q -v -h -V --file --restart --rebuild --prune --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -6307,13 +6343,17 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__pool__subcmd__create)
-            opts="-c -q -v -h -V --dir --nfs --mount --rbd --monitor --user --secret --keyring --no-autostart --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            opts="-c -q -v -h -V --dir --lvm --nfs --mount --rbd --monitor --user --secret --keyring --no-autostart --dry-run --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lvm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -6538,6 +6578,28 @@ _kiln() {
             ;;
         kiln__subcmd__rm)
             opts="-c -q -v -h -V --foreign --dry-run --connect --json --quiet --verbose --no-color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kiln__subcmd__schema)
+            opts="-c -q -v -h -V --connect --json --quiet --verbose --no-color --help --version recipe set"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -7269,12 +7331,20 @@ _kiln() {
             return 0
             ;;
         kiln__subcmd__up)
-            opts="-c -q -v -h -V --restart --rebuild --prune --no-wait --timeout --stop-timeout --connect --json --quiet --verbose --no-color --help --version"
+            opts="-f -c -q -v -h -V --file --restart --rebuild --prune --no-wait --timeout --stop-timeout --connect --json --quiet --verbose --no-color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

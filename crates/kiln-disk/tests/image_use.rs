@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kiln_disk::device::{Device, RawFile};
+use kiln_disk::format::qcow2::{most_of, overlay, size_in};
 use kiln_disk::image::{Backing, DiskImage, FormatName, ImageError, Mode, OpenOptions, Warning};
+use kiln_spec::Bytes;
 use kiln_testkit::{Folder, need, need_program, need_root, run};
 
 /// Runs a command of qemu-io on `@it`.
@@ -482,4 +484,41 @@ fn a_disk_of_the_host_is_changed_with_its_journal_elsewhere() {
     read.unwrap();
     assert_eq!(&got, b"here");
     assert_eq!(fs::read_dir(folder.path("")).unwrap().count(), 1, "no journal is left");
+}
+
+/// A device that is to be an image over another, of which only the first bytes are written.
+#[test]
+fn the_tables_of_an_overlay_are_all_that_a_device_needs() {
+    if !need_program("qemu-img") || !need_program("qemu-io") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.run("qemu-img create -q -f qcow2 @base 3M");
+    let base = folder.text("base");
+    drop(run(&["qemu-io", "-c", "write -P 7 0 3M", &base]).success());
+    for (mib, shown) in [(3, 3 << 20), (70, 70 << 20), (700, 700 << 20)] {
+        let size = Bytes::from_mib(mib);
+        let tables = overlay(size, (&base, "qcow2")).unwrap();
+        assert_eq!((size_in(&tables), size_in(b"QFI\xfb")), (Some(size), None));
+        // Full of what was there before, as a volume of LVM is.
+        let length = usize::try_from(most_of(size).0).unwrap();
+        let mut device = vec![0xa5; if mib == 70 { length } else { tables.len() }];
+        device[..tables.len()].copy_from_slice(&tables);
+        fs::write(folder.path("it"), device).unwrap();
+        let info = folder.run("qemu-img info --output json @it");
+        assert!(info.contains(&format!("\"virtual-size\": {shown},")), "{info}");
+        assert!(info.contains("\"backing-filename-format\": \"qcow2\""), "{info}");
+        folder.run("qemu-img check -q @it");
+        qemu_io(&folder, "read -P 7 0 3M");
+        if mib == 70 {
+            // All of it fits, and what was there before shows nowhere.
+            qemu_io(&folder, "read -P 0 3M 67M");
+            qemu_io(&folder, "write -P 9 0 70M");
+            qemu_io(&folder, "read -P 9 0 70M");
+            folder.run("qemu-img check -q @it");
+            assert_eq!(fs::metadata(folder.path("it")).unwrap().len(), most_of(size).0);
+        }
+    }
+    assert!(overlay(Bytes(1 << 60), (&base, "qcow2")).is_err());
+    assert!(overlay(Bytes(1), (&"x".repeat(1024), "raw")).is_err());
 }

@@ -12,7 +12,7 @@ use kiln_libvirt::domain::{
     RbdHost, RbdSecret, Serial, SerialView,
 };
 use kiln_libvirt::network::{self, IpView, NetworkView};
-use kiln_libvirt::storage::{PoolView, VolumeSpec, VolumeView};
+use kiln_libvirt::storage::{PoolKind, PoolView, VolumeSpec, VolumeView, pool_element};
 use kiln_libvirt::xml::Element;
 use kiln_libvirt::{Connection, DomainSpec};
 use kiln_spec::forward::Protocol;
@@ -192,6 +192,26 @@ fn validate(path: &Path, schema: &str) {
 fn domains_are_written_as_the_schema_wants() {
     for (name, spec) in domains() {
         check(name, "domain", &spec.to_element());
+    }
+}
+
+#[test]
+fn pools_are_written_as_the_schema_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = str::to_owned;
+    for kind in [
+        PoolKind::Dir { folder: text("/srv/vms") },
+        PoolKind::Nfs { host: text("nas"), export: text("/x"), mount: text("/mnt/x") },
+        PoolKind::Lvm { group: text("vg0") },
+    ] {
+        let xml = pool_element("fast", Some(uuid(1)), &kind);
+        let file = folder.path().join("pool.xml");
+        std::fs::write(&file, xml.to_string()).unwrap();
+        validate(&file, "storagepool");
+        let view = PoolView(xml);
+        assert_eq!(view.folder().as_deref(), kind.folder());
+        let group = matches!(kind, PoolKind::Lvm { .. }).then(|| text("vg0"));
+        assert_eq!(view.volume_group(), group);
     }
 }
 

@@ -3,10 +3,11 @@
 //!
 //! Source: `DataSourceNoCloud.py` and `DataSourceConfigDrive.py` of cloud-init 22.4 to 26.2.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Who reads a seed, and so what its files and its drive are called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Datasource {
     /// cloud-init's own.

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Arch, Bytes};
@@ -37,7 +38,9 @@ use crate::{Arch, Bytes};
 pub const FORMAT: u32 = 1;
 
 /// A file's digest, written `sha256:` and 64 hexadecimal digits in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
@@ -258,7 +261,7 @@ pub enum Made {
 }
 
 /// A digest as people write it: its digits.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub(crate) struct Sha256(pub(crate) Digest);
 

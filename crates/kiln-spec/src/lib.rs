@@ -18,6 +18,7 @@ pub mod network;
 pub mod place;
 pub mod ready;
 pub mod recipe;
+pub mod schema;
 pub mod seed_url;
 pub mod set;
 pub mod size;

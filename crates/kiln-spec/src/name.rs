@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::word::{is_file_word, is_word, word};
@@ -12,7 +13,9 @@ use crate::word::{is_file_word, is_word, word};
 const MOST: usize = 63;
 
 /// The name of a machine: one label of a host name (RFC 1123, 2.1), in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct MachineName(String);
 

@@ -3,13 +3,14 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::name::MachineName;
 use crate::place::after_scheme;
 
 /// The address below which machines find their seeds; ends with `/`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub struct SeedUrl(String);
 

@@ -29,6 +29,16 @@ macro_rules! word {
             }
         }
 
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::schema::word($what, $why)
+            }
+        }
+
         impl std::str::FromStr for $name {
             type Err = $crate::word::WordError;
 

@@ -115,6 +115,7 @@ fn run(ctx: &Context, verb: Verb) -> anyhow::Result<u8> {
         Verb::Template(args) => commands::template::run(ctx, &args),
         Verb::Element(args) => commands::element::run(ctx, &args),
         Verb::Doctor(args) => commands::doctor::run(ctx, &args),
+        Verb::Schema(args) => commands::schema::run(ctx, &args),
         Verb::Completions(args) => commands::completions::run(ctx, &args),
         Verb::Man(args) => commands::man::run(ctx, &args),
     }

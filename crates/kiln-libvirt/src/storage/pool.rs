@@ -87,8 +87,28 @@ pub enum PoolKind {
         /// Where it is mounted.
         mount: String,
     },
+    /// A volume group of LVM, which is there.
+    Lvm {
+        /// Its name.
+        group: String,
+    },
     /// A pool of a Ceph cluster.
     Rbd(RbdPool),
+}
+
+impl PoolView {
+    /// Returns the folder of the host that its volumes are files in, if they are.
+    #[must_use]
+    pub fn folder(&self) -> Option<String> {
+        let kind = self.kind()?;
+        self.target_path().filter(|_| matches!(kind.as_str(), "dir" | "fs" | "netfs"))
+    }
+
+    /// Returns the volume group of LVM, of a pool that is one.
+    #[must_use]
+    pub fn volume_group(&self) -> Option<String> {
+        self.source_name().or(self.name()).filter(|_| self.kind().as_deref() == Some("logical"))
+    }
 }
 
 impl PoolKind {
@@ -98,7 +118,7 @@ impl PoolKind {
         match self {
             Self::Dir { folder } => Some(folder),
             Self::Nfs { mount, .. } => Some(mount),
-            Self::Rbd(_) => None,
+            Self::Lvm { .. } | Self::Rbd(_) => None,
         }
     }
 }
@@ -115,15 +135,25 @@ pub fn pool_element(name: &str, uuid: Option<Uuid>, kind: &PoolKind) -> Element 
                 .child(Element::new("format").attr("type", "nfs"));
             ("netfs", Some(source))
         }
+        PoolKind::Lvm { group } => {
+            let source = Element::new("source")
+                .child(Element::new("name").text(group))
+                .child(Element::new("format").attr("type", "lvm2"));
+            ("logical", Some(source))
+        }
         PoolKind::Rbd(rbd) => ("rbd", Some(rbd.source())),
     };
-    let target = |folder| Element::new("target").child(Element::new("path").text(folder));
+    let devices = match kind {
+        PoolKind::Lvm { group } => Some(std::format!("/dev/{group}")),
+        _ => None,
+    };
+    let target = |path: &str| Element::new("target").child(Element::new("path").text(path));
     Element::new("pool")
         .attr("type", word)
         .child(Element::new("name").text(name))
         .maybe(uuid.map(|uuid| Element::new("uuid").text(uuid)))
         .maybe(source)
-        .maybe(kind.folder().map(target))
+        .maybe(kind.folder().or(devices.as_deref()).map(target))
 }
 
 impl Connection {

@@ -62,6 +62,14 @@ impl VolumeSpec {
         }
     }
 
+    /// Takes all of its room at once, as a volume of LVM must: libvirt makes a snapshot of nothing of
+    /// one that does not.
+    #[must_use]
+    pub fn allocated(mut self) -> Self {
+        self.allocation = self.capacity;
+        self
+    }
+
     /// Sets what lies below it.
     #[must_use]
     pub fn backed_by(mut self, path: &str, format: DiskFormat) -> Self {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a recipe says of its base.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
@@ -9,7 +12,7 @@ use super::rpm::{CentosStream, El, Fedora};
 use super::{DibBase, Parameters, RpmBase, RpmRelease, Snapshot, SourcePath, Url, UserName};
 use crate::image::Sha256;
 use crate::place::after_scheme;
-use crate::{Arch, Digest};
+use crate::{Arch, Digest, schema};
 
 /// How a finding begins that is about a key of these bases.
 const PACKAGES_ONLY: &str = "only the bases `debian` and `ubuntu` go";
@@ -191,7 +194,7 @@ impl Release {
 }
 
 /// A release of Debian that Kiln builds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Debian {
@@ -213,7 +216,7 @@ impl Debian {
 }
 
 /// A release of Ubuntu that Kiln builds: those with long-term support.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Ubuntu {
@@ -238,7 +241,9 @@ impl Ubuntu {
 }
 
 /// A part of an archive of packages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Component {
     /// The distribution itself.
@@ -287,7 +292,7 @@ impl Component {
 }
 
 /// Which packages an image has without being asked for, in mmdebstrap(1)'s words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
     /// The essential ones and apt.
@@ -314,28 +319,56 @@ impl Variant {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BaseFile {
+    /// A release of Debian.
     debian: Option<Debian>,
+    /// A release of Ubuntu.
     ubuntu: Option<Ubuntu>,
+    /// A release of Fedora, like 43.
     fedora: Option<Fedora>,
+    /// A release of CentOS Stream: 9 or 10.
     #[serde(rename = "centos-stream")]
     centos_stream: Option<CentosStream>,
+    /// A release of AlmaLinux: 9, 10 or one like "9.6".
     almalinux: Option<El>,
+    /// A release of Rocky Linux: 9, 10 or one like "9.6".
     rocky: Option<El>,
+    /// A tar archive: a file, or an address and the `sha256` of what it leads to.
+    #[schemars(with = "Option<String>")]
     tar: Option<Spanned<String>>,
+    /// The digest of an archive that is fetched.
+    #[schemars(with = "Option<Sha256>")]
     sha256: Option<Spanned<Sha256>>,
+    /// A bundle: its name, or a file.
     bundle: Option<String>,
+    /// A disk image: its name in the store, or a file if there is a `/` in it.
     image: Option<String>,
+    /// Another recipe: its file, from this one's folder.
     recipe: Option<String>,
+    /// Values for the parameters of the other recipe.
+    #[schemars(with = "Option<BTreeMap<String, schema::Scalar>>")]
     parameters: Option<Spanned<Parameters>>,
+    /// What elements of diskimage-builder make.
     dib: Option<DibBase>,
+    /// The mirror of the packages.
+    #[schemars(with = "Option<Url>")]
     mirror: Option<Spanned<Url>>,
+    /// The mirror of the security updates, of Debian and Ubuntu.
+    #[schemars(with = "Option<Url>")]
     security: Option<Spanned<Url>>,
+    /// The parts of the archive, of Debian and Ubuntu.
+    #[schemars(with = "Option<Vec<Component>>")]
     components: Option<Spanned<Vec<Component>>>,
+    /// The packages that come without being asked for, of Debian and Ubuntu.
+    #[schemars(with = "Option<Variant>")]
     variant: Option<Spanned<Variant>>,
+    /// The moment whose packages they are, of Debian and Ubuntu: `20250101T000000Z`.
+    #[schemars(with = "Option<Snapshot>")]
     snapshot: Option<Spanned<Snapshot>>,
+    /// The keys that sign the packages: a file of the recipe's folder.
+    #[schemars(with = "Option<SourcePath>")]
     keyring: Option<Spanned<SourcePath>>,
 }
 

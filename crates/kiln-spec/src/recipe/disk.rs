@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a recipe says of the disk.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
@@ -58,7 +59,7 @@ pub struct Disk {
 }
 
 /// The kind of a disk's partition table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     /// A GUID partition table.
@@ -75,7 +76,7 @@ impl Table {
 }
 
 /// The firmware that a disk must boot with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DiskFirmware {
     /// BIOS only.
@@ -87,7 +88,7 @@ pub enum DiskFirmware {
 }
 
 /// The kind of a file system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileSystem {
     /// ext4.
@@ -168,37 +169,60 @@ pub struct Partition {
 /// What is written for a switch, by those who take `lvm` for one.
 const NO_GROUPS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiskFile {
+    /// How large it is, 1 GiB or more; a machine's may be larger.
+    #[schemars(with = "Option<Size>")]
     size: Option<Spanned<Size>>,
+    /// How much of it is the EFI system partition, 34 MiB or more.
+    #[schemars(with = "Option<Size>")]
     esp: Option<Spanned<Size>>,
+    /// How much of it is swap space.
+    #[schemars(with = "Option<Size>")]
     swap: Option<Spanned<Size>>,
+    /// The label of the root file system.
+    #[schemars(with = "Option<Label>")]
     label: Option<Spanned<Label>>,
+    /// What the root file system is; ext4.
     #[serde(default)]
+    #[schemars(with = "Option<FileSystem>")]
     filesystem: Option<Spanned<FileSystem>>,
+    /// The volume group that the root is a logical volume of.
+    #[schemars(with = "Option<VolumeGroup>")]
     lvm: Option<Spanned<VolumeGroup>>,
+    /// Its partition table; GPT.
     table: Option<Table>,
+    /// The firmware that it must boot with; all that the base has loaders for.
     firmware: Option<DiskFirmware>,
+    /// More file systems.
     #[serde(default)]
+    #[schemars(with = "Vec<PartitionFile>")]
     partitions: Vec<Spanned<PartitionFile>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PartitionFile {
+    /// Where it is mounted; `/` for the root.
     mount: Mount,
+    /// Its size; or `grow`.
+    #[schemars(with = "Option<Size>")]
     size: Option<Spanned<Size>>,
+    /// Whether it takes what is left of the disk; or `size`.
     #[serde(default)]
     grow: bool,
+    /// What it is; ext4.
     #[serde(default)]
     filesystem: FileSystem,
+    /// Its label.
     label: Option<Label>,
+    /// How it is mounted.
     options: Option<MountOptions>,
 }
 
 /// A place in the tree, the root included.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 struct Mount(String);
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a recipe says of elements: Kiln's own, and diskimage-builder's as a base.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::schema;
 
 use super::words::{ElementName, SourcePath, VariableName};
 
@@ -20,12 +24,26 @@ pub struct ElementUse {
     pub with: BTreeMap<String, Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ElementFile {
+    /// Its name.
     name: ElementName,
+    /// Its parameters: `kiln element info NAME` says which there are.
     #[serde(default)]
     with: BTreeMap<String, Value>,
+}
+
+impl JsonSchema for ElementUse {
+    fn schema_name() -> Cow<'static, str> {
+        "Element".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (name, keys) =
+            (generator.subschema_for::<ElementName>(), generator.subschema_for::<ElementFile>());
+        json_schema!({ "description": "An element of Kiln's, with its parameters.", "anyOf": [name, keys] })
+    }
 }
 
 /// A name, or keys with values.
@@ -55,7 +73,7 @@ impl<'de> Deserialize<'de> for ElementUse {
 }
 
 /// A tree that diskimage-builder's elements make.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DibBase {
     /// The elements; those that they need come with them.
@@ -73,5 +91,6 @@ pub struct DibBase {
     pub files: Vec<SourcePath>,
     /// Variables that elements read: `DIB_RELEASE` and the like.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<VariableName, schema::Scalar>")]
     pub variables: BTreeMap<VariableName, String>,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
@@ -15,7 +16,7 @@ use super::{
     Timezone, Units, User, UserName,
 };
 use crate::size::SizeError;
-use crate::{Arch, Bytes, MachineName};
+use crate::{Arch, Bytes, MachineName, schema};
 
 /// The latest time that all file systems of an image can hold.
 const LATEST: u64 = 0xffff_ffff;
@@ -39,48 +40,82 @@ impl TryFrom<u32> for Format {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A recipe of Kiln: what an image is made of.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RecipeFile {
+#[schemars(title = "Recipe of Kiln")]
+pub(crate) struct RecipeFile {
+    /// The number of this format.
     #[serde(rename = "kiln")]
+    #[schemars(schema_with = "schema::format")]
     _format: Format,
-    /// Read before all else: see `parameters`.
+    /// Names with default values, or none where `-p NAME=VALUE` must say it: `${NAME}` is replaced
+    /// everywhere in the file.
+    // Read before all else: see `parameters`.
     #[serde(rename = "parameters", default)]
+    #[schemars(with = "BTreeMap<String, Option<schema::Scalar>>")]
     _parameters: BTreeMap<String, IgnoredAny>,
+    /// The image's name in the store.
     name: ImageName,
+    /// What the image is made from: one kind, and what goes with it.
+    #[schemars(with = "BaseFile")]
     base: Spanned<BaseFile>,
+    /// The processors that it is for: `amd64` or `arm64`; this machine's if it is not said.
     arch: Option<Arch>,
+    /// Packages that are installed.
     #[serde(default)]
     packages: Vec<PackageName>,
+    /// Elements of Kiln's, in this order: `kiln element list` shows them.
     #[serde(default)]
     elements: Vec<ElementUse>,
+    /// The disk.
     #[serde(default)]
     disk: DiskFile,
+    /// The account that machines are logged in to.
+    #[schemars(with = "Option<UserName>")]
     user: Option<Spanned<UserName>>,
+    /// The least memory of its machines, 256 MiB or more.
+    #[schemars(with = "Option<Size>")]
     memory: Option<Spanned<Size>>,
+    /// Files and folders that are put into it.
     #[serde(default)]
     files: Vec<FileEntryFile>,
+    /// The host name until a machine has its own.
     hostname: Option<MachineName>,
+    /// The language.
+    #[schemars(with = "Option<Locale>")]
     locale: Option<Spanned<Locale>>,
+    /// The time zone.
     timezone: Option<Timezone>,
+    /// More words for the kernel's command line.
     kernel_cmdline: Option<KernelWords>,
+    /// The times of its files, in seconds since 1970, for images that are the same byte for byte.
+    #[schemars(with = "Option<u32>")]
     source_date_epoch: Option<Spanned<u64>>,
+    /// Accounts.
     #[serde(default)]
+    #[schemars(with = "Vec<User>")]
     users: Vec<Spanned<User>>,
+    /// Commands that are run in its tree, in this order.
     #[serde(default)]
+    #[schemars(with = "Vec<Command>")]
     commands: Vec<Spanned<Command>>,
+    /// Units of systemd.
     #[serde(default)]
     units: Units,
+    /// Files that are made besides the image in the store.
     #[serde(default)]
+    #[schemars(with = "Vec<Output>")]
     outputs: Vec<Spanned<Output>>,
+    /// What a cloud is to know of it.
     #[serde(default)]
     properties: Properties,
 }
 
-/// A size as people write it: with its unit, always.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// A size with its unit: `512MiB`, `20GiB`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub(super) struct Size(pub(super) Bytes);
+pub(super) struct Size(#[schemars(with = "String")] pub(super) Bytes);
 
 impl TryFrom<String> for Size {
     type Error = SizeError;
@@ -90,17 +125,25 @@ impl TryFrom<String> for Size {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FileEntryFile {
+    /// Where it is put.
+    #[schemars(with = "GuestPath")]
     path: Spanned<GuestPath>,
+    /// What is in it; or `source`.
     content: Option<String>,
+    /// A file or folder of the recipe's folder; or `content`.
     source: Option<SourcePath>,
+    /// Whether parameters are replaced in the file that `source` names.
     #[serde(default)]
     template: bool,
+    /// Its permissions; 0644, or those of the files of a folder.
     mode: Option<FileMode>,
+    /// Whose it is; root's.
     #[serde(default)]
     owner: Owner,
+    /// Its group; root's.
     #[serde(default)]
     group: Owner,
 }

@@ -28,7 +28,7 @@ pub use base::{
 };
 pub use disk::{Disk, DiskFirmware, FileSystem, Partition, Table};
 pub use elements::{DibBase, ElementUse};
-use file::RecipeFile;
+pub(crate) use file::RecipeFile;
 pub(crate) use file::content_or_source;
 pub use output::{Output, Properties};
 pub use parameters::{Parameters, replace};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a recipe says of the tree: files, users, commands, units.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -41,7 +43,7 @@ pub enum FileSource {
 }
 
 /// An account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct User {
     /// Its name.
@@ -74,13 +76,27 @@ pub struct Command {
     pub name: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CommandFile {
+    /// The lines.
     run: String,
+    /// Whether they reach the network.
     #[serde(default)]
     network: bool,
+    /// What they are called.
     name: Option<String>,
+}
+
+impl JsonSchema for Command {
+    fn schema_name() -> Cow<'static, str> {
+        "Command".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let keys = generator.subschema_for::<CommandFile>();
+        json_schema!({ "description": "Lines for the tree's `/bin/sh`.", "anyOf": [{ "type": "string" }, keys] })
+    }
 }
 
 /// A text, or keys with values.
@@ -109,7 +125,7 @@ impl<'de> Deserialize<'de> for Command {
 }
 
 /// Units of systemd.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Units {
     /// Those that start with the machine.

@@ -115,6 +115,16 @@ macro_rules! version {
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         pub struct $name(String);
 
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::schema::word("version", $why)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let word = from.deserialize_any(Word)?;

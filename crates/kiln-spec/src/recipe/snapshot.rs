@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::WordError;
@@ -11,7 +12,7 @@ use crate::time;
 
 /// A moment, as snapshot.debian.org and snapshot.ubuntu.com write it: `20250101T000000Z`. A mirror
 /// of that archive is as the real one was then.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Snapshot {
     text: String,

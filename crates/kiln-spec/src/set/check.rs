@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::file::Finding;
-use super::{Images, MachineSpec, PoolSpec};
+use super::{Images, MachineSpec, PoolSource, PoolSpec};
 use crate::forward::Protocol;
 use crate::interface::{Addressing, InterfaceSpec};
 use crate::mac::Mac;
@@ -90,8 +90,12 @@ pub(super) fn networks(all: &[(Location, NetworkSpec)]) -> Result<(), Finding> {
 pub(super) fn pools(all: &[(Location, PoolSpec)]) -> Result<(), Finding> {
     let mut seen = BTreeMap::new();
     for (at, pool) in all {
-        let Some(folder) = pool.source.folder() else { continue };
-        let parts = std::path::Path::new(folder).components().as_path();
+        let group = match &pool.source {
+            PoolSource::Lvm(group) => Some(format!("/dev/{group}")),
+            _ => None,
+        };
+        let Some(folder) = pool.source.folder().map(str::to_owned).or(group) else { continue };
+        let parts = std::path::Path::new(&folder).components().as_path().to_owned();
         if let Some(other) = seen.insert(parts, &pool.name) {
             return Err((*at, format!("the pool `{other}` has the folder `{folder}`")));
         }

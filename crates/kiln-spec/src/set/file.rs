@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::{Location, Spanned};
@@ -11,12 +12,12 @@ use super::machine::MachineFile;
 use super::network::NetworkFile;
 use super::{
     FORMAT, ImageSource, Images, NfsSource, PoolSource, PoolSpec, RbdKey, RbdSpec, SecretSpec, Set,
-    SetName, check, is_ceph_pool,
+    SetName, VolumeGroupName, check, is_ceph_pool,
 };
 use crate::image::Sha256;
 use crate::network::NetworkName;
 use crate::place::after_scheme;
-use crate::{MachineName, PoolName};
+use crate::{MachineName, PoolName, schema};
 
 /// What is wrong, and where.
 pub(super) type Finding = (Location, String);
@@ -41,61 +42,108 @@ impl TryFrom<u32> for Format {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A set of Kiln: networks, pools, images and machines that come and go together.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SetFile {
+#[schemars(title = "Set of Kiln")]
+pub(crate) struct SetFile {
+    /// The number of this format.
     #[serde(rename = "kiln")]
+    #[schemars(schema_with = "schema::format")]
     _format: Format,
+    /// The set's name: what it makes belongs to it.
     name: SetName,
+    /// Networks, by their names.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<NetworkName, super::network::Written>")]
     networks: BTreeMap<NetworkName, Spanned<NetworkFile>>,
+    /// Pools, by their names.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<PoolName, PoolFile>")]
     pools: BTreeMap<PoolName, Spanned<PoolFile>>,
+    /// Images, by the names that machines have for them.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, ImageFile>")]
     images: BTreeMap<String, Spanned<ImageFile>>,
+    /// Machines, by their names.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<MachineName, MachineFile>")]
     machines: BTreeMap<MachineName, Spanned<MachineFile>>,
+    /// Secrets of libvirt with keys of Ceph, by their names.
     #[serde(default)]
     secrets: BTreeMap<PoolName, SecretFile>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretFile {
+    /// The file that the key is in, from this file's folder.
     keyring: String,
+    /// Whose key of the file it is, without `client.`.
     user: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PoolFile {
+    /// A folder of the host.
+    #[schemars(with = "Option<String>")]
     dir: Option<Spanned<String>>,
+    /// A pool of a Ceph cluster.
+    #[schemars(with = "Option<RbdFile>")]
     rbd: Option<Spanned<RbdFile>>,
+    /// A folder of an NFS server: `HOST:FOLDER`.
+    #[schemars(with = "Option<String>")]
     nfs: Option<Spanned<String>>,
+    /// Where the host mounts the folder of the server.
+    #[schemars(with = "Option<String>")]
     mount: Option<Spanned<String>>,
-    lvm: NotYet,
+    /// A volume group of LVM.
+    lvm: Option<VolumeGroupName>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RbdFile {
+    /// Ceph's name of the pool.
+    #[schemars(with = "String")]
     pool: Spanned<String>,
+    /// The monitors, all of them: `HOST` or `HOST:PORT`.
+    #[schemars(with = "Vec<String>")]
     monitors: Vec<Spanned<String>>,
+    /// The user, without `client.`.
     user: Option<String>,
+    /// The file with the user's key, from this file's folder; or `secret`.
     keyring: Option<String>,
+    /// The secret with the user's key; or `keyring`.
     secret: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ImageFile {
+    /// A file, from this file's folder.
+    #[schemars(with = "Option<String>")]
     file: Option<Spanned<String>>,
+    /// A name in the store.
+    #[schemars(with = "Option<String>")]
     store: Option<Spanned<String>>,
+    /// A recipe that is built, from this file's folder.
+    #[schemars(with = "Option<String>")]
     build: Option<Spanned<String>>,
+    /// A name in the catalogs, like `debian-12`.
+    #[schemars(with = "Option<String>")]
     catalog: Option<Spanned<String>>,
+    /// An address, and the `sha256` of what it leads to.
+    #[schemars(with = "Option<String>")]
     url: Option<Spanned<String>>,
+    /// What is fetched must have this digest.
+    #[schemars(with = "Option<Sha256>")]
     sha256: Option<Spanned<Sha256>>,
+    /// A bundle: its name, a file, or an address and its `sha256`.
+    #[schemars(with = "Option<String>")]
     bundle: Option<Spanned<String>>,
+    #[schemars(skip)]
     install: NotYet,
 }
 
@@ -153,9 +201,14 @@ impl SetFile {
 
 impl PoolFile {
     fn check(&self, at: Location) -> Result<(), Finding> {
-        let instead = "a pool is a folder, `dir`, or of an NFS server, `nfs`, or of Ceph, `rbd`";
-        not_yet(&[("lvm", &self.lvm)], instead)?;
         let wrong = |message: &str| Err((at, message.to_owned()));
+        if self.lvm.is_some() {
+            let others = [&self.dir, &self.nfs, &self.mount];
+            return match self.rbd.is_none() && others.iter().all(|other| other.is_none()) {
+                true => Ok(()),
+                false => wrong("a pool has one of `dir`, `lvm`, `nfs` and `rbd`"),
+            };
+        }
         match (&self.dir, &self.nfs, &self.mount, &self.rbd) {
             (Some(dir), None, None, None) => is_folder(dir),
             (None, Some(nfs), Some(mount), None) => {
@@ -164,18 +217,21 @@ impl PoolFile {
                 is_folder(mount)
             }
             (None, None, None, Some(rbd)) => rbd.value.check(rbd.referenced),
-            (None, None, None, None) => wrong("a pool needs the key `dir`, `nfs` or `rbd`"),
+            (None, None, None, None) => wrong("a pool needs the key `dir`, `lvm`, `nfs` or `rbd`"),
             (None, Some(_), None, None) => wrong("say where the host mounts it: `mount: FOLDER`"),
             (_, None, Some(mount), _) => {
                 Err((mount.referenced, "only `nfs` goes with `mount`".into()))
             }
-            _ => wrong("a pool has one of `dir`, `nfs` and `rbd`"),
+            _ => wrong("a pool has one of `dir`, `lvm`, `nfs` and `rbd`"),
         }
     }
 
     /// Returns what it lies on; it has been checked.
     fn source(self) -> PoolSource {
         let folder = |folder: Option<Spanned<String>>| folder.map(|folder| folder.value);
+        if let Some(group) = self.lvm {
+            return PoolSource::Lvm(group.to_string());
+        }
         let nfs = self.nfs.and_then(|nfs| nfs.value.parse().ok());
         match (self.rbd, nfs) {
             (Some(rbd), _) => PoolSource::Rbd(rbd.value.spec()),

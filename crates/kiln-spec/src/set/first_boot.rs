@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a set's file says of a machine's first boot: accounts, packages, files, commands.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
@@ -70,30 +72,58 @@ impl<'de> Deserialize<'de> for FirstCommand {
     }
 }
 
-#[derive(Debug, Deserialize)]
+impl JsonSchema for FirstCommand {
+    fn schema_name() -> Cow<'static, str> {
+        "FirstCommand".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Lines for a shell, or a list: a program and its arguments.",
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserFile {
+    /// Its name.
     name: UserName,
+    /// Files with the public keys that log in to it, from this file's folder.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     ssh_keys: Vec<Spanned<String>>,
+    /// Whether it may do everything with sudo, without a password.
     #[serde(default)]
     sudo: bool,
+    /// Further groups.
     #[serde(default)]
     groups: Vec<GroupName>,
+    /// Its shell.
     shell: Option<GuestPath>,
+    /// The file of its password's hash, from this file's folder.
+    #[schemars(with = "Option<String>")]
     password_hash: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GuestFile {
+    /// Where it is put.
+    #[schemars(with = "GuestPath")]
     path: Spanned<GuestPath>,
+    /// What is in it; or `source`.
     content: Option<String>,
+    /// A file, from this file's folder; or `content`.
     source: Option<String>,
+    /// Its permissions; 0644.
     #[serde(default)]
     mode: FileMode,
+    /// Whose it is; root's.
     #[serde(default)]
     owner: Owner,
+    /// Its group; root's.
     #[serde(default)]
     group: Owner,
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a set's file says of a machine.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
@@ -20,49 +21,82 @@ const MEMORY: Bytes = Bytes::from_gib(1);
 /// The most processors: as a launch's.
 const MOST_CPUS: u32 = 512;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MachineFile {
+    /// How many of them there are: NAME-1, NAME-2 and so on.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     count: Option<Spanned<u32>>,
+    /// Its image: a name of `images`, or one of the store.
+    #[schemars(with = "String")]
     image: Spanned<String>,
+    /// Whether its disk hangs on the image's template, or is a full copy.
+    #[schemars(with = "Option<CloneKind>")]
     clone: Option<Spanned<CloneKind>>,
+    /// How many processors it has; 1.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 512))]
     cpus: Option<Spanned<u32>>,
+    /// Its memory; 1 GiB.
     memory: Option<Size>,
+    /// How large its disk is; as the image's.
     disk: Option<Size>,
+    /// The pool that its disk is in; `default`.
     pool: Option<PoolName>,
+    /// Its network interfaces; one of the network `default`.
     #[serde(default)]
+    #[schemars(with = "Vec<InterfaceFile>")]
     networks: Vec<Spanned<InterfaceFile>>,
+    /// Ports of the host that lead to it, as in `2201:22` or `53:53/udp`.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     forwards: Vec<Spanned<String>>,
+    /// Its accounts; the first is logged in to.
     #[serde(default)]
+    #[schemars(with = "Vec<UserFile>")]
     users: Vec<Spanned<UserFile>>,
+    /// Packages that its first boot installs.
     #[serde(default)]
     packages: Vec<PackageName>,
+    /// Files that its first boot writes.
     #[serde(default)]
     files: Vec<GuestFile>,
+    /// Commands that its first boot runs, in this order.
     #[serde(default)]
+    #[schemars(with = "Vec<FirstCommand>")]
     commands: Vec<Spanned<FirstCommand>>,
+    /// A file of user-data, from this file's folder.
     user_data: Option<String>,
+    /// The DNS server that is told its name and addresses: one of `kiln dns server list`.
     dns: Option<DnsServerName>,
+    /// A file of vendor-data, from this file's folder.
     vendor_data: Option<String>,
+    /// A file of network-config, from this file's folder.
     network_config: Option<String>,
+    /// Who reads its seed.
     #[serde(default)]
     datasource: Datasource,
+    /// Words to find it by.
     #[serde(default)]
     tags: Vec<Tag>,
+    /// What it starts with.
     #[serde(default)]
     firmware: Firmware,
+    /// What must be there until it is called ready: `agent`, `cloud-init`, `ssh`, `tcp:PORT`.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     ready: Vec<Spanned<String>>,
+    #[schemars(skip)]
     disks: NotYet,
+    /// Whether it starts with the host.
     autostart: Option<bool>,
+    /// The address below which it finds its seed, instead of on a drive: see `kiln seed serve`.
     seed_url: Option<SeedUrl>,
 }
 
-/// A size as people write it: with its unit, always.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// A size with its unit: `512MiB`, `20GiB`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-struct Size(Bytes);
+struct Size(#[schemars(with = "String")] Bytes);
 
 impl TryFrom<String> for Size {
     type Error = crate::size::SizeError;
@@ -72,33 +106,44 @@ impl TryFrom<String> for Size {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum CloneKind {
+    /// Its disk hangs on the template.
     Linked,
+    /// Nothing lies below its disk.
     Full,
+    #[schemars(skip)]
     Fork,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Firmware {
+    /// SeaBIOS.
     #[default]
     Bios,
+    /// OVMF.
     Uefi,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct InterfaceFile {
+    /// The network: one of `networks`, or one of the host.
     name: String,
+    /// Its address from the network's DHCP: `auto`, or one of its net.
     ip: Option<String>,
+    /// Addresses without DHCP, as in `10.20.0.5/24`.
     #[serde(default, rename = "static")]
     fixed: Vec<String>,
+    /// Where it sends what is not for its net.
     #[serde(default)]
     gateway: Vec<String>,
+    /// DNS servers.
     #[serde(default)]
     dns: Vec<String>,
+    /// Its MAC address; one is chosen.
     mac: Option<String>,
 }
 

@@ -31,6 +31,7 @@ use crate::word::{is_word, word};
 use crate::yaml::{self, YamlError};
 use crate::{Bytes, Datasource, DnsServerName, MachineName, PoolName, SeedUrl, Tag};
 
+pub(crate) use file::SetFile;
 pub use first_boot::{FirstCommand, UserSpec};
 
 /// The format that this Kiln reads.
@@ -95,8 +96,23 @@ pub enum PoolSource {
         /// Where it is mounted; an absolute path.
         mount: String,
     },
+    /// A volume group of LVM.
+    Lvm(String),
     /// A pool of a Ceph cluster.
     Rbd(RbdSpec),
+}
+
+word! {
+    /// The name of a volume group of LVM that is there.
+    ///
+    /// Source: lvm(8), "Valid names".
+    VolumeGroupName, "volume group",
+    "it is at most 127 letters, digits, `+`, `_`, `.` and `-`, neither `.` nor `-` first",
+    |word| {
+        word.len() <= 127
+            && word.starts_with(|c: char| c.is_ascii_alphanumeric() || "+_".contains(c))
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "+_.-".contains(c))
+    }
 }
 
 /// A folder of an NFS server: `HOST:FOLDER`.
@@ -170,7 +186,7 @@ impl PoolSource {
     pub fn folder(&self) -> Option<&str> {
         match self {
             Self::Dir(folder) | Self::Nfs { mount: folder, .. } => Some(folder),
-            Self::Rbd(_) => None,
+            Self::Lvm(_) | Self::Rbd(_) => None,
         }
     }
 
@@ -179,7 +195,7 @@ impl PoolSource {
     pub fn secret(&self) -> Option<&str> {
         match self {
             Self::Rbd(RbdSpec { key: RbdKey::Secret(name), .. }) => Some(name),
-            Self::Rbd(_) | Self::Nfs { .. } | Self::Dir(_) => None,
+            Self::Rbd(_) | Self::Lvm(_) | Self::Nfs { .. } | Self::Dir(_) => None,
         }
     }
 }
@@ -189,6 +205,7 @@ impl fmt::Display for PoolSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dir(folder) => f.write_str(folder),
+            Self::Lvm(group) => write!(f, "the volume group {group}"),
             Self::Nfs { from, mount } => write!(f, "{from} at {mount}"),
             Self::Rbd(rbd) => write!(f, "Ceph's {} at {}", rbd.pool, rbd.monitors.join(", ")),
         }
@@ -311,7 +328,7 @@ impl Set {
     /// [`YamlError`] with the place: for what is no YAML, an unknown key, a value that may not
     /// stand there, entries that contradict each other, and what this Kiln cannot do yet.
     pub fn parse(text: &str, file: &str) -> Result<Self, YamlError> {
-        let read: file::SetFile = yaml::from_str(text, file)?;
+        let read: SetFile = yaml::from_str(text, file)?;
         let wrong = |(at, message)| yaml::error_at(text, file, at, message);
         read.check().map_err(wrong)?;
         read.into_set().map_err(wrong)

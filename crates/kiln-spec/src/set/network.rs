@@ -5,24 +5,41 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::network::{
     DeviceName, DhcpRange, DnsHost, DomainName, NetworkMode, NetworkName, NetworkSpec,
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Written {
+#[schemars(rename = "NetworkFile")]
+pub(super) struct Written {
+    /// Its addresses, as in `10.20.0.0/24`; the host leads its machines to other nets under its own.
+    #[schemars(with = "Option<String>")]
     nat: Option<Ipv4Net>,
+    /// Its addresses; the host leads its machines to other nets under theirs.
+    #[schemars(with = "Option<String>")]
     routed: Option<Ipv4Net>,
+    /// Its addresses; nothing leads out of it.
+    #[schemars(with = "Option<String>")]
     isolated: Option<Ipv4Net>,
+    /// Its addresses; libvirt makes no rules for it.
+    #[schemars(with = "Option<String>")]
     open: Option<Ipv4Net>,
+    /// A bridge of the host.
     bridge: Option<DeviceName>,
+    /// A device of the host, on which each machine has one of its own.
     macvtap: Option<DeviceName>,
+    /// Its addresses of IPv6.
+    #[schemars(with = "Option<String>")]
     ipv6: Option<Ipv6Net>,
+    /// The addresses that are given out, `[FIRST, LAST]`; `[]` for none.
     dhcp: Option<Vec<Ipv4Addr>>,
+    /// Its DNS domain.
     domain: Option<DomainName>,
+    /// More names that its DNS server knows, with their addresses.
     #[serde(default)]
     hosts: BTreeMap<DomainName, IpAddr>,
 }

@@ -159,7 +159,6 @@ fn words_of_machines_are_checked() {
 fn what_cannot_be_done_yet_is_named_and_not_left_out() {
     let not_yet = |key: &str| format!("this kiln cannot do `{key}` in a set yet; ");
     for (text, key) in [
-        ("pools:\n  far: {lvm: vg}\n", "lvm"),
         ("images:\n  web: {install: web.yaml}\n", "install"),
         ("machines:\n  web: {image: web, clone: fork}\n", "clone: fork"),
         ("machines:\n  web: {image: web, disks: [{size: 1GiB}]}\n", "disks"),
@@ -318,7 +317,7 @@ fn networks_and_pools_are_checked() {
     }
     assert_eq!(
         said("pools:\n  fast: {}\n"),
-        "kiln.yaml:4:9: a pool needs the key `dir`, `nfs` or `rbd`"
+        "kiln.yaml:4:9: a pool needs the key `dir`, `lvm`, `nfs` or `rbd`"
     );
     assert_eq!(
         said("pools:\n  a: {dir: /srv/x}\n  b: {dir: /srv/x/}\n"),
@@ -345,7 +344,7 @@ fn pools_of_ceph_are_checked() {
     );
     assert!(
         said("pools:\n  c: {dir: /x, rbd: {pool: a, monitors: [a], secret: s}}\n")
-            .contains("a pool has one of `dir`, `nfs` and `rbd`")
+            .contains("a pool has one of `dir`, `lvm`, `nfs` and `rbd`")
     );
     let text =
         "kiln: 1\nname: s\npools:\n  c: {rbd: {pool: vms, monitors: [a, \"b:1\"], keyring: k}}\n";

@@ -29,6 +29,7 @@ pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod seed;
 pub(crate) mod set;
@@ -127,6 +128,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Element(element::Element),
     Doctor(doctor::Doctor),
+    Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the verbs for sets have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -10,9 +10,20 @@ use crate::machine::set::Allowed;
 /// The file of a set.
 #[derive(Debug, Args)]
 pub(crate) struct SetFile {
-    /// The file
-    #[arg(value_name = "FILE", default_value = "kiln.yaml")]
-    pub(crate) file: PathBuf,
+    /// The file [default: kiln.yaml]
+    #[arg(value_name = "FILE")]
+    named: Option<PathBuf>,
+    /// The file, as other tools take it
+    #[arg(short, long = "file", value_name = "FILE", conflicts_with = "named")]
+    flagged: Option<PathBuf>,
+}
+
+impl SetFile {
+    /// Returns the file.
+    pub(crate) fn path(&self) -> &Path {
+        let said = self.named.as_deref().or(self.flagged.as_deref());
+        said.unwrap_or(Path::new("kiln.yaml"))
+    }
 }
 
 /// What may be done to machines and more that are there.

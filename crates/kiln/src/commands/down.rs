@@ -11,7 +11,7 @@ use crate::machine::{host, undo};
 
 /// Removes all that a file's name owns.
 pub(crate) fn run(ctx: &Context, args: &Down) -> anyhow::Result<u8> {
-    let wish = read(&args.set.file)?;
+    let wish = read(args.set.path())?;
     let name = wish.name.as_str();
     let conn = host::connect(ctx)?;
     let _lock = if args.dry_run { None } else { Some(lock(ctx, &conn, name)?) };

@@ -29,6 +29,7 @@ pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod seed;
 mod set;

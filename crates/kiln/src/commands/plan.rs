@@ -11,8 +11,8 @@ use crate::machine::set::{self, Allowed};
 
 /// Shows what `kiln up` would do.
 pub(crate) fn run(ctx: &Context, args: &Plan) -> anyhow::Result<u8> {
-    let wish = read(&args.set.file)?;
-    let sources = sources(ctx, &wish, (&args.set.file, None))?;
+    let wish = read(args.set.path())?;
+    let sources = sources(ctx, &wish, (args.set.path(), None))?;
     let conn = host::connect(ctx)?;
     let (wanted, _) = resolve(ctx, &conn, &wish, &sources)?;
     let found = set::ask(&conn, &wanted.name)?;

@@ -15,8 +15,8 @@ use crate::machine::{host, undo};
 /// Makes what a file wants.
 pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     // All that can be wrong with the user's own things is found before the host is asked.
-    let wish = read(&args.set.file)?;
-    let sources = sources(ctx, &wish, (&args.set.file, Some(args)))?;
+    let wish = read(args.set.path())?;
+    let sources = sources(ctx, &wish, (args.set.path(), Some(args)))?;
     let conn = host::connect(ctx)?;
     let _lock = lock(ctx, &conn, wish.name.as_str())?;
     let (mut wanted, mut images) = resolve(ctx, &conn, &wish, &sources)?;
@@ -41,7 +41,7 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
         actions.retain(|action| action.is_allowed(allowed));
     }
     let how = How { timeout: args.stop_timeout, hard: false };
-    let folder = folder_of(&args.set.file);
+    let folder = folder_of(args.set.path());
     let things =
         Things { conn: &conn, set: &wanted.name, sources: &sources.machines, folder, images, how };
     let (outcomes, machines) = Carry::new(ctx, things).out(&actions);

@@ -5,6 +5,7 @@
 //! two launches of the same name one wins, wherever they run, and only the winner touches
 //! volumes of that name.
 
+use kiln_disk::format::qcow2::{most_of, overlay};
 use kiln_host::journal::Journal;
 use kiln_host::lock::Lock;
 use kiln_libvirt::Connection;
@@ -168,6 +169,7 @@ impl Making<'_> {
                     made.resize(self.plan.disk_size)?;
                 }
             }
+            (Place::Lvm(_), Some(_)) => self.overlay(&volume)?,
             _ => {
                 let (path, format) = self.plan.backing.clone();
                 let format = if format == "qcow2" { DiskFormat::Qcow2 } else { DiskFormat::Raw };
@@ -180,6 +182,18 @@ impl Making<'_> {
             Some(of) => template::still_there(&self.pool.pool, of),
             None => Ok(()),
         }
+    }
+
+    /// Makes a volume of LVM that is a qcow2 over the template: libvirt makes raw ones only, so its
+    /// tables are written into it. It is as long as it may become: nobody makes it longer later.
+    fn overlay(&self, volume: &VolumeRef) -> anyhow::Result<()> {
+        let (path, format) = &self.plan.backing;
+        let tables = overlay(self.plan.disk_size, (path, format))?;
+        let length = most_of(self.plan.disk_size);
+        check_space(self.pool, &format!("the disk of `{}`", self.plan.name), length)?;
+        let spec = VolumeSpec::new(&volume.name, DiskFormat::Raw, length).allocated();
+        let made = self.pool.pool.create_volume(&spec)?;
+        Ok(made.upload(&mut &tables[..], 0, u64::try_from(tables.len())?, &mut |_| ())?)
     }
 
     /// Copies the template, on the host, so that nothing lies below the disk.
@@ -199,7 +213,7 @@ impl Making<'_> {
             }
             // Written anew, as what it is to be: a file whose blocks were shared would be raw to
             // libvirt until it looks again, and grow as that.
-            Place::Folder(_) => {
+            Place::Folder(_) | Place::Lvm(_) => {
                 let spec = VolumeSpec::new(&volume.name, DiskFormat::Qcow2, info.capacity);
                 pool.clone_volume(&spec, &template, false)?
             }

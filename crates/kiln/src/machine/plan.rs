@@ -118,6 +118,11 @@ impl Wanted<'_> {
     /// Memory or disk too small, an image of another firmware or architecture.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         let image = &self.image.name;
+        if self.place.is_lvm() && (self.full || self.image.file.is_none()) {
+            let what = format!("machines in the LVM pool `{}` hang on their image", self.pool);
+            let hint = "they are made of images of the store or of files, and without `--full`";
+            return Err(Problem::new(Class::Usage, what).hint(hint));
+        }
         let manifest = self.image.manifest.as_ref();
         let least = least_memory(self.image);
         if self.memory < least {

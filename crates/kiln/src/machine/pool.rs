@@ -7,10 +7,11 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use kiln_disk::format::qcow2::size_in;
 use kiln_host::{copy, signal};
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::{DiskFormat, DiskSource};
-use kiln_libvirt::storage::{Pool, PoolInfo, RbdPool, Volume, VolumeSpec};
+use kiln_libvirt::storage::{Pool, PoolInfo, RbdPool, Volume, VolumeKind, VolumeSpec};
 use kiln_spec::{Bytes, MachineName};
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ pub(crate) struct PoolInUse {
 pub(crate) enum Place {
     /// In a folder of the host.
     Folder(String),
+    /// In a volume group of LVM, whose devices are in this folder.
+    Lvm(String),
     /// In a Ceph cluster.
     Rbd(RbdPool),
 }
@@ -51,6 +54,7 @@ impl Place {
     pub(crate) fn source(&self, volume: &str) -> DiskSource {
         match self {
             Self::Folder(_) => DiskSource::File(self.path(volume)),
+            Self::Lvm(_) => DiskSource::Block(self.path(volume)),
             Self::Rbd(rbd) => DiskSource::Rbd(rbd.image(volume)),
         }
     }
@@ -58,7 +62,9 @@ impl Place {
     /// Returns the path of a volume, as libvirt has it.
     pub(crate) fn path(&self, volume: &str) -> String {
         match self {
-            Self::Folder(folder) => format!("{}/{volume}", folder.trim_end_matches('/')),
+            Self::Folder(folder) | Self::Lvm(folder) => {
+                format!("{}/{volume}", folder.trim_end_matches('/'))
+            }
             Self::Rbd(rbd) => rbd.path(volume),
         }
     }
@@ -66,7 +72,7 @@ impl Place {
     /// Returns how the disks of machines are laid out in it.
     pub(crate) const fn disk_format(&self) -> DiskFormat {
         match self {
-            Self::Folder(_) => DiskFormat::Qcow2,
+            Self::Folder(_) | Self::Lvm(_) => DiskFormat::Qcow2,
             Self::Rbd(_) => DiskFormat::Raw,
         }
     }
@@ -75,7 +81,7 @@ impl Place {
     /// and each may have a machine of the name: there the UUID tells whose it is.
     pub(crate) fn stem(&self, machine: &MachineName, uuid: Uuid) -> String {
         match self {
-            Self::Folder(_) => machine.to_string(),
+            Self::Folder(_) | Self::Lvm(_) => machine.to_string(),
             Self::Rbd(_) => {
                 let digits = uuid.simple().to_string();
                 format!("{machine}-{}", &digits[24..])
@@ -86,9 +92,19 @@ impl Place {
     /// Returns it if it is in a Ceph cluster.
     pub(crate) const fn rbd(&self) -> Option<&RbdPool> {
         match self {
-            Self::Folder(_) => None,
+            Self::Folder(_) | Self::Lvm(_) => None,
             Self::Rbd(rbd) => Some(rbd),
         }
+    }
+
+    /// Returns whether its volumes are files.
+    pub(crate) const fn is_folder(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
+    /// Returns whether its volumes are those of LVM.
+    pub(crate) const fn is_lvm(&self) -> bool {
+        matches!(self, Self::Lvm(_))
     }
 }
 
@@ -130,11 +146,11 @@ pub(crate) fn of_consoles(
     conn: &Connection,
     (name, place): (&str, &Place),
 ) -> anyhow::Result<(String, Place)> {
-    if place.rbd().is_none() {
+    if place.is_folder() {
         return Ok((name.to_owned(), place.clone()));
     }
     let there = place_to_be(ctx, conn, DEFAULT)?;
-    if there.rbd().is_some() {
+    if !there.is_folder() {
         let what = format!("the log of a console is a file, and the pool `{DEFAULT}` is no folder");
         return Err(Problem::new(Class::Host, what).into());
     }
@@ -176,7 +192,7 @@ pub(crate) fn find(ctx: &Context, conn: &Connection, name: &str) -> anyhow::Resu
 pub(crate) fn room(pool: &Pool) -> Result<PoolInfo, kiln_libvirt::Error> {
     let mut info = pool.info()?;
     if pool.connection().is_local()
-        && let Some(folder) = pool.xml()?.target_path()
+        && let Some(folder) = pool.xml()?.folder()
         && let Ok(stat) = rustix::fs::statvfs(folder)
     {
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
@@ -211,7 +227,14 @@ pub(crate) fn check_space(pool: &PoolInUse, what: &str, needed: Bytes) -> anyhow
 /// What libvirt says; a volume may be left.
 pub(crate) fn write(ctx: &Context, pool: &Pool, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let size = u64::try_from(bytes.len())?;
-    if let Some(rbd) = pool.xml()?.rbd() {
+    let view = pool.xml()?;
+    if view.volume_group().is_some() {
+        // It is longer than that, and what was there before is not to be read with it.
+        let ended = [bytes, &[0]].concat();
+        let spec = VolumeSpec::new(name, DiskFormat::Raw, Bytes(size + 1)).allocated();
+        return Ok(pool.create_volume(&spec)?.upload(&mut &ended[..], 0, size + 1, &mut |_| ())?);
+    }
+    if let Some(rbd) = view.rbd() {
         let whole = Bytes(size.next_multiple_of(SECTOR).max(SECTOR));
         drop(pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, whole))?);
         return Client::open(ctx, pool.connection(), &rbd)?.write(name, bytes);
@@ -229,9 +252,12 @@ pub(crate) fn write(ctx: &Context, pool: &Pool, name: &str, bytes: &[u8]) -> any
 ///
 /// As [`write`].
 pub(crate) fn touch(pool: &Pool, name: &str) -> anyhow::Result<()> {
-    // Ceph's have a length, whatever is in them.
-    let size = if pool.xml()?.rbd().is_some() { SECTOR } else { 0 };
-    drop(pool.create_volume(&VolumeSpec::new(name, DiskFormat::Raw, Bytes(size)))?);
+    let view = pool.xml()?;
+    // Those that are no files have a length, whatever is in them.
+    let size = if view.folder().is_none() { SECTOR } else { 0 };
+    let spec = VolumeSpec::new(name, DiskFormat::Raw, Bytes(size));
+    let spec = if view.volume_group().is_some() { spec.allocated() } else { spec };
+    drop(pool.create_volume(&spec)?);
     Ok(())
 }
 
@@ -300,6 +326,22 @@ fn delete_once(
     }
 }
 
+/// Returns the size of a machine's disk. libvirt knows that of a file and of an image of Ceph's; of a
+/// device it knows how long that is, and a qcow2 in it says itself what it shows: no guest gets there.
+///
+/// # Errors
+///
+/// What libvirt says.
+pub(crate) fn disk_size(volume: &Volume) -> Result<Bytes, kiln_libvirt::Error> {
+    let info = volume.info()?;
+    if info.kind != VolumeKind::Block {
+        return Ok(info.capacity);
+    }
+    let mut start = Vec::new();
+    volume.download(&mut start, 0, Some(SECTOR), &mut |_| ())?;
+    Ok(size_in(&start).unwrap_or(info.capacity))
+}
+
 /// Lets a volume share a file's blocks, where the file system can and we may.
 pub(crate) fn shared(file: &File, volume: &Volume) -> bool {
     let Ok(path) = volume.path() else { return false };
@@ -310,11 +352,12 @@ pub(crate) fn shared(file: &File, volume: &Volume) -> bool {
 fn in_use(pool: Pool, name: &str) -> anyhow::Result<PoolInUse> {
     let details = pool.xml()?;
     let kind = details.kind().unwrap_or_default();
-    let folder = details.target_path().filter(|_| matches!(kind.as_str(), "dir" | "fs" | "netfs"));
-    let place = folder.map(Place::Folder).or(details.rbd().map(Place::Rbd));
+    let lvm = || details.volume_group().and_then(|_| details.target_path()).map(Place::Lvm);
+    let place = details.folder().map(Place::Folder).or(details.rbd().map(Place::Rbd)).or_else(lvm);
     let Some(place) = place else {
-        let what =
-            format!("pool `{name}` is of the kind `{kind}`; machines need a folder or Ceph's");
+        let what = format!(
+            "pool `{name}` is of the kind `{kind}`; machines need a folder, LVM's or Ceph's"
+        );
         return Err(Problem::new(Class::Host, what).hint("choose another with `--pool`").into());
     };
     Ok(PoolInUse { pool, name: name.to_owned(), place })

@@ -119,7 +119,7 @@ pub(crate) fn make(
 ) -> anyhow::Result<()> {
     let view = PoolView(xml.clone());
     let name = view.name().unwrap_or_default();
-    let folder = view.target_path();
+    let folder = view.folder();
     let made = folder.as_ref().is_some_and(|folder| is_made(conn, folder));
     let steps = || -> anyhow::Result<()> {
         if let Some(new) = key {
@@ -195,6 +195,11 @@ pub(crate) fn remove(
 /// Says what is wrong with a Ceph pool. libvirt has one number for all of it, so the cluster is asked
 /// once more, from here.
 fn not_started(ctx: &Context, conn: &Connection, view: &PoolView, error: Error) -> anyhow::Error {
+    if let Some(group) = view.volume_group() {
+        let what = format!("the host does not get into the volume group `{group}`");
+        let hint = "`vgs` there shows what there is, `vgcreate NAME DEVICE` makes one";
+        return Problem::new(Class::Tool, what).because(error).hint(hint).into();
+    }
     let Some(rbd) = view.rbd() else { return error.into() };
     let user = rbd.auth.as_ref().map_or_else(String::new, |auth| auth.user.clone());
     let entry = Client::open(ctx, conn, &rbd).ok().and_then(|client| client.knock().ok());
@@ -376,7 +381,8 @@ impl Summary {
             "active": self.active,
             "autostart": self.autostart,
             "type": self.view.kind(),
-            "folder": self.view.target_path(),
+            "folder": self.view.folder(),
+            "volume_group": self.view.volume_group(),
             "source": self.view.source_name(),
             "monitors": rbd.as_ref().map(|rbd| rbd.hosts.iter().map(monitor).collect::<Vec<_>>()),
             "user": rbd.as_ref().and_then(|rbd| Some(&rbd.auth.as_ref()?.user)),

@@ -195,6 +195,9 @@ fn upload(
     // As raw, whatever the image is: the bytes come as they are, libvirt adds no header.
     let mut spec = VolumeSpec::new(&template.name, DiskFormat::Raw, image.file_size);
     spec.mode = mode(conn, &pool.pool)?;
+    if pool.place.is_lvm() {
+        spec = spec.allocated();
+    }
     let volume = pool.pool.create_volume(&spec)?;
     if !(conn.is_local() && shared(file, &volume)) {
         send(&volume, file, image, task)?;

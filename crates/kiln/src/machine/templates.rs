@@ -253,8 +253,10 @@ fn facts_from(pool: &Pool, volume: &str) -> anyhow::Result<Option<Facts>> {
     };
     let mut bytes = Vec::new();
     facts.download(&mut bytes, 0, Some(facts.info()?.capacity.0.min(FACTS_MOST)), &mut |_| ())?;
+    // A volume may be longer than what was written into it.
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     // Written by a later Kiln, perhaps: the template is one all the same.
-    Ok(serde_json::from_slice(&bytes).ok())
+    Ok(serde_json::from_slice(text).ok())
 }
 
 /// Writes a template's facts beside it; in a Ceph pool into the image's own metadata.

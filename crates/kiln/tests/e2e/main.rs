@@ -14,6 +14,7 @@ mod forwards;
 mod hosts;
 mod lab;
 mod launch;
+mod lvm;
 mod networks;
 mod pools;
 mod rbd;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         clones::trials(),
         dns::trials(),
         templates::trials(),
+        lvm::trials(),
     ]
     .into_iter()
     .flatten()

@@ -210,7 +210,7 @@ fn remove_secrets(lab: &Lab) {
 }
 
 /// Makes an image of the boot sector, with more of a disk behind it, as qcow2.
-fn guest(lab: &Lab) -> String {
+pub(crate) fn guest(lab: &Lab) -> String {
     let raw = lab.folder.join("sector.raw");
     let file = File::create(&raw).expect("made");
     file.set_len(40 << 20).expect("its size can be set");

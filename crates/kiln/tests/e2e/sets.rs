@@ -449,7 +449,7 @@ fn refused(lab: &Lab) {
     };
     let wrong = text.replace("    memory: 128MiB", "    mem: 128MiB");
     refuse(&wrong, 3, "kt-wrong.yaml:13:5: unknown key `mem`");
-    refuse(&text.replace("{dir:", "{lvm: a, dir:"), 3, "cannot do `lvm` in a set yet");
+    refuse(&text.replace("{dir:", "{lvm: a, dir:"), 3, "a pool has one of");
     refuse(&text.replace("{name: kt-wrong-net}", "{name: kt-nowhere}"), 4, "kt-nowhere");
     refuse(&text.replace("memory: 128MiB", "disk: 1MiB"), 3, "is to have 1 MiB, and its image");
     refuse(&text.replace("phony.raw", "nothing.raw"), 4, "there is no image");

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::device::{Device, len64, within};
 
 /// Bits of an offset within a cluster: 64 KiB, what QEMU has.
-const BITS: u32 = 16;
-const CLUSTER: u64 = 1 << BITS;
+pub(super) const BITS: u32 = 16;
+pub(super) const CLUSTER: u64 = 1 << BITS;
 /// Entries of an L2 table, and counts of a block of counts.
 const PER_TABLE: u64 = CLUSTER / 8;
 const PER_BLOCK: u64 = CLUSTER / 2;
@@ -25,7 +25,7 @@ const COPIED: u64 = 1 << 63;
 /// The file is made longer by this much at a time.
 const STEP: u64 = 64 << 20;
 /// The longest table of the first level that QEMU opens: 32 MiB.
-const MOST_L1: u64 = 32 << 20;
+pub(super) const MOST_L1: u64 = 32 << 20;
 
 /// A new image. Clones are the same image.
 #[derive(Clone, Debug)]
@@ -75,11 +75,11 @@ impl NewQcow2 {
     }
 }
 
-fn l1_entries(size: u64) -> u64 {
+pub(super) fn l1_entries(size: u64) -> u64 {
     size.div_ceil(CLUSTER).div_ceil(PER_TABLE).max(1)
 }
 
-fn index(n: u64) -> usize {
+pub(super) fn index(n: u64) -> usize {
     usize::try_from(n).expect("an index of a table")
 }
 

@@ -6,6 +6,7 @@
 mod check;
 mod create;
 pub(super) mod header;
+mod overlay;
 mod read;
 mod write;
 
@@ -14,6 +15,7 @@ use kiln_spec::Bytes;
 use super::FormatError;
 
 pub use create::NewQcow2;
+pub use overlay::{most_of, overlay, size_in};
 pub use read::Qcow2File;
 pub(crate) use write::{NewDisk, WriteError, check_changeable, write};
 

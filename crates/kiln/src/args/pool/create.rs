@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use kiln_libvirt::domain::RbdHost;
 use kiln_spec::PoolName;
-use kiln_spec::set::NfsSource;
+use kiln_spec::set::{NfsSource, VolumeGroupName};
 
 /// Make a pool and take it into use, now and with the host
 #[derive(Debug, Args)]
 #[command(
-    group(ArgGroup::new("kind").required(true).args(["dir", "nfs", "rbd"])),
+    group(ArgGroup::new("kind").required(true).args(["dir", "lvm", "nfs", "rbd"])),
     group(ArgGroup::new("key").args(["secret", "keyring"])),
     after_long_help = "EXAMPLES
   kiln pool create fast --dir /srv/vms
+  kiln pool create disks --lvm vg0
   kiln pool create shared --nfs filer:/export/vms --mount /srv/shared
   kiln pool create ceph --rbd vms --monitor 10.0.0.1 --monitor 10.0.0.2 --monitor 10.0.0.3 \\
       --keyring /etc/ceph/ceph.client.libvirt.keyring"
@@ -25,6 +26,9 @@ pub(crate) struct Create {
     /// A folder of the host; made if it is not there
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<String>,
+    /// A volume group of LVM, which is there
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) lvm: Option<VolumeGroupName>,
     /// A folder of an NFS server: HOST:FOLDER
     #[arg(long, value_name = "HOST:FOLDER", requires = "mount")]
     pub(crate) nfs: Option<NfsSource>,

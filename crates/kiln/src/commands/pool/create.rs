@@ -28,6 +28,10 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     };
     let place = match &kind {
         PoolKind::Rbd(rbd) => format!("the Ceph pool {}", rbd.pool),
+        PoolKind::Lvm { group } => {
+            pools::folder_is_free(&conn, &format!("/dev/{group}"))?;
+            format!("the volume group {group}")
+        }
         _ => {
             let folder = kind.folder().unwrap_or_default();
             pools::folder_is_free(&conn, folder)?;
@@ -67,7 +71,7 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
 
 /// What a pool is to be, as far as the command line says it.
 enum Wanted {
-    /// Of files.
+    /// Of files, or of LVM's volumes.
     Folder(PoolKind),
     /// A pool of a Ceph cluster, by its name, and how to log in.
     Rbd(String, Login),
@@ -110,12 +114,15 @@ fn kind(args: &Create) -> Result<PoolKind, Problem> {
         }
         Ok(folder.to_owned())
     };
+    if let Some(group) = &args.lvm {
+        return Ok(PoolKind::Lvm { group: group.to_string() });
+    }
     match (&args.dir, &args.nfs, &args.mount) {
         (Some(folder), ..) => Ok(PoolKind::Dir { folder: absolute(folder)? }),
         (None, Some(from), Some(mount)) => {
             let NfsSource { host, export } = from.clone();
             Ok(PoolKind::Nfs { host, export, mount: absolute(mount)? })
         }
-        _ => Err(Problem::new(Class::Usage, "a pool is `--dir`, `--nfs` or `--rbd`")),
+        _ => Err(Problem::new(Class::Usage, "a pool is `--dir`, `--lvm`, `--nfs` or `--rbd`")),
     }
 }

@@ -414,6 +414,10 @@ fn make_pool(ctx: &Context, things: &Things<'_>, spec: &PoolSpec) -> anyhow::Res
             let NfsSource { host, export } = from.clone();
             (PoolKind::Nfs { host, export, mount: mount.clone() }, None)
         }
+        PoolSource::Lvm(group) => {
+            pools::folder_is_free(conn, &format!("/dev/{group}"))?;
+            (PoolKind::Lvm { group: group.clone() }, None)
+        }
         PoolSource::Rbd(rbd) => {
             let hosts = monitors(rbd)?;
             let place = (rbd.pool.clone(), hosts);

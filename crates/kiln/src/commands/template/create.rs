@@ -60,6 +60,11 @@ pub(crate) fn run(ctx: &Context, args: &Create) -> anyhow::Result<u8> {
     };
     let name = args.pool.as_deref().or(beside).unwrap_or(pool::DEFAULT);
     let pool = pool::find(ctx, &conn, name)?;
+    if pool.place.is_lvm() {
+        let what = format!("the LVM pool `{name}` has no templates but the copies of images");
+        let hint = "choose a folder or Ceph's with `--pool`";
+        return Err(Problem::new(Class::Object, what).hint(hint).into());
+    }
     let (size, format) = match &of {
         Of::Machine(source) => (source.disks[0].takes, source.disks[0].format.clone()),
         Of::Image(image) if pool.place.rbd().is_some() => (image.file_size, DiskFormat::Raw),
@@ -237,7 +242,7 @@ impl Making<'_> {
         let renewed = if self.args.as_is { Renewed::AsIs } else { self.seal(&path, &format)? };
         let sealed = File::open(&path)?;
         match &self.pool.place {
-            Place::Folder(_) => drop(copy::put(self.conn, &sealed, to)?),
+            Place::Folder(_) | Place::Lvm(_) => drop(copy::put(self.conn, &sealed, to)?),
             Place::Rbd(rbd) => {
                 let there = (self.conn, self.pool, rbd);
                 template::import(self.ctx, there, (image, &sealed), to.name, task)?;

@@ -92,9 +92,16 @@ impl Wanted<'_> {
     /// network (class usage).
     pub(crate) fn check(&self) -> Result<(), Problem> {
         let name = &self.source.machine.name;
+        let pools = self.source.disks.iter().map(|disk| self.pool.unwrap_or(&disk.pool));
+        let is_lvm = |pool: &&str| self.places.get(*pool).is_some_and(Place::is_lvm);
+        if let Some(pool) = pools.into_iter().find(is_lvm) {
+            let what = format!("the clone of `{name}` would be in the LVM pool `{pool}`");
+            let hint = "name a pool of files with `--pool`";
+            return Err(Problem::new(Class::Object, what).hint(hint));
+        }
         if let Some(disk) = self.source.disks.iter().find(|disk| self.crosses(disk)) {
             let what = format!("`{name}` has its disk in the pool `{}`", disk.pool);
-            let hint = "a disk is not cloned from a Ceph pool to another pool, or the other way: leave out `--pool`";
+            let hint = "a disk is cloned within its Ceph pool, or from folder to folder: leave out `--pool`";
             return Err(Problem::new(Class::Object, what).hint(hint));
         }
         if self.linked && self.source.disks.first().is_none_or(|disk| !disk.can_be_below()) {
@@ -114,10 +121,10 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    /// Returns whether a clone of a disk would be elsewhere, and one of the two is in a Ceph pool.
+    /// Returns whether a clone of a disk would be elsewhere, and one of the two is in no folder.
     fn crosses(&self, disk: &SourceDisk) -> bool {
         let Some(pool) = self.pool.filter(|pool| *pool != disk.pool) else { return false };
-        disk.rbd.is_some() || self.places.get(pool).is_some_and(|place| place.rbd().is_some())
+        disk.rbd.is_some() || self.places.get(pool).is_some_and(|place| !place.is_folder())
     }
 
     /// Plans the clone `name` with the identity `uuid` (version 7); `ssh_port` is free on the host.

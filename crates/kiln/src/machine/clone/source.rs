@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kiln_libvirt::Connection;
 use kiln_libvirt::domain::{DiskDevice, DiskFormat, DiskSource, DiskView, XmlKind};
-use kiln_libvirt::storage::{RbdPool, Volume};
+use kiln_libvirt::storage::{Pool, RbdPool, Volume, VolumeView};
 use kiln_libvirt::xml::Element;
 use kiln_spec::Bytes;
 
@@ -192,6 +192,30 @@ fn is_seed(conn: &Connection, view: &DiskView) -> bool {
     read.is_ok() && label.is_some_and(|label| SEEDS.contains(&label.as_str()))
 }
 
+/// Returns how a disk is laid out, and whether its bytes say otherwise; `no` says what is wrong with it.
+fn format_of(
+    view: &DiskView,
+    pool: &Pool,
+    known: &VolumeView,
+    no: &dyn Fn(&str, &str) -> anyhow::Error,
+) -> anyhow::Result<(DiskFormat, bool)> {
+    // Not said, it is raw: libvirt does not guess.
+    let format = view.format().unwrap_or(DiskFormat::Raw);
+    if !matches!(format, DiskFormat::Raw | DiskFormat::Qcow2) {
+        let what = format!("is in the format `{format}`");
+        return Err(no(&what, "`kiln image convert` makes a qcow2 of it"));
+    }
+    if format == DiskFormat::Qcow2 && pool.xml()?.volume_group().is_some() {
+        let what = format!("is a qcow2 in a volume of LVM, in the pool `{}`", pool.name());
+        return Err(no(&what, "libvirt copies such volumes as they are only"));
+    }
+    let misleading = known.format().is_some_and(|known| known != format);
+    if misleading && format == DiskFormat::Qcow2 {
+        return Err(no("is to be qcow2, and the file is not", "`kiln image check` looks at it"));
+    }
+    Ok((format, misleading))
+}
+
 fn disk(conn: &Connection, machine: &Machine, view: &DiskView) -> anyhow::Result<SourceDisk> {
     let target = view.target().unwrap_or_default();
     let of = format!("the disk `{target}` of `{}`", machine.name);
@@ -240,18 +264,7 @@ fn disk(conn: &Connection, machine: &Machine, view: &DiskView) -> anyhow::Result
     };
     let pool = volume.pool()?;
     let known = volume.xml()?;
-    // Not said, it is raw: libvirt does not guess.
-    let format = view.format().unwrap_or(DiskFormat::Raw);
-    if !matches!(format, DiskFormat::Raw | DiskFormat::Qcow2) {
-        return Err(no(
-            &format!("is in the format `{format}`"),
-            "`kiln image convert` makes a qcow2 of it",
-        ));
-    }
-    let misleading = known.format().is_some_and(|known| known != format);
-    if misleading && format == DiskFormat::Qcow2 {
-        return Err(no("is to be qcow2, and the file is not", "`kiln image check` looks at it"));
-    }
+    let (format, misleading) = format_of(view, &pool, &known, &no)?;
     let info = volume.info()?;
     let backing = known.backing_path().filter(|_| !misleading);
     let below = backing.as_ref().map(|path| template_at(conn, path)).transpose()?.flatten();

@@ -108,6 +108,12 @@ fn set_text(xml: &mut Element, name: &str, text: String) {
 
 /// Grows the disk; a guest that runs is told.
 fn disk(machine: &Machine, to: Bytes) -> anyhow::Result<()> {
+    let pool = &machine.meta()?.disk.pool;
+    if machine.conn.pool(pool)?.xml()?.volume_group().is_some() {
+        let what = format!("the disk of `{}` does not grow: it is in LVM", machine.name);
+        let hint = "make the machine anew, which loses its disk: `kiln up --rebuild`";
+        return Err(Problem::new(Class::Object, what).hint(hint).into());
+    }
     if machine.domain.state()?.is_active() {
         return Ok(machine.domain.grow_disk("vda", to)?);
     }

@@ -248,7 +248,13 @@ fn folder_differs(wanted: &str, there: &HostPool) -> Option<String> {
 /// Returns in what a pool is not as it is wanted.
 fn pool_differences(wanted: &PoolSource, there: &HostPool) -> Vec<String> {
     let rbd = match (wanted, &there.rbd) {
-        (PoolSource::Dir(wanted), None) if there.nfs.is_none() => {
+        (PoolSource::Lvm(wanted), None) => {
+            let Some(is) = &there.group else { return vec!["it is of another kind".to_owned()] };
+            let why =
+                (is != wanted).then(|| format!("it is the volume group {is} and not {wanted}"));
+            return why.into_iter().collect();
+        }
+        (PoolSource::Dir(wanted), None) if there.nfs.is_none() && there.group.is_none() => {
             return folder_differs(wanted, there).into_iter().collect();
         }
         (PoolSource::Nfs { from, mount }, None) => {

@@ -15,6 +15,7 @@ use kiln_spec::set::NfsSource;
 use super::{owned_pool, owned_secret};
 use crate::machine::existing::Machine;
 use crate::machine::meta::{Meta, VolumeRef};
+use crate::machine::pool;
 use crate::machine::{network, networks, secrets};
 use crate::ui::Ui;
 
@@ -40,6 +41,8 @@ pub(crate) struct HostPool {
     pub(crate) folder: Option<String>,
     /// What is mounted there, if that is of a server.
     pub(crate) nfs: Option<NfsSource>,
+    /// The volume group, if it is one of LVM.
+    pub(crate) group: Option<String>,
     /// What it is in a Ceph cluster.
     pub(crate) rbd: Option<RbdPool>,
 }
@@ -172,11 +175,11 @@ fn all_pools(conn: &Connection, set: &str) -> anyhow::Result<BTreeMap<String, Ho
         };
         let name = found.name().to_owned();
         let owned = view.uuid().and_then(|uuid| owned_pool(uuid, set, &name)).is_some();
-        let (folder, rbd) = (view.target_path(), view.rbd());
+        let (folder, group, rbd) = (view.folder(), view.volume_group(), view.rbd());
         let of_server = view.kind().as_deref() == Some("netfs");
         let nfs = view.source_host().zip(view.source_dir()).filter(|_| of_server);
         let nfs = nfs.map(|(host, export)| NfsSource { host, export });
-        all.insert(name, HostPool { owned, active, folder, nfs, rbd });
+        all.insert(name, HostPool { owned, active, folder, nfs, group, rbd });
     }
     Ok(all)
 }
@@ -241,7 +244,7 @@ fn disk(
     };
     let found = found.and_then(|found| {
         pools.insert(pool.clone(), found.clone());
-        found.volume(name)?.info()
+        pool::disk_size(&found.volume(name)?)
     });
     match found {
         Err(error) if error.is_not_found() => Ok(HostDisk::Gone),
@@ -251,6 +254,6 @@ fn disk(
             silent.insert(pool.clone(), in_line(&error));
             Ok(HostDisk::Unknown)
         }
-        other => Ok(HostDisk::Is(other?.capacity)),
+        other => Ok(HostDisk::Is(other?)),
     }
 }

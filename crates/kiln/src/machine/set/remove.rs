@@ -83,7 +83,7 @@ pub(crate) fn remove_pool(
         return Err(Problem::new(Class::Object, what).hint("remove the machines first").into());
     }
     // One whose folder is gone cannot be started, and has nothing to lose.
-    let gone = view.target_path().is_some_and(|folder| pools::is_made(conn, &folder));
+    let gone = view.folder().is_some_and(|folder| pools::is_made(conn, &folder));
     if !pool.is_active()? && !gone {
         pool.start()?;
     }
@@ -109,8 +109,8 @@ fn clear(ctx: &Context, conn: &Connection, pool: &Pool) -> anyhow::Result<()> {
         template::remove(ctx, conn, pool, &copy.volume)?;
     }
     let view = pool.xml()?;
-    if view.rbd().is_some() || view.kind().as_deref() == Some("netfs") {
-        // Other hosts have theirs in it, and it stays as it is.
+    if !matches!(view.kind().as_deref(), Some("dir")) {
+        // Others have theirs in it, and it stays as it is.
         return Ok(());
     }
     let left: Vec<String> =

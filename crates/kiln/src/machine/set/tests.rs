@@ -115,7 +115,7 @@ fn whole() -> Found {
     let mut found = Found { usual: "default".into(), ..Found::default() };
     found.networks.insert("lan".into(), HostNetwork { owner, active: true, view });
     let folder = Some("/srv/vms/".into());
-    let pool = HostPool { owned: true, active: true, folder, nfs: None, rbd: None };
+    let pool = HostPool { owned: true, active: true, folder, nfs: None, group: None, rbd: None };
     found.pools.insert("fast".into(), pool);
     found.machines.insert("web-1".into(), machine(1));
     found.machines.insert("web-2".into(), machine(2));
