@@ -112,7 +112,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand launch" -s v -l verbose -d 'Te
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand launch" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand up" -s f -l file -d 'The file, as other tools take it' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand up" -s f -l file -d 'The file, too: as other tools take it' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand up" -l timeout -d 'How long to wait until a machine is ready' -r
 complete -c kiln -n "__fish_kiln_using_subcommand up" -l stop-timeout -d 'How long a guest may take to shut down, for a restart, before it is switched off' -r
 complete -c kiln -n "__fish_kiln_using_subcommand up" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
@@ -126,7 +126,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand up" -s v -l verbose -d 'Tell e
 complete -c kiln -n "__fish_kiln_using_subcommand up" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand up" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand plan" -s f -l file -d 'The file, as other tools take it' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand plan" -s f -l file -d 'The file, too: as other tools take it' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand plan" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand plan" -l restart -d 'Restart machines that run, where they get their changes only so'
 complete -c kiln -n "__fish_kiln_using_subcommand plan" -l rebuild -d 'Remove machines and make them anew, where they cannot be changed: their disks are lost'
@@ -137,7 +137,7 @@ complete -c kiln -n "__fish_kiln_using_subcommand plan" -s v -l verbose -d 'Tell
 complete -c kiln -n "__fish_kiln_using_subcommand plan" -l no-color -d 'Never use colour (also: NO_COLOR in the environment)'
 complete -c kiln -n "__fish_kiln_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kiln -n "__fish_kiln_using_subcommand plan" -s V -l version -d 'Print version'
-complete -c kiln -n "__fish_kiln_using_subcommand down" -s f -l file -d 'The file, as other tools take it' -r -F
+complete -c kiln -n "__fish_kiln_using_subcommand down" -s f -l file -d 'The file, too: as other tools take it' -r -F
 complete -c kiln -n "__fish_kiln_using_subcommand down" -s c -l connect -d 'The host: a libvirt URI such as `qemu:///system` or `qemu+ssh://user@host/system`' -r
 complete -c kiln -n "__fish_kiln_using_subcommand down" -l dry-run -d 'Print what would be removed, and do nothing'
 complete -c kiln -n "__fish_kiln_using_subcommand down" -l json -d 'Print the result as one JSON object'

@@ -13,7 +13,7 @@ pub(crate) struct SetFile {
     /// The file [default: kiln.yaml]
     #[arg(value_name = "FILE")]
     named: Option<PathBuf>,
-    /// The file, as other tools take it
+    /// The file, too: as other tools take it
     #[arg(short, long = "file", value_name = "FILE", conflicts_with = "named")]
     flagged: Option<PathBuf>,
 }

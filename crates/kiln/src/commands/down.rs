@@ -17,6 +17,9 @@ pub(crate) fn run(ctx: &Context, args: &Down) -> anyhow::Result<u8> {
     let _lock = if args.dry_run { None } else { Some(lock(ctx, &conn, name)?) };
     let actions = set::all_of(name, &set::ask(&conn, name)?);
     let allowed = Allowed { prune: true, ..Allowed::default() };
+    if actions.is_empty() {
+        ctx.ui.say(format!("`{name}` owns nothing on {}", conn.uri()));
+    }
     if args.dry_run {
         if ctx.ui.json() {
             ctx.ui.result(&json!({ "set": name, "would": set::json_of(&actions, allowed) }));
@@ -25,9 +28,7 @@ pub(crate) fn run(ctx: &Context, args: &Down) -> anyhow::Result<u8> {
         }
         return Ok(0);
     }
-    if actions.is_empty() {
-        ctx.ui.say(format!("`{name}` owns nothing on {}", conn.uri()));
-    } else {
+    if !actions.is_empty() {
         undo::can_begin(ctx)?;
         actions.iter().for_each(|action| ctx.ui.say(action.line(allowed)));
     }

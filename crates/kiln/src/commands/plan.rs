@@ -17,8 +17,8 @@ pub(crate) fn run(ctx: &Context, args: &Plan) -> anyhow::Result<u8> {
     let (wanted, _) = resolve(ctx, &conn, &wish, &sources)?;
     let found = set::ask(&conn, &wanted.name)?;
     found.warn(&ctx.ui);
-    let actions = set::compare(&wanted, &found)?;
     let allowed = Allowed::from(args.allow);
+    let actions = set::settled(set::compare(&wanted, &found)?, allowed);
     let done = actions.iter().filter(|action| action.is_allowed(allowed)).count();
     if ctx.ui.json() {
         ctx.ui.result(&json!({

@@ -22,8 +22,8 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     let (mut wanted, mut images) = resolve(ctx, &conn, &wish, &sources)?;
     let found = set::ask(&conn, &wanted.name)?;
     found.warn(&ctx.ui);
-    let actions = set::compare(&wanted, &found)?;
     let allowed = Allowed::from(args.allow);
+    let actions = set::settled(set::compare(&wanted, &found)?, allowed);
     actions.iter().for_each(|action| ctx.ui.say(action.line(allowed)));
     let plan = set::json_of(&actions, allowed);
     let all = actions.len();
@@ -37,7 +37,8 @@ pub(crate) fn run(ctx: &Context, args: &Up) -> anyhow::Result<u8> {
     if !got.is_empty() {
         // Only now is known what the images are; what else is to be done is the same.
         (wanted, images) = resolve(ctx, &conn, &wish, &sources)?;
-        actions = set::compare(&wanted, &set::ask(&conn, &wanted.name)?)?;
+        let found = set::ask(&conn, &wanted.name)?;
+        actions = set::settled(set::compare(&wanted, &found)?, allowed);
         actions.retain(|action| action.is_allowed(allowed));
     }
     let how = How { timeout: args.stop_timeout, hard: false };

@@ -10,6 +10,7 @@ use kiln_libvirt::domain::{Shutdown, State};
 use kiln_libvirt::event::{Event, Lifecycle, Subscription};
 use kiln_spec::Bytes;
 
+use super::console_log::ConsoleLog;
 use super::existing::Machine;
 use super::forward;
 use super::meta::Reservation;
@@ -120,6 +121,7 @@ impl Machine {
         self.move_forward(ctx)?;
         self.check_ports()?;
         self.check_networks()?;
+        ConsoleLog::begin(ctx, self)?;
         match self.domain.start() {
             // Somebody else was faster.
             Err(error) if error.is_operation_invalid() && self.domain.state()?.is_active() => {

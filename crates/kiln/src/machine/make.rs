@@ -142,7 +142,7 @@ impl Making<'_> {
             Attachment::User { .. } => Way::Passt,
         };
         let lock = forward::lock(self.ctx)?;
-        forward::check_free(self.ctx, self.conn, (forwards, way), None)?;
+        forward::check_free(self.ctx, self.conn, (forwards, way), (None, &[]))?;
         if way != Way::Passt {
             self.job.before(Undo::Rules { uri: self.uri() })?;
         }

@@ -236,7 +236,8 @@ pub(crate) fn reserve(
     })
 }
 
-/// Checks wished addresses of a network before anything is made.
+/// Checks wished addresses of a network before anything is made; those of machines that go before are
+/// free.
 ///
 /// # Errors
 ///
@@ -245,9 +246,14 @@ pub(crate) fn check_wishes(
     conn: &Connection,
     network: &str,
     ips: &[Ipv4Addr],
+    leaving: &[String],
 ) -> anyhow::Result<()> {
     let handle = conn.network(network)?;
-    let (details, leased) = (Details::of(&handle)?, leases(&handle)?);
+    let (mut details, mut leased) = (Details::of(&handle)?, leases(&handle)?);
+    let goes = |host: &DhcpHost| host.name.as_ref().is_some_and(|name| leaving.contains(name));
+    let (gone, stays) = details.hosts.into_iter().partition(goes);
+    details.hosts = stays;
+    leased.retain(|(_, ip)| !gone.iter().any(|host: &DhcpHost| host.ip == *ip));
     ips.iter().try_for_each(|ip| free(&details, &leased, *ip, network).map(drop))?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use kiln_libvirt::Connection;
-use kiln_libvirt::network::{IpView, NetworkView};
+use kiln_libvirt::network::{DhcpHost, IpView, NetworkView};
 use kiln_spec::interface::{Addressing, InterfaceSpec};
 use kiln_spec::mac::Mac;
 use uuid::Uuid;
@@ -74,17 +74,22 @@ pub(crate) fn of_each(
 }
 
 /// Checks the addresses of all interfaces of all machines: each is of its network, and nobody
-/// has it.
+/// has it but machines that go before.
 ///
 /// # Errors
 ///
 /// No network of that name, an address that somebody has (class object), or that is not of its
 /// network (class usage); what libvirt says.
-pub(crate) fn check(conn: &Connection, machines: &[Vec<InterfaceSpec>]) -> anyhow::Result<()> {
+pub(crate) fn check(
+    conn: &Connection,
+    machines: &[Vec<InterfaceSpec>],
+    leaving: &[String],
+) -> anyhow::Result<()> {
     let all = || machines.iter().flatten();
     let macs: Vec<Mac> = all().filter_map(|spec| spec.mac).collect();
     let fixed = all().any(|spec| matches!(spec.addressing, Addressing::Static(_)));
-    let others = if fixed || !macs.is_empty() { Machine::all(conn)? } else { Vec::new() };
+    let mut others = if fixed || !macs.is_empty() { Machine::all(conn)? } else { Vec::new() };
+    others.retain(|other| !leaving.contains(&other.name));
     macs_are_free(&macs, &others)?;
     let mut seen = BTreeSet::new();
     // Each network is asked once, however many machines there are to be.
@@ -105,11 +110,11 @@ pub(crate) fn check(conn: &Connection, machines: &[Vec<InterfaceSpec>]) -> anyho
         }
     }
     for (network, ips) in wished {
-        network::check_wishes(conn, network, &ips)?;
+        network::check_wishes(conn, network, &ips, leaving)?;
     }
     for (network, nets) in told {
         let view = networks::find(conn, network)?.xml()?;
-        nets.iter().try_for_each(|net| is_free(&view, network, *net, &others))?;
+        nets.iter().try_for_each(|net| is_free((&view, network), *net, (&others, leaving)))?;
     }
     Ok(())
 }
@@ -138,7 +143,11 @@ fn macs_are_free(macs: &[Mac], others: &[Machine]) -> Result<(), Problem> {
 }
 
 /// Refuses an address that a guest is to be told, if it is not of the network or somebody has it.
-fn is_free(view: &NetworkView, name: &str, net: IpNet, others: &[Machine]) -> Result<(), Problem> {
+fn is_free(
+    (view, name): (&NetworkView, &str),
+    net: IpNet,
+    (others, leaving): (&[Machine], &[String]),
+) -> Result<(), Problem> {
     let (ips, ip) = (view.ips(), net.addr());
     let nets: Vec<IpNet> = ips.iter().filter_map(IpView::net).collect();
     let own_kind = |other: &&IpNet| other.addr().is_ipv4() == ip.is_ipv4();
@@ -164,7 +173,8 @@ fn is_free(view: &NetworkView, name: &str, net: IpNet, others: &[Machine]) -> Re
         return Err(Problem::new(Class::Usage, what).hint(hint));
     }
     let reserved = ips.iter().flat_map(IpView::dhcp_hosts).find(|host| host.ip == ip);
-    if let Some(host) = reserved {
+    let stays = |host: &DhcpHost| host.name.as_ref().is_none_or(|name| !leaving.contains(name));
+    if let Some(host) = reserved.filter(stays) {
         return taken(format!("reserved for `{}`", host.name.unwrap_or_default()));
     }
     match others.iter().find(|other| has(other, name, ip)) {

@@ -128,6 +128,12 @@ pub(crate) fn make(
         }
         let pool = match conn.define_pool_xml(xml) {
             Err(error) if error.is_exists() => return Err(already(&name).because(error).into()),
+            Err(error) if view.volume_group().is_some() => {
+                let what = "the host's libvirt takes no pool of LVM";
+                let hint =
+                    "has it the driver? apt install libvirt-daemon-driver-storage-logical lvm2";
+                return Err(Problem::new(Class::Host, what).because(error).hint(hint).into());
+            }
             other => other?,
         };
         if folder.is_some() {

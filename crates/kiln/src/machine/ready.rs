@@ -109,7 +109,7 @@ pub(crate) fn wait(
         machine,
         task,
         timings,
-        console: ConsoleLog::of(machine),
+        console: ConsoleLog::since_start(ctx, machine),
         watch: ConsoleWatch::default(),
         agent: machine.agent_connected()?,
         files: true,

@@ -224,7 +224,14 @@ pub(crate) fn send(machine: &Machine, from: &Path, to: &str) -> anyhow::Result<u
 /// What the agent says; what writing says.
 pub(crate) fn fetch(machine: &Machine, from: &str, to: &Path) -> anyhow::Result<u64> {
     let agent = agent(machine)?;
-    let file = agent.open(from, FileMode::Read)?;
+    let file =
+        agent.open(from, FileMode::Read).map_err(|error| match error.is_agent_refusal() {
+            true => {
+                let what = format!("`{}` has no file `{from}` that could be read", machine.name);
+                Problem::new(Class::Object, what).because(error).into()
+            }
+            false => anyhow::Error::new(error),
+        })?;
     let mut target = tempfile::NamedTempFile::new_in(to.parent().unwrap_or(Path::new(".")))?;
     let mut got = 0;
     let moved = loop {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -235,9 +236,32 @@ fn changed(kiln: &dyn Fn(&[&str]) -> kiln_testkit::Output, lab: &Lab, text: &str
     let file = write(lab, "shop.yaml", &text);
     drop(kiln(&["up", &file, "--no-wait"]).success());
     assert_eq!(uuid(), same, "not without being allowed");
+    kept(&kiln, lab, &text);
+    assert_eq!(uuid(), same, "not what could not be made again");
+    let file = write(lab, "shop.yaml", &text);
     drop(kiln(&["up", &file, "--no-wait", "--rebuild"]).success());
     assert_ne!(uuid(), same);
     assert!(kiln(&["plan", &file]).success().stdout.is_empty());
+}
+
+/// What could not be made again is not taken away first.
+fn kept(kiln: &dyn Fn(&[&str]) -> kiln_testkit::Output, lab: &Lab, text: &str) {
+    let listener = TcpListener::bind(("0.0.0.0", 22951)).expect("a port of the host");
+    let cases = [
+        ("22941:22", "22951:22", 4, "22951"),
+        // The network that is there stays as it is.
+        ("192.168.231.", "192.168.232.", 2, "192.168.232.10 is no address of network"),
+        ("tags:", "dns: nowhere\n    tags:", 4, "no DNS server `nowhere`"),
+    ];
+    for (from, to, code, words) in cases {
+        assert!(text.contains(from), "{from}");
+        let file = write(lab, "shop.yaml", &text.replace(from, to));
+        let out = kiln(&["up", &file, "--no-wait", "--rebuild"]);
+        assert_eq!(out.code, code, "{to}: {}", out.stderr);
+        assert!(out.stderr.contains(words), "{to}: {}", out.stderr);
+        assert_eq!(ours("list").iter().filter(|name| name.starts_with("kt-shop")).count(), 2);
+    }
+    drop(listener);
 }
 
 /// All goes, and what is somebody else's stays until it is gone.

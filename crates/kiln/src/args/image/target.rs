@@ -65,32 +65,34 @@ impl TargetOrList {
     }
 }
 
+/// Over its options. Not `next_help_heading`, which would stand over those of the verb, too.
+const OPENED: &str = "How the image is opened";
+
 /// How an image is opened.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How the image is opened")]
 pub(crate) struct Opening {
     /// Its format, for a raw disk that begins like something else; else it is found out
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    #[arg(long, help_heading = OPENED, value_name = "FORMAT", value_enum)]
     pub(crate) format: Option<Format>,
     /// Read the backing files that the image names; only for images that you trust
-    #[arg(long)]
+    #[arg(long, help_heading = OPENED)]
     pub(crate) follow_backing: bool,
     /// Which system, if there are several, by its number; or which file system, by its name
     ///
     /// `kiln image inspect` lists both. A file system such as `sda2` is shown by itself, whatever
     /// is on it; of one that is a system's root the system is.
-    #[arg(long, value_name = "NUMBER|NAME", value_parser = wanted)]
+    #[arg(long, help_heading = OPENED, value_name = "NUMBER|NAME", value_parser = wanted)]
     pub(crate) root: Option<Wanted>,
     /// Hold the guest in a libguestfs appliance, also where Kiln could do without
-    #[arg(long)]
+    #[arg(long, help_heading = OPENED)]
     pub(crate) appliance: bool,
     /// Let this host's kernel mount what Kiln cannot read itself, instead of an appliance: only for
     /// images that you trust, and only as root
-    #[arg(long, conflicts_with = "appliance")]
+    #[arg(long, help_heading = OPENED, conflicts_with = "appliance")]
     pub(crate) trust: bool,
     /// A file whose first line is the passphrase of the guest's encrypted disks; can be given
     /// several times
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = OPENED, value_name = "FILE")]
     pub(crate) key_file: Vec<PathBuf>,
     /// It is under way, made by Kiln, and may be read-only already: no option
     #[arg(skip)]

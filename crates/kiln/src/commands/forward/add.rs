@@ -30,7 +30,7 @@ pub(crate) fn run(ctx: &Context, args: &Add) -> anyhow::Result<u8> {
         }
         new
     });
-    forward::check_free(ctx, &conn, (&wanted, way), Some(machine.uuid))?;
+    forward::check_free(ctx, &conn, (&wanted, way), (Some(machine.uuid), &[]))?;
     let lines =
         wanted.iter().map(|f| format!("the host's port {f} leads to port {} of `{name}`", f.to));
     let all: Vec<_> = wanted.iter().map(|forward| json_of(name, forward)).collect();

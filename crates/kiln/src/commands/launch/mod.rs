@@ -48,6 +48,8 @@ pub(in crate::commands) struct Part {
     pub(in crate::commands) owner: Option<Owner>,
     /// Whether they are started.
     pub(in crate::commands) start: bool,
+    /// Machines that go before: what they have is free.
+    pub(in crate::commands) leaving: Vec<String>,
 }
 
 /// How a machine that was made is shown: to people, or as the JSON that is returned.
@@ -120,7 +122,8 @@ pub(in crate::commands) fn go(
     if !args.dry_run {
         undo::can_begin(ctx)?;
     }
-    let part = Part { numbers: (1..=args.count.unwrap_or(1)).collect(), owner: None, start };
+    let numbers = (1..=args.count.unwrap_or(1)).collect();
+    let part = Part { numbers, owner: None, start, leaving: Vec::new() };
     let mut common = prepare(ctx, args, conn, found, part)?;
     step::refuse_taken(&common.conn, &names)?;
     common.find_keys()?;
@@ -402,7 +405,8 @@ impl Common<'_> {
         if self.args.dns.is_some() {
             dns::at_launch(&self.conn, &mut wanted)?;
         }
-        let place = (wanted.as_mut_slice(), numbers);
+        let leaving = self.part.leaving.as_slice();
+        let place = (wanted.as_mut_slice(), numbers, leaving);
         let forwards = forward::at_launch(self.ctx, &self.conn, &self.args.forward, place)?;
         let all = nics::of_each(&wanted, numbers)?;
         if let Some(url) = &self.args.seed_url {
@@ -413,8 +417,23 @@ impl Common<'_> {
             }
         }
         nics::found(&self.conn, &wanted, Uuid::nil(), self.may_start())?;
-        nics::check(&self.conn, &all)?;
+        nics::check(&self.conn, &all, leaving)?;
         Ok((all, forwards))
+    }
+
+    /// Checks addresses and ports, if the networks are there: others come with the set.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be given to the machines.
+    pub(in crate::commands) fn check_places(&self) -> anyhow::Result<()> {
+        for interface in nics::wanted(&self.conn, &self.args.network, self.args.ip)? {
+            match self.conn.network(&interface.network) {
+                Err(error) if error.is_not_found() => return Ok(()),
+                other => drop(other?),
+            }
+        }
+        self.interfaces().map(drop)
     }
 
     fn may_start(&self) -> bool {

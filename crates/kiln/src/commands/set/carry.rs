@@ -75,16 +75,7 @@ impl<'a> Carry<'a> {
     /// Carries out all of the actions. Returns what came of each thing, and the machines that were
     /// made, as JSON.
     pub(in crate::commands) fn out(mut self, actions: &[Action]) -> (Vec<Outcome>, Vec<Value>) {
-        let anew: BTreeSet<&Object> = actions
-            .iter()
-            .filter(|action| matches!(action.what, What::Anew { .. }))
-            .map(|action| &action.object)
-            .collect();
-        // What is made anew is made as it is wanted.
-        let rest = |action: &&Action| {
-            !anew.contains(&action.object) || matches!(action.what, What::Anew { .. })
-        };
-        let actions: Vec<&Action> = actions.iter().filter(rest).collect();
+        let actions: Vec<&Action> = actions.iter().collect();
         self.look_ahead(&actions);
         self.clear(&actions);
         self.take(&actions);
@@ -106,20 +97,30 @@ impl<'a> Carry<'a> {
 
     /// Machines that are to be made anew: what cannot be made is not taken away first.
     fn look_ahead(&mut self, actions: &[&Action]) {
-        let mut anew: BTreeMap<usize, Vec<Object>> = BTreeMap::new();
+        let mut anew: BTreeMap<usize, (Vec<Object>, Vec<u32>)> = BTreeMap::new();
+        let mut leaving = Vec::new();
         for action in actions {
-            if let What::Anew { entry, .. } = action.what {
-                anew.entry(entry).or_default().push(action.object.clone());
+            if let What::Anew { entry, number, .. } = action.what {
+                let (objects, numbers) = anew.entry(entry).or_default();
+                objects.push(action.object.clone());
+                numbers.push(number);
+            }
+            if let (Object::Machine(name), What::Anew { .. } | What::Remove) =
+                (&action.object, &action.what)
+            {
+                leaving.push(name.to_string());
             }
         }
-        for (entry, objects) in anew {
+        for (entry, (objects, numbers)) in anew {
             let source = &self.things.sources[entry];
-            let part = Part { numbers: Vec::new(), owner: Some(source.owner.clone()), start: true };
+            let owner = Some(source.owner.clone());
+            let part = Part { numbers, owner, start: true, leaving: leaving.clone() };
             let conn = self.things.conn.clone();
             let begun = self
                 .found(entry)
-                .and_then(|found| launch::begin(self.ctx, &source.launch, conn, found, part));
-            if let Err(error) = begun.map(drop) {
+                .and_then(|found| launch::begin(self.ctx, &source.launch, conn, found, part))
+                .and_then(|launch| launch.check_places());
+            if let Err(error) = begun {
                 self.failed.extend(objects.iter().cloned());
                 self.outcomes.push(not_begun(&objects, error));
             }
@@ -260,7 +261,8 @@ impl<'a> Carry<'a> {
             return Err(Problem::new(Class::Object, what).into());
         }
         let found = self.found(entry)?;
-        let part = Part { numbers, owner: Some(source.owner.clone()), start: true };
+        let owner = Some(source.owner.clone());
+        let part = Part { numbers, owner, start: true, leaving: Vec::new() };
         let mut launch = launch::prepare(ctx, args, self.things.conn.clone(), found, part)?;
         launch.find_keys()?;
         launch.check_names()?;

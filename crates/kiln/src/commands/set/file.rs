@@ -22,6 +22,7 @@ use crate::args::up::Up;
 use crate::commands::launch;
 use crate::context::Context;
 use crate::error::{Class, Problem, unreadable};
+use crate::machine::dns;
 use crate::machine::first_boot::{self, Told};
 use crate::machine::image::ImageFile;
 use crate::machine::keys::{self, Keys};
@@ -63,8 +64,14 @@ pub(in crate::commands) struct Sources {
 /// Not there (class object); no set (class file), with the place.
 pub(in crate::commands) fn read(path: &Path) -> anyhow::Result<Set> {
     let shown = path.display().to_string();
-    let bytes = read::bounded(path, MOST)
-        .map_err(|source| unreadable(&format!("could not read the set `{shown}`"), source))?;
+    let bytes = read::bounded(path, MOST).map_err(|source| {
+        let missing = source.kind() == std::io::ErrorKind::NotFound;
+        let problem = unreadable(&format!("could not read the set `{shown}`"), source);
+        match missing {
+            true => problem.hint("name its file, or go to its folder: `kiln plan FILE`"),
+            false => problem,
+        }
+    })?;
     let wrong = |_| Problem::new(Class::File, format!("`{shown}` is not text in UTF-8"));
     let text = String::from_utf8(bytes).map_err(wrong)?;
     Set::parse(&text, &shown).map_err(|error| {
@@ -86,6 +93,9 @@ pub(in crate::commands) fn sources(
     let folder = folder_of(file);
     let secrets = pool::secrets(ctx, set, folder)?;
     pool::check(ctx, set, folder)?;
+    for server in set.machines.iter().filter_map(|spec| spec.dns.as_ref()) {
+        dns::find(ctx, server.as_str())?;
+    }
     let one = |spec: &MachineSpec| source(ctx, (set.name.as_str(), spec), (folder, up));
     Ok(Sources { secrets, machines: set.machines.iter().map(one).collect::<Result<_, _>>()? })
 }

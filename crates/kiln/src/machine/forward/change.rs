@@ -74,7 +74,7 @@ fn steps(
     {
         let _lock = lock(ctx)?;
         // Asked before, but only now nobody else can take it.
-        check_free(ctx, conn, (forwards, way), Some(machine.uuid))?;
+        check_free(ctx, conn, (forwards, way), (Some(machine.uuid), &[]))?;
         let change = Change {
             uuid: machine.uuid,
             name: machine.name.clone(),

@@ -19,7 +19,7 @@ use crate::machine::meta::{Forward, Meta};
 const UNPRIVILEGED: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
 
 /// Refuses ports that a machine's forward or a listener of the host has; `of` is the machine that
-/// they are to lead to, if it is there.
+/// they are to lead to, if it is there, and those that are `leaving` have none any more.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub(crate) fn check_free(
     ctx: &Context,
     conn: &Connection,
     (wanted, way): (&[Forward], Way),
-    of: Option<Uuid>,
+    (of, leaving): (Option<Uuid>, &[String]),
 ) -> anyhow::Result<()> {
     for (n, forward) in wanted.iter().enumerate() {
         if wanted[..n].iter().any(|other| other.clashes(forward)) {
@@ -37,8 +37,13 @@ pub(crate) fn check_free(
             return Err(Problem::new(Class::Usage, what).into());
         }
     }
+    let mut theirs = Vec::new();
     for machine in Machine::ours(conn)? {
         let Some(meta) = &machine.meta else { continue };
+        if leaving.contains(&machine.name) {
+            theirs.extend(meta.forwards.clone());
+            continue;
+        }
         let same = of == Some(machine.uuid);
         wanted.iter().try_for_each(|forward| clash(forward, &machine.name, meta, same))?;
     }
@@ -49,7 +54,9 @@ pub(crate) fn check_free(
         wanted.iter().try_for_each(|forward| may_open(ctx, forward))?;
     }
     let all = listeners::all();
-    wanted.iter().try_for_each(|forward| listened(forward, &all))?;
+    // Passt listens for a machine as long as that runs.
+    let left = wanted.iter().filter(|forward| !theirs.iter().any(|own| own.clashes(forward)));
+    left.into_iter().try_for_each(|forward| listened(forward, &all))?;
     Ok(())
 }
 

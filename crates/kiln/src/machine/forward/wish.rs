@@ -24,7 +24,7 @@ pub(crate) fn at_launch(
     ctx: &Context,
     conn: &Connection,
     specs: &[ForwardSpec],
-    (interfaces, numbers): (&mut [InterfaceSpec], &[u32]),
+    (interfaces, numbers, leaving): (&mut [InterfaceSpec], &[u32], &[String]),
 ) -> anyhow::Result<Vec<Vec<Forward>>> {
     let of = |number: &u32| {
         let counted = specs.iter().map(|spec| Ok(Forward::new(spec.counted(*number)?, None)));
@@ -45,7 +45,7 @@ pub(crate) fn at_launch(
             return Err(no_address(&first.network).into());
         }
     }
-    check_free(ctx, conn, (&all.concat(), way), None)?;
+    check_free(ctx, conn, (&all.concat(), way), (None, leaving))?;
     Ok(all)
 }
 

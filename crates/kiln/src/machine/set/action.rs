@@ -303,6 +303,17 @@ impl Action {
     }
 }
 
+/// Leaves out what changes a machine that is made anew, where that is allowed: it is made as it is
+/// wanted.
+pub(crate) fn settled(mut actions: Vec<Action>, allowed: Allowed) -> Vec<Action> {
+    let is_anew = |action: &Action| matches!(action.what, What::Anew { .. });
+    let anew = |action: &&Action| is_anew(action) && action.is_allowed(allowed);
+    let objects: Vec<Object> =
+        actions.iter().filter(anew).map(|action| action.object.clone()).collect();
+    actions.retain(|action| is_anew(action) || !objects.contains(&action.object));
+    actions
+}
+
 /// Returns all that is to be done as JSON.
 pub(crate) fn json_of(actions: &[Action], allowed: Allowed) -> Value {
     actions.iter().map(|action| action.json(allowed)).collect()

@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use super::meta::{Owner, VolumeRef};
 
-pub(crate) use action::{Action, Allowed, Object, What, json_of};
+pub(crate) use action::{Action, Allowed, Object, What, json_of, settled};
 pub(crate) use alter::alter;
 pub(crate) use compare::{all_of, compare};
 pub(crate) use found::ask;
